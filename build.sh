@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# The thin door in front of the CMake presets; `./build.sh` alone lists the verbs.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+deps="gcc clang lld cmake ninja-build pkg-config git nodejs npm jq curl file
+ libevent-dev liblmdb-dev libsodium-dev libjansson-dev libssl-dev libseccomp-dev libprotobuf-c-dev libyaml-dev
+ zlib1g-dev libclang-rt-14-dev glslang-tools libvulkan-dev mesa-vulkan-drivers dataset-fashion-mnist
+ clang-format rpm lintian mandoc libopenblas-dev"
+
+help() {
+    cat <<'TXT'
+./build.sh VERB
+  demo [ARG..]           install what is needed, build build/quoin, run `quoin demo`
+  test [NAME] [--long]   build and run every test (or those whose name contains NAME)
+  deps                   install the Debian packages that build and tests need
+  build [PRESET]         build build/quoin (presets: release debug clang asan tsan fuzz)
+  bench [NAME] [--json]  build and run the benchmarks
+  fuzz NAME SECONDS      run one fuzz target
+  tidy                   check layering, globals, format and names
+  package                make build/*.deb and build/*.rpm
+  clean                  remove build/
+TXT
+}
+
+have_deps() {
+    # Names a distribution may provide otherwise (node from another source) count by their command.
+    local pkg
+    for pkg in $deps; do
+        case $pkg in
+        nodejs) command -v node >/dev/null || return 1 ;;
+        npm) command -v npm >/dev/null || return 1 ;;
+        *) dpkg -s "$pkg" >/dev/null 2>&1 || return 1 ;;
+        esac
+    done
+}
+
+install_deps() {
+    have_deps && return 0
+    local sudo="" want=""
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    for pkg in $deps; do
+        case $pkg in
+        nodejs) command -v node >/dev/null && continue ;;
+        npm) command -v npm >/dev/null && continue ;;
+        esac
+        want="$want $pkg"
+    done
+    $sudo apt-get update -qq
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $want >/dev/null
+}
+
+folder() { if [ "$1" = release ]; then echo build; else echo "build/$1"; fi; }
+
+build() { # PRESET TARGET..
+    local preset=$1
+    shift
+    cmake --preset "$preset" >"/tmp/quoin-cmake.$$" 2>&1 || { cat "/tmp/quoin-cmake.$$"; exit 1; }
+    rm -f "/tmp/quoin-cmake.$$"
+    cmake --build --preset "$preset" -- --quiet "$@"
+}
+
+verb=${1:-help}
+[ $# -gt 0 ] && shift
+case $verb in
+help | -h | --help) help ;;
+deps) install_deps ;;
+build)
+    preset=${1:-release}
+    if [ "$preset" = fuzz ]; then build fuzz fuzzers; else build "$preset" quoin; fi ;;
+demo)
+    install_deps
+    build release quoin
+    exec build/quoin demo "$@" ;;
+test) exec tests/run.sh "$@" ;;
+bench)
+    install_deps
+    build release benches
+    exec tests/bench/run.sh "$@" ;;
+fuzz)
+    [ $# -ge 2 ] || { help; exit 2; }
+    build fuzz "fuzz_${1#fuzz_}"
+    exec tests/fuzz.sh "${1#fuzz_}" "$2" ;;
+tidy) exec tests/tidy/run.sh "$@" ;;
+package)
+    install_deps
+    build release quoin
+    exec packaging/make.sh "$@" ;;
+clean) rm -rf build ;;
+*) help; exit 2 ;;
+esac
