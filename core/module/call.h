@@ -1,0 +1,60 @@
+/* call.h - calls: one table row is at once a JSON-RPC method, POST /v1/NOUN/VERB (a query also GET), a CLI verb
+ * `quoin NOUN VERB`, a Lua function qn.NOUN.VERB{...}, an OpenAPI path and a reference entry.
+ *
+ * A query reads the finalised view. An action touches this node: sends a transaction, starts a job, keeps a
+ * blob. Parameters are a record (core/schema), so every face checks them alike. A call never blocks:
+ * it returns QN_E_AGAIN and is called again after the next block or job event, until timeout_ms (a
+ * parameter every call has by itself, default 30,000) is over; then the caller gets QN_E_TIMEOUT. */
+#ifndef QN_CORE_MODULE_CALL_H
+#define QN_CORE_MODULE_CALL_H
+
+#include "core/env/env.h"
+#include "core/job/job.h"
+#include "ledger/state/view.h"
+
+struct qn_node; /* core/node's; opaque here */
+
+/* What a call may use of the node; a table of functions that core/node fills. */
+struct qn_node_ops {
+    /* tx_send checks and pools a signed transaction (Borsh). *ret_id is its id also when it was known. */
+    qn_rc (*tx_send)(struct qn_node *node, struct qn_span tx, struct qn_hash *ret_id,
+                     struct qn_why *why);
+    /* blob_put keeps bytes under their BLAKE3 hash; blob_path gives the file that holds a blob (dst[4096]). */
+    qn_rc (*blob_put)(struct qn_node *node, struct qn_span bytes, struct qn_hash *ret,
+                      struct qn_why *why);
+    qn_rc (*blob_path)(struct qn_node *node, const struct qn_hash *hash, char *dst, size_t dst_len,
+                       struct qn_why *why);
+};
+
+struct qn_call_ctx {
+    const struct qn_env *env;
+    const struct qn_view *view; /* finalised */
+    struct qn_node *node;
+    const struct qn_node_ops *ops;
+    struct qn_jobs *jobs;
+    const char *home;       /* the node's data folder */
+    struct qn_arena *arena; /* life of the request */
+    bool local;             /* came over the owner's socket or with the node's cookie */
+    uint64_t *state; /* 0 at the first try; a call that returns QN_E_AGAIN may keep a number here */
+};
+
+enum qn_call_flags {
+    QN_CALL_QUERY = 1, /* else an action */
+    QN_CALL_MANY = 2,  /* result is an array; the CLI prints a table, --json one object a line */
+    QN_CALL_LOCAL = 4, /* only for the node's owner */
+};
+
+struct qn_call {
+    const char *name;    /* "lease.close" */
+    const char *doc;     /* one sentence */
+    const char *example; /* what follows `quoin `: "lease close 81ab" */
+    unsigned flags;
+    qn_record_fn
+        params; /* NULL: none. The first fields named in `args` may be given without their flag */
+    const char *args;   /* positional parameters of the CLI, "id node", or NULL */
+    const char *result; /* fields of the result object, "id height fee_uqn", for the reference */
+    /* fn: params as decoded record, or NULL without; *ret a new object or array. */
+    qn_rc (*fn)(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why);
+};
+
+#endif

@@ -1,0 +1,40 @@
+/* module.h - what a module is: one constant struct at the end of modules/M/M.c, and one line in
+ * modules/modules.def. Zero in a member means it has none. Modules never include each other; they meet
+ * through ledger rows of their own, calls, chain functions and Lua. */
+#ifndef QN_CORE_MODULE_MODULE_H
+#define QN_CORE_MODULE_MODULE_H
+
+#include "core/job/job.h"
+#include "core/module/call.h"
+#include "ledger/state/apply.h"
+
+/* An offline verb: a command that needs no node, e.g. `quoin proof verify FILE`. */
+struct qn_verb {
+    const char *name; /* "proof verify" */
+    const char *args; /* "FILE [--json]" */
+    const char *doc;
+    const char *example;                          /* one line to paste */
+    int (*run)(int argc, char **argv, bool json); /* returns the exit status */
+};
+
+struct qn_module {
+    const char *name, *doc;
+    uint8_t tag;                  /* compute 1 training 2 subnet 3 zkml 4 agents 5 dashboard 6 */
+    const struct qn_tx_kind *txs; /* each table ends with a zero row */
+    const struct qn_due_kind *dues;
+    const struct qn_table *tables;
+    const struct qn_call *calls;
+    const struct qn_chain_fn *chain;
+    const struct qn_job_kind *jobs;
+    const struct qn_verb *verbs;
+    void (*genesis)(struct qn_apply *ap);
+    void (*block_end)(struct qn_apply *ap); /* after all transactions of a block, in tag order */
+};
+
+/* qn_module_at returns module idx of this build in tag order, NULL past the last:
+ * `for (size_t i = 0; (mod = qn_module_at(i)); i++)`. */
+const struct qn_module *qn_module_at(size_t idx);
+/* qn_module_find returns the module of that name, or NULL. */
+const struct qn_module *qn_module_find(const char *name);
+
+#endif

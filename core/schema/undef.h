@@ -1,0 +1,27 @@
+/* undef.h - clears the field words before they get another meaning. No guard: used many times. */
+#undef RECORD
+#undef U8
+#undef U16
+#undef U32
+#undef U64
+#undef NUM
+#undef AMT
+#undef I64
+#undef BOOL
+#undef ENUM
+#undef HASH
+#undef SIG
+#undef STR
+#undef BYTES
+#undef REC
+#undef OPT_HASH
+#undef OPT_NUM
+#undef OPT_REC
+#undef VEC_U32
+#undef VEC_NUM
+#undef VEC_HASH
+#undef VEC_STR
+#undef VEC_REC
+#undef QN_VEC_
+#undef QN_F_
+#undef END
