@@ -19,7 +19,7 @@ void qn_hasher_put(struct qn_hasher *h, const void *src, size_t len);
 struct qn_hash qn_hasher_end(const struct qn_hasher *h);
 void qn_hasher_xof(const struct qn_hasher *h, void *dst, size_t len);
 
-struct qn_hash qn_blake3(const void *src, size_t len);             /* plain */
+struct qn_hash qn_blake3(const void *src, size_t len);               /* plain */
 struct qn_hash qn_h(const char *label, const void *src, size_t len); /* H(label, src) */
 /* qn_h2 is H(label, a | b) of two hashes: the inner node of binary trees. */
 struct qn_hash qn_h2(const char *label, const struct qn_hash *a, const struct qn_hash *b);
