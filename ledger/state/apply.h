@@ -15,7 +15,10 @@ struct qn_apply {
     struct qn_hash chain;       /* hash of the genesis */
     struct qn_hash beacon;      /* randomness fixed by the block before */
     struct qn_hash id;          /* of the transaction, or of the deadline's row */
-    struct qn_hash sender;      /* account that signed; zero in deadlines and block_end */
+    struct qn_hash sender; /* account that acts and pays: the one that signed, or, for a transaction
+                                 * under a mandate, the mandate's owner; zero in deadlines and block_end */
+    struct qn_hash signer; /* account whose key signed; equals sender without a mandate */
+    struct qn_opt_hash mandate; /* the mandate the transaction acts under */
 };
 
 /* --- rows ------------------------------------------------------------------------------------------ */
@@ -45,6 +48,18 @@ void qn_acct_own(struct qn_apply *ap, const struct qn_hash *acct, const char *wh
  * counts against the mandate of the sender, if it acts under one. */
 QN_CHECK qn_rc qn_post(struct qn_apply *ap, const struct qn_hash *debit,
                        const struct qn_hash *credit, struct qn_amount amount, struct qn_why *why);
+
+/* A payment channel's deposit is the exception among debits under a mandate: one deposit covers many calls.
+ * qn_mandate_lend, called before the deposit is posted, exempts `deposit` to payee from the mandate's
+ * call_max and rate, and instead requires step_max <= call_max and that the rates of all open channels
+ * fit the mandate's rate; total and payee cap still count the deposit. QN_E_LIMIT with figures in why.
+ * Without a mandate it does nothing. qn_mandate_unlend gives the rate and what came back of the deposit
+ * free again when the channel ends; mandate is what ap->mandate was at the opening. */
+QN_CHECK qn_rc qn_mandate_lend(struct qn_apply *ap, const struct qn_hash *payee,
+                               struct qn_amount deposit, struct qn_amount step_max,
+                               uint64_t rate_uqn_s, struct qn_why *why);
+void qn_mandate_unlend(struct qn_apply *ap, const struct qn_opt_hash *mandate,
+                       const struct qn_hash *payee, struct qn_amount refund, uint64_t rate_uqn_s);
 
 /* --- time ------------------------------------------------------------------------------------------ */
 /* qn_due_set arranges that the module's deadline handler `kind` runs with (id) in the first block whose
