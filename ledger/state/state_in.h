@@ -1,0 +1,67 @@
+/* state_in.h - inside of ledger/state: what struct qn_state holds. */
+#ifndef QN_LEDGER_STATE_STATE_IN_H
+#define QN_LEDGER_STATE_STATE_IN_H
+
+#include "ledger/state/state.h"
+
+struct qn_view {
+    struct qn_state *state;
+};
+
+/* A key's content before a change. */
+struct undo {
+    uint8_t *data; /* key, then old value */
+    uint32_t key_len, val_len;
+    bool had;
+};
+
+#define QN_DEBITS_MAX 64
+
+/* What a transaction under a mandate has taken from the owner so far. */
+struct debit {
+    struct qn_hash credit;
+    struct qn_amount amount;
+    bool lent; /* a channel's deposit: not under call_max and rate */
+};
+
+struct qn_state {
+    struct qn_trie *trie;
+    struct qn_view view;
+    const struct qn_exec_module *modules;
+    size_t module_cnt;
+    const struct qn_contract_vm *vm;
+    struct qn_hash chain, beacon;
+    uint64_t height, now_ms;
+    struct undo *undo;
+    size_t undo_cnt, undo_cap;
+    struct qn_event *events; /* of the transaction or block part in execution */
+    uint32_t event_cnt, event_cap;
+    uint64_t gas_left;
+    uint64_t moved_uqn; /* posted in this block, for the curious */
+    struct debit debits[QN_DEBITS_MAX];
+    uint32_t debit_cnt;
+    bool debit_over;            /* more debits than can be judged */
+    struct qn_amount lend_left; /* of the next posting to lend_to, exempt */
+    struct qn_hash lend_to;
+    uint64_t lend_rate_uqn_h;
+    int depth; /* contracts calling contracts */
+};
+
+/* qn_row_key writes table and key as one trie key. */
+struct qn_span qn_row_key(uint8_t table, struct qn_span key, uint8_t dst[QN_TRIE_KEY_MAX]);
+/* qn_state_back undoes changes down to an earlier undo_cnt. */
+void qn_state_back(struct qn_state *st, size_t mark);
+/* qn_due_pop takes the first deadline that is due; false when there is none. */
+QN_CHECK bool qn_due_pop(struct qn_apply *ap, uint16_t *ret_kind, struct qn_hash *ret_id);
+void qn_emit_json(struct qn_apply *ap, const char *topic, const struct qn_hash *id,
+                  const json_t *data);
+
+/* Mandates (mandate.c): begin judges key, kind and time; note collects debits while the transaction runs; end judges them. */
+QN_CHECK qn_rc qn_mandate_begin(struct qn_apply *ap, uint16_t kind, struct qn_hash *ret_owner,
+                                struct qn_why *why);
+void qn_mandate_note(struct qn_apply *ap, const struct qn_hash *debit, const struct qn_hash *credit,
+                     struct qn_amount amount);
+QN_CHECK qn_rc qn_mandate_end(struct qn_apply *ap, struct qn_why *why);
+extern const struct qn_tx_kind QN_MANDATE_TXS[];
+
+#endif

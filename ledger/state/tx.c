@@ -1,0 +1,143 @@
+/* tx.c - transactions alone, without state. */
+#include "ledger/state/tx.h"
+
+#include "core/crypto/hash.h"
+
+#include <string.h>
+
+#include "core/schema/define.h"
+#include "ledger/state/core.def"
+
+#define GAS_MAX_DEFAULT 10000000u
+
+static struct qn_hash hash_of(const char *label, const struct qn_record *rec, const void *obj)
+{
+    struct qn_buf buf = { 0 };
+    qn_encode(rec, obj, &buf);
+    struct qn_hash ret = qn_h(label, buf.ptr, buf.len);
+    qn_buf_free(&buf);
+    return ret;
+}
+
+struct qn_hash qn_header_hash(const struct qn_header *header)
+{
+    return hash_of("header", qn_header_record(), header);
+}
+
+struct qn_hash qn_genesis_hash(const struct qn_genesis *genesis)
+{
+    return hash_of("genesis", qn_genesis_record(), genesis);
+}
+
+struct qn_hash qn_tx_id(const struct qn_tx *tx)
+{
+    struct qn_tx bare = *tx;
+    struct qn_buf buf = { 0 };
+    bare.auths.cnt = 0;
+    qn_encode(qn_tx_record(), &bare, &buf);
+    struct qn_hash ret = qn_h("tx", buf.ptr, buf.len - 4); /* without the empty list's count */
+    qn_buf_free(&buf);
+    return ret;
+}
+
+/* What is signed: "quoin tx" 00 | chain | id. */
+static void message(const struct qn_hash *chain, const struct qn_hash *id, uint8_t ret[73])
+{
+    memcpy(ret, "quoin tx", 9);
+    memcpy(ret + 9, chain->b, 32);
+    memcpy(ret + 41, id->b, 32);
+}
+
+struct qn_hash qn_acct_key(const struct qn_hash *pub)
+{
+    uint8_t policy[33] = { 0 };
+    memcpy(policy + 1, pub->b, 32);
+    return qn_h("acct", policy, sizeof policy);
+}
+
+void qn_tx_build(const struct qn_hash *chain, uint16_t kind, struct qn_span body,
+                 const struct qn_key *key, uint64_t now_ms, const struct qn_tx_opts *opts,
+                 struct qn_buf *ret, struct qn_hash *ret_id)
+{
+    uint8_t policy[33] = { 0 }, msg[73];
+    memcpy(policy + 1, key->pub.b, 32);
+    struct qn_auth_sig sig = { 0 };
+    struct qn_auth auth = { .acct = qn_acct_key(&key->pub),
+                            .policy = QN_SPAN(policy, sizeof policy),
+                            .sigs = { 1, &sig } };
+    struct qn_tx tx = {
+        .ver = 1,
+        .chain = *chain,
+        .kind = kind,
+        .sender = auth.acct,
+        .salt = opts->salt,
+        .from_ms = now_ms > 1000 ? now_ms - 1000 : 0, /* a block's time may lag the reader's */
+        .until_ms = now_ms + (opts->span_ms ? opts->span_ms : 60000),
+        .gas_max = opts->gas_max ? opts->gas_max : GAS_MAX_DEFAULT,
+        .fee_max = opts->fee_max.uqn ? opts->fee_max : QN_UQN(QN_UQN_PER_QN),
+        .tip = opts->tip,
+        .mandate = opts->mandate,
+        .body = body,
+        .auths = { 1, &auth },
+    };
+    *ret_id = qn_tx_id(&tx);
+    message(chain, ret_id, msg);
+    sig.sig = qn_sign(key, QN_SPAN(msg, sizeof msg));
+    qn_encode(qn_tx_record(), &tx, ret);
+}
+
+static qn_rc check_auth(const struct qn_auth *auth, struct qn_span msg, struct qn_why *why)
+{
+    struct qn_span p = auth->policy;
+    struct qn_hash acct = qn_h("acct", p.ptr, p.len);
+    uint8_t kind, need = 1, keys = 1;
+    if (!qn_hash_eq(&acct, &auth->acct))
+        return qn_why(why, QN_E_SIGNATURE, "the policy is not that of the account");
+    if (!qn_take_u8(&p, &kind) || kind > 1)
+        return qn_why(why, QN_E_FORMAT, "unknown kind of policy");
+    if (kind == 1 &&
+        (!qn_take_u8(&p, &need) || !qn_take_u8(&p, &keys) || need == 0 || need > keys || keys > 32))
+        return qn_why(why, QN_E_FORMAT, "a policy of several keys needs 1 <= m <= n <= 32");
+    if (p.len != keys * (size_t)32)
+        return qn_why(why, QN_E_FORMAT, "the policy has the wrong length");
+    if (auth->sigs.cnt != need)
+        return qn_why(why, QN_E_SIGNATURE, "%u signatures, the account needs %u", auth->sigs.cnt,
+                      need);
+    int last = -1;
+    for (uint32_t i = 0; i < auth->sigs.cnt; i++) {
+        const struct qn_auth_sig *s = &auth->sigs.ptr[i];
+        if (s->key <= last || s->key >= keys)
+            return qn_why(why, QN_E_FORMAT, "signatures must have rising key numbers");
+        last = s->key;
+        struct qn_hash pub;
+        memcpy(pub.b, p.ptr + s->key * (size_t)32, 32);
+        if (!qn_verify(&pub, msg, &s->sig))
+            return qn_why(why, QN_E_SIGNATURE, "a signature does not verify");
+    }
+    return QN_OK;
+}
+
+qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id, const struct qn_hash *chain,
+                  struct qn_why *why)
+{
+    uint8_t msg[73];
+    if (tx->ver != 1)
+        return qn_why(why, QN_E_FORMAT, "transaction version %u, this node knows 1", tx->ver);
+    if (!qn_hash_eq(&tx->chain, chain))
+        return qn_why(why, QN_E_FOREIGN, "the transaction is for another chain");
+    if (tx->until_ms <= tx->from_ms || tx->until_ms - tx->from_ms > QN_TX_SPAN_MS)
+        return qn_why(why, QN_E_RANGE, "it must be valid for 1 to %u ms", QN_TX_SPAN_MS);
+    message(chain, id, msg);
+    bool by_sender = false;
+    for (uint32_t i = 0; i < tx->auths.cnt; i++) {
+        qn_rc rc = check_auth(&tx->auths.ptr[i], QN_SPAN(msg, sizeof msg), why);
+        if (rc) return rc;
+        by_sender |= qn_hash_eq(&tx->auths.ptr[i].acct, &tx->sender);
+    }
+    return by_sender ? QN_OK : qn_why(why, QN_E_SIGNATURE, "the sender has not signed");
+}
+
+struct qn_amount qn_tx_fee(uint64_t gas, size_t bytes)
+{
+    return QN_UQN((gas + 999) / 1000 + (bytes + 9) / 10);
+}

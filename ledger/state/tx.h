@@ -1,0 +1,55 @@
+/* tx.h - transactions: building and signing them outside the node, checking them inside. The ledger's own records. */
+#ifndef QN_LEDGER_STATE_TX_H
+#define QN_LEDGER_STATE_TX_H
+
+#include "core/crypto/sign.h"
+#include "ledger/state/apply.h"
+
+#include "core/schema/declare.h"
+#include "ledger/state/core.def"
+
+#define QN_TX_SPAN_MS 600000u
+#define QN_TX_MAX     (600u << 10) /* bytes of a transaction */
+
+enum {
+    QN_TABLE_ACCOUNT = 0x01,
+    QN_TABLE_DUE = 0x02,    /* at_ms, kind, id -> empty */
+    QN_TABLE_DUE_OF = 0x03, /* kind, id -> qn_due_row */
+    QN_TABLE_MANDATE = 0x04,
+    QN_TABLE_META = 0x05, /* "mint" */
+    QN_TABLE_CODE = 0x06, /* contract id -> qn_contract */
+    QN_TABLE_KV = 0x07,   /* contract id, escaped key -> value */
+};
+
+enum { QN_TX_SEND = 1, QN_TX_MANDATE_OPEN, QN_TX_MANDATE_REVOKE, QN_TX_DEPLOY, QN_TX_CALL };
+
+/* Options of qn_tx_build; zero is a fine default. */
+struct qn_tx_opts {
+    struct qn_opt_hash mandate;
+    uint32_t gas_max;         /* 0: 10,000,000 */
+    struct qn_amount fee_max; /* 0: 1 QN */
+    struct qn_amount tip;
+    uint64_t salt;
+    uint64_t span_ms; /* 0: 60,000 */
+};
+
+/* qn_tx_build appends a signed transaction of one plain key to ret and gives its id. body is the Borsh form of the
+ * kind's record; now_ms the chain's block time. */
+void qn_tx_build(const struct qn_hash *chain, uint16_t kind, struct qn_span body,
+                 const struct qn_key *key, uint64_t now_ms, const struct qn_tx_opts *opts,
+                 struct qn_buf *ret, struct qn_hash *ret_id);
+
+/* qn_tx_id is H("tx", all before auths). */
+struct qn_hash qn_tx_id(const struct qn_tx *tx);
+
+/* qn_tx_check looks at a transaction alone: version, chain, window, every signature, the sender among them. */
+QN_CHECK qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id,
+                           const struct qn_hash *chain, struct qn_why *why);
+
+struct qn_hash qn_header_hash(const struct qn_header *header);
+struct qn_hash qn_genesis_hash(const struct qn_genesis *genesis);
+
+/* qn_tx_fee is what gas and bytes cost: 1 uqn each 1,000 gas, 1 uqn each 10 bytes, rounded up. */
+struct qn_amount qn_tx_fee(uint64_t gas, size_t bytes);
+
+#endif

@@ -1,0 +1,268 @@
+/* journal.c - frames in preallocated segments, written through. */
+#include "ledger/store/journal.h"
+
+#include "core/crypto/hash.h"
+#include "core/env/crash.h"
+#include "core/env/env.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define SEG_BYTES  (64u << 20) /* a new segment is begun beyond this */
+#define GROW_BYTES (4u << 20)  /* preallocated at a time */
+#define HEAD       16
+#define TAIL       16
+
+struct qn_journal {
+    char dir[4000];
+    int fd;
+    uint32_t seg;
+    uint64_t off, grown; /* next frame; preallocated up to */
+    uint64_t seq;
+    uint64_t prev;
+    bool broken;
+    struct qn_buf frame;
+};
+
+static uint64_t frame_size(uint32_t len)
+{
+    return HEAD + ((uint64_t)len + 7) / 8 * 8 + TAIL;
+}
+
+static void seg_path(const char *dir, uint32_t seg, char dst[4096])
+{
+    snprintf(dst, 4096, "%s/seg-%010u.qj", dir, seg);
+}
+
+static uint64_t frame_id(struct qn_span frame)
+{
+    struct qn_hash h = qn_h("frame", frame.ptr, frame.len);
+    uint64_t id;
+    memcpy(&id, h.b, sizeof id);
+    return id;
+}
+
+static bool all_zero(const uint8_t *p, size_t len)
+{
+    return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
+}
+
+struct scan {
+    qn_rc (*visit)(void *, uint8_t, uint64_t, struct qn_frame_at, struct qn_span, struct qn_why *);
+    void *arg;
+};
+
+/* Whether a whole, sound frame begins at off; then *ret_len is its payload's length. */
+static bool frame_ok(const struct qn_journal *j, struct qn_span file, uint64_t off,
+                     uint32_t *ret_len)
+{
+    struct qn_span s = QN_SPAN(file.ptr + off, file.len - off);
+    uint32_t len, crc;
+    uint64_t seq, prev;
+    if (!qn_take_u32(&s, &len) || len > QN_FRAME_MAX || frame_size(len) > file.len - off)
+        return false;
+    const uint8_t *frame = file.ptr + off, *tail = frame + frame_size(len) - TAIL;
+    memcpy(&seq, frame + 8, 8);
+    memcpy(&prev, tail, 8);
+    memcpy(&crc, tail + 8, 4);
+    uLong want = crc32(0, frame, (uInt)(frame_size(len) - 8));
+    if (seq != j->seq || prev != j->prev || crc != want) return false;
+    *ret_len = len;
+    return true;
+}
+
+static qn_rc scan_segment(struct qn_journal *j, const struct scan *scan, bool last,
+                          struct qn_why *why)
+{
+    char path[4096];
+    seg_path(j->dir, j->seg, path);
+    struct qn_buf file = { 0 };
+    qn_rc rc = qn_file_read(path, SEG_BYTES + 2 * (size_t)QN_FRAME_MAX, &file, why);
+    if (rc) return rc;
+    struct qn_span all = qn_buf_get(&file);
+    uint64_t off = 0;
+    uint32_t len;
+    while (off + HEAD <= all.len && frame_ok(j, all, off, &len)) {
+        struct qn_span frame = QN_SPAN(all.ptr + off, frame_size(len));
+        rc = scan->visit(scan->arg, frame.ptr[4], j->seq, (struct qn_frame_at){ j->seg, off },
+                         QN_SPAN(frame.ptr + HEAD, len), why);
+        if (rc) goto out;
+        j->prev = frame_id(frame);
+        j->seq++;
+        off += frame.len;
+    }
+    if (!all_zero(all.ptr + off, all.len - off)) {
+        /* A torn last frame, if what it claims is followed by zeros alone. */
+        uint32_t claims = 0;
+        if (all.len - off >= 4) memcpy(&claims, all.ptr + off, 4);
+        uint64_t end = claims <= QN_FRAME_MAX ? off + frame_size(claims) : 0;
+        bool torn = last && end && (end >= all.len || all_zero(all.ptr + end, all.len - end));
+        if (!torn) {
+            rc = qn_why(why, QN_E_CORRUPT, "%s: damaged at byte %llu; nothing was changed", path,
+                        (unsigned long long)off);
+            goto out;
+        }
+        if (truncate(path, (off_t)off)) {
+            rc = qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
+            goto out;
+        }
+        all.len = off;
+    }
+    j->off = off;
+    j->grown = all.len;
+out:
+    qn_buf_free(&file);
+    return rc;
+}
+
+static qn_rc open_segment(struct qn_journal *j, bool make, struct qn_why *why)
+{
+    char path[4096];
+    seg_path(j->dir, j->seg, path);
+    j->fd = open(path, O_RDWR | O_DSYNC | O_CLOEXEC | (make ? O_CREAT | O_EXCL : 0), 0600);
+    if (j->fd < 0) return qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
+    if (!make) return QN_OK;
+    j->off = j->grown = 0;
+    int dir = open(j->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = dir >= 0 && fsync(dir) == 0;
+    int err = errno;
+    if (dir >= 0) close(dir);
+    return ok ? QN_OK : qn_why(why, qn_err_errno(err), "%s: %s", j->dir, strerror(err));
+}
+
+qn_rc qn_journal_open(const char *dir,
+                      qn_rc (*visit)(void *arg, uint8_t kind, uint64_t seq, struct qn_frame_at at,
+                                     struct qn_span payload, struct qn_why *why),
+                      void *arg, struct qn_journal **ret, struct qn_why *why)
+{
+    struct qn_journal *j = calloc(1, sizeof *j);
+    QN_ASSERT(j != NULL);
+    j->fd = -1;
+    snprintf(j->dir, sizeof j->dir, "%s", dir);
+    struct scan scan = { visit, arg };
+    char path[4096];
+    uint32_t cnt = 0;
+    qn_rc rc = qn_dir_make(dir, why);
+    if (rc) goto out;
+    for (seg_path(dir, cnt, path); access(path, F_OK) == 0; seg_path(dir, cnt, path))
+        cnt++;
+    for (j->seg = 0; j->seg < cnt; j->seg++) {
+        rc = scan_segment(j, &scan, j->seg + 1 == cnt, why);
+        if (rc) goto out;
+    }
+    if (cnt) j->seg = cnt - 1;
+    rc = open_segment(j, cnt == 0, why);
+out:
+    if (rc)
+        qn_journal_close(j);
+    else
+        *ret = j;
+    return rc;
+}
+
+static qn_rc write_at(struct qn_journal *j, struct qn_span s, uint64_t off)
+{
+    while (s.len) {
+        ssize_t n = pwrite(j->fd, s.ptr, s.len, (off_t)off);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return qn_err_errno(errno);
+        s.ptr += n;
+        s.len -= (size_t)n;
+        off += (uint64_t)n;
+    }
+    return QN_OK;
+}
+
+static qn_rc reserve(struct qn_journal *j, uint64_t size, struct qn_why *why)
+{
+    if (j->off > SEG_BYTES) {
+        close(j->fd);
+        j->fd = -1;
+        j->seg++;
+        qn_rc rc = open_segment(j, true, why);
+        if (rc) return rc;
+    }
+    while (j->grown < j->off + size + HEAD) {
+        int err = posix_fallocate(j->fd, (off_t)j->grown, GROW_BYTES);
+        if (err) return qn_why(why, qn_err_errno(err), "%s: %s", j->dir, strerror(err));
+        j->grown += GROW_BYTES;
+    }
+    return QN_OK;
+}
+
+qn_rc qn_journal_append(struct qn_journal *j, uint8_t kind, struct qn_span payload,
+                        struct qn_frame_at *ret_at, struct qn_why *why)
+{
+    QN_ASSERT(payload.len > 0 && payload.len <= QN_FRAME_MAX);
+    if (j->broken) return qn_why(why, QN_E_IO, "the journal failed before; start the node again");
+    uint64_t size = frame_size((uint32_t)payload.len);
+    qn_rc rc = reserve(j, size, why);
+    if (rc) {
+        j->broken = true;
+        return rc;
+    }
+    struct qn_buf *f = &j->frame;
+    qn_buf_clear(f);
+    qn_buf_u32(f, (uint32_t)payload.len);
+    qn_buf_u32(f, kind);
+    qn_buf_u64(f, j->seq);
+    qn_buf_span(f, payload);
+    while (f->len % 8)
+        qn_buf_u8(f, 0);
+    qn_buf_u64(f, j->prev);
+    qn_buf_u32(f, (uint32_t)crc32(0, f->ptr, (uInt)f->len));
+    qn_buf_u32(f, 0);
+    QN_ASSERT(f->len == size);
+    qn_crash_point("journal-before");
+    rc = write_at(j, qn_buf_get(f), j->off); /* O_DSYNC: on the disk when it returns */
+    if (rc) {
+        j->broken = true;
+        return qn_why(why, rc, "%s: %s", j->dir, strerror(errno));
+    }
+    qn_crash_point("journal-after");
+    *ret_at = (struct qn_frame_at){ j->seg, j->off };
+    j->prev = frame_id(qn_buf_get(f));
+    j->seq++;
+    j->off += size;
+    return QN_OK;
+}
+
+qn_rc qn_journal_read(struct qn_journal *j, struct qn_frame_at at, struct qn_buf *ret,
+                      struct qn_why *why)
+{
+    char path[4096];
+    seg_path(j->dir, at.seg, path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint32_t len = 0;
+    qn_rc rc = QN_OK;
+    if (fd < 0 || pread(fd, &len, 4, (off_t)at.off) != 4 || len == 0 || len > QN_FRAME_MAX) {
+        rc = qn_why(why, QN_E_IO, "%s cannot be read", path);
+    } else {
+        size_t before = ret->len;
+        if (pread(fd, qn_buf_grow(ret, len), len, (off_t)(at.off + HEAD)) != (ssize_t)len) {
+            ret->len = before;
+            rc = qn_why(why, QN_E_IO, "%s ends too early", path);
+        }
+    }
+    if (fd >= 0) close(fd);
+    return rc;
+}
+
+uint64_t qn_journal_seq(const struct qn_journal *j)
+{
+    return j->seq;
+}
+
+void qn_journal_close(struct qn_journal *j)
+{
+    if (!j) return;
+    if (j->fd >= 0) close(j->fd);
+    qn_buf_free(&j->frame);
+    free(j);
+}

@@ -1,0 +1,45 @@
+/* journal.h - the append-only truth of a node: frames, synced before append returns.
+ *
+ * Segments HOME/journal/seg-NNNNNNNNNN.qj, grown by preallocated zeros. A frame, 8-aligned, little-endian:
+ *
+ *     u32 len | u8 kind | u8[3] 0 | u64 seq | payload[len] | 0-padding to 8 | u64 prev | u32 crc32 | u32 0
+ *
+ * crc32 (zlib's) covers all before it; prev is the first 8 bytes of H("frame", the frame before), so that a missing
+ * middle shows. len 0 ends a segment. A frame cut off by a power failure is legal only as the very last, with
+ * nothing but zeros behind it: it is dropped. Anything else that does not fit is QN_E_CORRUPT, naming file and offset, and
+ * nothing is written. */
+#ifndef QN_LEDGER_STORE_JOURNAL_H
+#define QN_LEDGER_STORE_JOURNAL_H
+
+#include "core/base/span.h"
+
+#define QN_FRAME_MAX (16u << 20)
+
+enum qn_frame_kind { QN_FRAME_GENESIS = 1, QN_FRAME_BLOCK = 2, QN_FRAME_VOTE = 3 };
+
+struct qn_journal;
+
+/* Where a frame lies, for reading it again. */
+struct qn_frame_at {
+    uint32_t seg;
+    uint64_t off;
+};
+
+/* qn_journal_open opens or makes dir and visits every frame in order. visit may refuse: its error ends the opening.
+ * The payload is lent for the call. */
+QN_CHECK qn_rc qn_journal_open(const char *dir,
+                               qn_rc (*visit)(void *arg, uint8_t kind, uint64_t seq,
+                                              struct qn_frame_at at, struct qn_span payload,
+                                              struct qn_why *why),
+                               void *arg, struct qn_journal **ret, struct qn_why *why);
+/* qn_journal_append returns when the frame is on the disk. After an error the journal takes nothing more: the node has to
+ * start again from what is there. */
+QN_CHECK qn_rc qn_journal_append(struct qn_journal *j, uint8_t kind, struct qn_span payload,
+                                 struct qn_frame_at *ret_at, struct qn_why *why);
+/* qn_journal_read appends the payload of the frame at `at` to ret. */
+QN_CHECK qn_rc qn_journal_read(struct qn_journal *j, struct qn_frame_at at, struct qn_buf *ret,
+                               struct qn_why *why);
+uint64_t qn_journal_seq(const struct qn_journal *j); /* of the next frame */
+void qn_journal_close(struct qn_journal *j);
+
+#endif
