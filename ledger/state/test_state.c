@@ -1,0 +1,128 @@
+/* test_state.c - sending, fees, rollback, mandates, mint, conservation. */
+#include "core/base/test.h"
+#include "core/crypto/hash.h"
+#include "ledger/state/fixture.h"
+
+static uint64_t balance(const struct qn_fix *f, unsigned person)
+{
+    struct qn_hash acct = qn_fix_acct(person);
+    return qn_view_balance(f->view, &acct).uqn;
+}
+
+static void test_send(struct qn_test_state *t)
+{
+    struct qn_fix f;
+    struct qn_why why = { "" };
+    qn_fix_init(&f, NULL, 0, NULL);
+    struct ledger_send send = { .to = qn_fix_acct(50), .amount = QN_UQN(5000000) };
+    uint64_t before = balance(&f, 0);
+    CHECK_RC(qn_fix_tx(&f, 0, QN_TX_SEND, &send, NULL, &why), QN_OK);
+    CHECK(balance(&f, 50) == 5000000);
+    CHECK(before - balance(&f, 0) == 5000000 + f.last.fee.uqn && f.last.fee.uqn > 0);
+    send.amount = QN_UQN(2000 * QN_UQN_PER_QN); /* more than there is: only the fee goes */
+    before = balance(&f, 0);
+    CHECK_RC(qn_fix_tx(&f, 0, QN_TX_SEND, &send, NULL, &why), QN_E_FUNDS);
+    CHECK(before - balance(&f, 0) == f.last.fee.uqn && balance(&f, 50) == 5000000);
+    CHECK_RC(qn_fix_tx(&f, 99, QN_TX_SEND, &send, NULL, &why), QN_E_FUNDS); /* cannot pay the fee */
+    send.amount = QN_UQN(0);
+    CHECK_RC(qn_fix_tx(&f, 0, QN_TX_SEND, &send, NULL, &why), QN_E_RANGE);
+    qn_fix_fini(&f);
+}
+
+static void test_mint(struct qn_test_state *t)
+{
+    struct qn_fix f;
+    qn_fix_init(&f, NULL, 0, NULL);
+    uint64_t before = balance(&f, 1000);
+    qn_fix_wait(&f, 1000);
+    CHECK(balance(&f, 1000) - before == 83181 / 5); /* 83,181 uqn a second, a fifth to validators */
+    before = balance(&f, 1000);
+    qn_fix_wait(&f, 1000000); /* a gap pays ten seconds at most */
+    CHECK(balance(&f, 1000) - before == 831810 / 5);
+    qn_fix_fini(&f);
+}
+
+static void test_mandate(struct qn_test_state *t)
+{
+    struct qn_fix f;
+    struct qn_why why = { "" };
+    struct qn_hash id = { { 0 } };
+    qn_fix_init(&f, NULL, 0, NULL);
+    struct mandate_payee payees[] = { { qn_fix_acct(2), QN_UQN(3000000), QN_UQN(0) },
+                                      { qn_fix_acct(3), QN_UQN(0), QN_UQN(0) } };
+    struct mandate_open open = { .key = qn_fix_acct(1),
+                                 .total = QN_UQN(6000000),
+                                 .call_max = QN_UQN(2000000),
+                                 .rate_uqn_h = 3600000000,
+                                 .burst_ms = 5000,
+                                 .payees = { 2, payees },
+                                 .expires_ms = f.now_ms + 1000000 };
+    CHECK_RC(qn_fix_tx(&f, 0, QN_TX_MANDATE_OPEN, &open, NULL, &why), QN_OK);
+    CHECK(qn_fix_event(&f, "mandate.opened", &id));
+    struct ledger_send send = { .to = qn_fix_acct(2), .amount = QN_UQN(1000000) };
+    uint64_t owner = balance(&f, 0), agent = balance(&f, 1);
+    CHECK_RC(qn_fix_tx(&f, 1, QN_TX_SEND, &send, &id, &why), QN_OK);
+    CHECK(balance(&f, 1) == agent && owner - balance(&f, 0) == 1000000 + f.last.fee.uqn);
+    CHECK_RC(qn_fix_tx(&f, 4, QN_TX_SEND, &send, &id, &why), QN_E_AUTH); /* another key */
+    send.amount = QN_UQN(2000001);
+    CHECK_RC(qn_fix_tx(&f, 1, QN_TX_SEND, &send, &id, &why), QN_E_LIMIT); /* call_max */
+    send.amount = QN_UQN(2000000);
+    send.to = qn_fix_acct(5);
+    CHECK_RC(qn_fix_tx(&f, 1, QN_TX_SEND, &send, &id, &why), QN_E_AUTH); /* not a payee */
+    send.to = qn_fix_acct(2);
+    CHECK_RC(qn_fix_tx(&f, 1, QN_TX_SEND, &send, &id, &why), QN_OK);
+    send.amount = QN_UQN(1);
+    CHECK_RC(qn_fix_tx(&f, 1, QN_TX_SEND, &send, &id, &why), QN_E_LIMIT); /* payee's cap */
+    send.to = qn_fix_acct(3);
+    send.amount = QN_UQN(2000000);
+    CHECK_RC(qn_fix_tx(&f, 1, QN_TX_SEND, &send, &id, &why), QN_OK);
+    CHECK_RC(qn_fix_tx(&f, 1, QN_TX_SEND, &send, &id, &why), QN_E_LIMIT); /* rate or total */
+    qn_fix_wait(&f, 100000);
+    CHECK_RC(qn_fix_tx(&f, 1, QN_TX_SEND, &send, &id, &why), QN_E_LIMIT); /* total */
+    send.amount = QN_UQN(1000);
+    CHECK_RC(qn_fix_tx(&f, 1, QN_TX_SEND, &send, &id, &why), QN_OK);
+    struct mandate_revoke revoke = { .mandate = id };
+    CHECK_RC(qn_fix_tx(&f, 1, QN_TX_MANDATE_REVOKE, &revoke, NULL, &why), QN_E_AUTH);
+    CHECK_RC(qn_fix_tx(&f, 0, QN_TX_MANDATE_REVOKE, &revoke, NULL, &why), QN_OK);
+    CHECK_RC(qn_fix_tx(&f, 1, QN_TX_SEND, &send, &id, &why), QN_E_AUTH);
+    qn_fix_fini(&f);
+}
+
+static void test_forge(struct qn_test_state *t)
+{
+    struct qn_fix f;
+    struct qn_why why = { "" };
+    struct qn_key key;
+    struct qn_buf raw = { 0 }, bytes = { 0 };
+    struct qn_hash id;
+    struct qn_tx tx;
+    struct qn_tx_opts opts = { 0 };
+    qn_fix_init(&f, NULL, 0, NULL);
+    qn_fix_key(0, &key);
+    struct ledger_send send = { .to = qn_fix_acct(1), .amount = QN_UQN(1) };
+    qn_encode(ledger_send_record(), &send, &raw);
+    qn_tx_build(&f.chain, QN_TX_SEND, qn_buf_get(&raw), &key, f.now_ms, &opts, &bytes, &id);
+    for (size_t i = 0; i < bytes.len; i++) { /* every byte is bound by the signature */
+        bytes.ptr[i] ^= 0x40;
+        struct qn_arena arena = { 0 };
+        if (qn_decode(qn_tx_record(), qn_buf_get(&bytes), &arena, &tx, &why) == QN_OK) {
+            struct qn_hash other = qn_tx_id(&tx);
+            CHECK(qn_tx_check(&tx, &other, &f.chain, &why) != QN_OK);
+        }
+        bytes.ptr[i] ^= 0x40;
+        qn_arena_free(&arena);
+    }
+    qn_buf_free(&raw);
+    qn_buf_free(&bytes);
+    qn_fix_fini(&f);
+}
+
+int main(void)
+{
+    TEST_BEGIN();
+    TEST(test_send);
+    TEST(test_mint);
+    TEST(test_mandate);
+    TEST(test_forge);
+    return TEST_END();
+}
