@@ -1,0 +1,572 @@
+/* chain.c - opening, recovering, making blocks. */
+#include "ledger/state/chain.h"
+
+#include "core/crypto/hash.h"
+#include "core/env/crash.h"
+#include "ledger/bft/vote.h"
+#include "ledger/pool/pool.h"
+#include "ledger/store/journal.h"
+#include "ledger/store/store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECKPOINT_MS      2000
+#define BLOCK_TXS_MAX      4096
+#define BLOCK_BYTES_MAX    (2u << 20)
+#define CLOCK_AHEAD_MAX_MS 60000
+
+struct qn_chain {
+    struct qn_chain_conf conf;
+    struct qn_state *st;
+    struct qn_journal *journal;
+    struct qn_store *store;
+    struct qn_pool *pool;
+    struct qn_hash id, head, set_root;
+    struct qn_hash set[200];
+    uint32_t set_cnt;
+    struct qn_header header;    /* of the head */
+    struct qn_buf cert;         /* of the head, Borsh */
+    struct qn_store_meta saved; /* what the checkpoint holds */
+    struct qn_trie *dirty;      /* keys changed since */
+    struct qn_trie *seen;       /* transaction id -> height */
+    struct qn_frame_at *at;     /* where block i + 1 lies */
+    size_t at_cnt, at_cap;
+    uint64_t checkpoint_ms, made_ms; /* monotonic, of the last */
+};
+
+static uint64_t mono_ms(const struct qn_chain *c)
+{
+    return qn_env_mono_us(c->conf.env) / 1000;
+}
+
+static struct qn_hash set_root_of(const struct qn_hash *set, uint32_t cnt)
+{
+    return qn_h("set", set, cnt * sizeof *set);
+}
+
+static struct qn_hash body_root_of(const struct qn_hash *ids, uint32_t cnt)
+{
+    return qn_h("body", ids, cnt * sizeof *ids);
+}
+
+/* Until validators draw it by VRF: a hash chain over the blocks' own content. */
+static struct qn_hash beacon_of(const struct qn_hash *before, const struct qn_hash *body,
+                                uint64_t t_ms)
+{
+    uint8_t buf[72];
+    memcpy(buf, before->b, 32);
+    memcpy(buf + 32, body->b, 32);
+    memcpy(buf + 64, &t_ms, 8);
+    return qn_h("beacon", buf, sizeof buf);
+}
+
+static void note_dirty(void *arg, struct qn_span key)
+{
+    struct qn_chain *c = arg;
+    qn_trie_put(c->dirty, key, QN_SPAN(NULL, 0));
+}
+
+static void note_block(struct qn_chain *c, const struct qn_block *block, const struct qn_hash *ids,
+                       struct qn_frame_at at)
+{
+    if (c->at_cnt == c->at_cap) {
+        c->at_cap = QN_MAX(c->at_cap * 2, (size_t)1024);
+        c->at = realloc(c->at, c->at_cap * sizeof *c->at);
+        QN_ASSERT(c->at != NULL);
+    }
+    c->at[c->at_cnt++] = at;
+    QN_ASSERT(c->at_cnt == block->header.height);
+    for (uint32_t i = 0; i < block->txs.cnt; i++)
+        qn_trie_put(c->seen, QN_SPAN(ids[i].b, 32), QN_SPAN_OF(block->header.height));
+    c->head = qn_header_hash(&block->header);
+    c->header = block->header;
+}
+
+/* --- recovery --------------------------------------------------------------------------------------------- */
+
+static qn_rc open_genesis(struct qn_chain *c, struct qn_span payload, struct qn_arena *arena,
+                          struct qn_why *why)
+{
+    struct qn_genesis g;
+    qn_rc rc = qn_decode(qn_genesis_record(), payload, arena, &g, why);
+    if (rc) return qn_why(why, QN_E_CORRUPT, "the journal's genesis does not decode");
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < g.grants.cnt; i++)
+        sum += g.grants.ptr[i].amount.uqn; /* 1,000 grants of at most 2.1e13 */
+    if (sum > QN_SUPPLY_UQN || g.validators.cnt == 0)
+        return qn_why(why, QN_E_CORRUPT,
+                      "the genesis grants more than there is, or names no validator");
+    c->id = c->head = qn_genesis_hash(&g);
+    c->set_cnt = g.validators.cnt;
+    memcpy(c->set, g.validators.ptr, c->set_cnt * sizeof *c->set);
+    c->set_root = set_root_of(c->set, c->set_cnt);
+    c->header = (struct qn_header){ .t_ms = g.t_ms, .beacon = c->id };
+    if (c->saved.height || !qn_hash_is_zero(&c->saved.chain)) {
+        if (!qn_hash_eq(&c->saved.chain, &c->id))
+            return qn_why(why, QN_E_FOREIGN, "state.mdb belongs to another chain than the journal");
+    } else {
+        qn_state_genesis(c->st, &g, &c->id);
+        qn_state_accept(c->st, note_dirty, c);
+    }
+    return QN_OK;
+}
+
+static qn_rc bad_block(struct qn_why *why, uint64_t height, const char *what)
+{
+    return qn_why(why, QN_E_CORRUPT, "block %" PRIu64 " of the journal: %s", height, what);
+}
+
+static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_frame_at at,
+                        struct qn_arena *arena, struct qn_why *why)
+{
+    struct qn_frame f;
+    struct qn_outcome out;
+    if (qn_decode(qn_frame_record(), payload, arena, &f, why))
+        return qn_why(why, QN_E_CORRUPT, "a block of the journal does not decode");
+    const struct qn_header *h = &f.block.header;
+    if (h->height != c->header.height + 1 || !qn_hash_eq(&h->parent, &c->head) ||
+        !qn_hash_eq(&h->chain, &c->id))
+        return bad_block(why, h->height, "it does not follow the one before");
+    struct qn_hash *ids = qn_arena_alloc(arena, (f.block.txs.cnt + 1) * sizeof *ids);
+    for (uint32_t i = 0; i < f.block.txs.cnt; i++)
+        ids[i] = qn_tx_id(&f.block.txs.ptr[i]);
+    for (uint32_t i = 0; i < f.block.txs.cnt; i++) {
+        struct qn_span val;
+        if (qn_trie_get(c->seen, QN_SPAN(ids[i].b, 32), &val))
+            return bad_block(why, h->height, "it holds a transaction a second time");
+    }
+    struct qn_hash body = body_root_of(ids, f.block.txs.cnt), hash = qn_header_hash(h);
+    if (!qn_hash_eq(&body, &h->body_root))
+        return bad_block(why, h->height, "its body is not the one its head names");
+    qn_rc rc = qn_cert_check(&f.cert, &c->id, &hash, c->set, c->set_cnt, why);
+    if (rc) return bad_block(why, h->height, "its certificate does not verify");
+    if (h->height > c->saved.height) {
+        if (c->conf.no_store) /* an audit believes no signature it has not checked */
+            for (uint32_t i = 0; i < f.block.txs.cnt; i++)
+                if (qn_tx_check(&f.block.txs.ptr[i], &ids[i], &c->id, why))
+                    return bad_block(why, h->height, "a transaction's signature does not verify");
+        struct qn_hash proposer = qn_acct_key(&h->proposer);
+        rc = qn_state_block(c->st, h->height, h->t_ms, &c->header.beacon, &proposer,
+                            f.block.txs.ptr, ids, f.block.txs.cnt, arena, &out, why);
+        if (rc || !qn_hash_eq(&out.root, &h->state_root)) {
+            qn_state_reject(c->st);
+            return bad_block(why, h->height, "executing it gives another state");
+        }
+        qn_state_accept(c->st, note_dirty, c);
+    } else if (h->height == c->saved.height) {
+        struct qn_hash root = qn_trie_root(qn_state_trie(c->st));
+        if (!qn_hash_eq(&hash, &c->saved.block) || !qn_hash_eq(&root, &h->state_root))
+            return qn_why(why, QN_E_CORRUPT,
+                          "state.mdb is not the state after block %" PRIu64
+                          "; remove it and start again: the journal has all",
+                          h->height);
+        qn_state_at(c->st, &c->id, h->height, h->t_ms, &c->header.beacon);
+    }
+    note_block(c, &f.block, ids, at);
+    qn_buf_clear(&c->cert);
+    qn_encode(qn_cert_record(), &f.cert, &c->cert);
+    return QN_OK;
+}
+
+static qn_rc on_frame(void *arg, uint8_t kind, uint64_t seq, struct qn_frame_at at,
+                      struct qn_span payload, struct qn_why *why)
+{
+    struct qn_chain *c = arg;
+    struct qn_arena arena = { 0 };
+    qn_rc rc;
+    if ((seq == 0) != (kind == QN_FRAME_GENESIS) || (seq != 0 && kind != QN_FRAME_BLOCK))
+        rc = qn_why(why, QN_E_CORRUPT, "the journal has a frame of kind %u at %" PRIu64, kind, seq);
+    else if (seq == 0)
+        rc = open_genesis(c, payload, &arena, why);
+    else
+        rc = open_block(c, payload, at, &arena, why);
+    qn_arena_free(&arena);
+    return rc;
+}
+
+static void on_row(void *arg, struct qn_span key, struct qn_span val)
+{
+    struct qn_chain *c = arg;
+    qn_trie_put(qn_state_trie(c->st), key, val);
+}
+
+qn_rc qn_chain_open(const struct qn_chain_conf *conf, struct qn_chain **ret, struct qn_why *why)
+{
+    char path[4096];
+    struct qn_chain *c = calloc(1, sizeof *c);
+    QN_ASSERT(c != NULL);
+    c->conf = *conf;
+    c->st = qn_state_new(conf->modules, conf->module_cnt, conf->vm);
+    c->dirty = qn_trie_new();
+    c->seen = qn_trie_new();
+    c->pool = qn_pool_new();
+    qn_rc rc = QN_OK;
+    if (!conf->no_store) {
+        snprintf(path, sizeof path, "%s/state.mdb", conf->home);
+        rc = qn_store_open(path, conf->map_gib ? conf->map_gib : 64, &c->store, &c->saved, why);
+        if (rc == QN_OK) rc = qn_store_load(c->store, on_row, c, why);
+    }
+    snprintf(path, sizeof path, "%s/journal", conf->home);
+    if (rc == QN_OK) rc = qn_journal_open(path, on_frame, c, &c->journal, why);
+    if (rc == QN_OK && c->header.height < c->saved.height)
+        rc = qn_why(why, QN_E_CORRUPT,
+                    "the journal ends at block %" PRIu64 ", state.mdb is of block %" PRIu64,
+                    c->header.height, c->saved.height);
+    if (rc == QN_OK && qn_journal_seq(c->journal) == 0) {
+        struct qn_buf buf = { 0 };
+        struct qn_frame_at at;
+        struct qn_arena arena = { 0 };
+        if (!conf->genesis) {
+            rc = qn_why(why, QN_E_NOTFOUND, "%s holds no chain", conf->home);
+        } else {
+            qn_encode(qn_genesis_record(), conf->genesis, &buf);
+            rc = open_genesis(c, qn_buf_get(&buf), &arena, why);
+        }
+        if (rc == QN_OK)
+            rc = qn_journal_append(c->journal, QN_FRAME_GENESIS, qn_buf_get(&buf), &at, why);
+        qn_buf_free(&buf);
+        qn_arena_free(&arena);
+    }
+    if (rc == QN_OK && !conf->no_store &&
+        c->header.t_ms > qn_env_now_ms(conf->env) + CLOCK_AHEAD_MAX_MS)
+        rc =
+            qn_why(why, QN_E_CLOCK, "the last block is %" PRIu64 " s ahead of this machine's clock",
+                   (c->header.t_ms - qn_env_now_ms(conf->env)) / 1000);
+    if (rc)
+        qn_chain_close(c);
+    else
+        *ret = c;
+    return rc;
+}
+
+/* --- checkpoint ------------------------------------------------------------------------------------------- */
+
+static qn_rc checkpoint(struct qn_chain *c, struct qn_why *why)
+{
+    uint8_t last[QN_TRIE_KEY_MAX];
+    struct qn_span key = QN_SPAN(last, 0), val, row;
+    if (!c->store || c->header.height == c->saved.height) return QN_OK;
+    qn_rc rc = qn_store_begin(c->store, why);
+    if (rc) return rc;
+    for (bool first = true; qn_trie_next(c->dirty, key, first, &key, &val); first = false) {
+        if (qn_trie_get(qn_state_trie(c->st), key, &row))
+            rc = qn_store_put(c->store, key, row, why);
+        else
+            rc = qn_store_del(c->store, key, why);
+        if (rc) {
+            qn_store_abort(c->store);
+            return rc;
+        }
+        memcpy(last, key.ptr, key.len);
+        key.ptr = last;
+    }
+    struct qn_store_meta meta = { c->id, c->head, c->header.state_root, c->header.height };
+    rc = qn_store_commit(c->store, &meta, why);
+    if (rc) return rc;
+    c->saved = meta;
+    qn_trie_free(c->dirty);
+    c->dirty = qn_trie_new();
+    return QN_OK;
+}
+
+void qn_chain_close(struct qn_chain *c)
+{
+    if (!c) return;
+    struct qn_why why;
+    if (c->journal && checkpoint(c, &why))
+        fprintf(stderr, "quoin: %s\n",
+                why.text); /* the journal has it all: the next start catches up */
+    qn_store_close(c->store);
+    qn_journal_close(c->journal);
+    qn_pool_free(c->pool);
+    qn_state_free(c->st);
+    qn_trie_free(c->dirty);
+    qn_trie_free(c->seen);
+    qn_buf_free(&c->cert);
+    free(c->at);
+    free(c);
+}
+
+/* --- making blocks ----------------------------------------------------------------------------------------- */
+
+qn_rc qn_chain_submit(struct qn_chain *c, struct qn_span bytes, struct qn_hash *ret_id,
+                      struct qn_why *why)
+{
+    struct qn_arena arena = { .max = 8u << 20 };
+    struct qn_tx tx;
+    struct qn_span val;
+    if (bytes.len > QN_TX_MAX)
+        return qn_why(why, QN_E_TOOBIG, "a transaction has at most %u bytes", QN_TX_MAX);
+    qn_rc rc = qn_decode(qn_tx_record(), bytes, &arena, &tx, why);
+    if (rc) goto out;
+    *ret_id = qn_tx_id(&tx);
+    if (qn_trie_get(c->seen, QN_SPAN(ret_id->b, 32), &val) || qn_pool_has(c->pool, ret_id))
+        goto out;
+    rc = qn_state_payable(c->st, &tx, bytes.len,
+                          QN_MAX(qn_env_now_ms(c->conf.env), c->header.t_ms + 1), why);
+    if (rc == QN_OK) rc = qn_tx_check(&tx, ret_id, &c->id, why);
+    if (rc == QN_OK) rc = qn_pool_put(c->pool, ret_id, &tx, bytes, why);
+out:
+    qn_arena_free(&arena);
+    return rc;
+}
+
+size_t qn_chain_pooled(const struct qn_chain *c)
+{
+    return qn_pool_cnt(c->pool);
+}
+
+/* Executes what the pool has, leaving out what no longer fits; on QN_OK the state holds the block's changes. */
+static qn_rc build(struct qn_chain *c, struct qn_arena *arena, struct qn_frame *f,
+                   struct qn_hash **ret_ids, struct qn_why *why)
+{
+    struct qn_header *h = &f->block.header;
+    struct qn_outcome out;
+    struct qn_hash proposer = qn_acct_key(&c->conf.validator->pub);
+    struct qn_tx *txs = qn_arena_alloc(arena, BLOCK_TXS_MAX * sizeof *txs);
+    struct qn_hash *ids = qn_arena_alloc(arena, BLOCK_TXS_MAX * sizeof *ids);
+    uint32_t cnt = qn_pool_pick(c->pool, arena, txs, ids, BLOCK_TXS_MAX, BLOCK_BYTES_MAX);
+    *h = (struct qn_header){ .ver = 1,
+                             .chain = c->id,
+                             .height = c->header.height + 1,
+                             .view = c->header.view + 1,
+                             .t_ms = QN_MAX(qn_env_now_ms(c->conf.env), c->header.t_ms + 1),
+                             .parent = c->head,
+                             .set_root = c->set_root,
+                             .proposer = c->conf.validator->pub };
+    for (;;) {
+        qn_rc rc = qn_state_block(c->st, h->height, h->t_ms, &c->header.beacon, &proposer, txs, ids,
+                                  cnt, arena, &out, why);
+        if (rc == QN_OK) break;
+        qn_state_reject(c->st);
+        if (cnt == 0) return rc;
+        uint32_t bad = out.receipt_cnt; /* the one that does not fit any more goes */
+        qn_pool_drop(c->pool, &ids[bad]);
+        memmove(txs + bad, txs + bad + 1, (cnt - bad - 1) * sizeof *txs);
+        memmove(ids + bad, ids + bad + 1, (cnt - bad - 1) * sizeof *ids);
+        cnt--;
+    }
+    f->block.txs.cnt = cnt;
+    f->block.txs.ptr = txs;
+    f->receipts.cnt = out.receipt_cnt;
+    f->receipts.ptr = out.receipts;
+    f->events.cnt = out.event_cnt;
+    f->events.ptr = out.events;
+    h->body_root = body_root_of(ids, cnt);
+    h->state_root = out.root;
+    h->beacon = beacon_of(&c->header.beacon, &h->body_root, h->t_ms);
+    *ret_ids = ids;
+    return QN_OK;
+}
+
+static qn_rc make_block(struct qn_chain *c, struct qn_why *why)
+{
+    struct qn_arena arena = { 0 };
+    struct qn_buf buf = { 0 };
+    struct qn_frame f = { 0 };
+    struct qn_frame_at at;
+    struct qn_hash *ids;
+    struct qn_vote vote;
+    qn_rc rc = build(c, &arena, &f, &ids, why);
+    if (rc) goto out;
+    struct qn_hash hash = qn_header_hash(&f.block.header);
+    vote = qn_vote_make(c->conf.validator, 0, &c->id, QN_VOTE_FIRST, f.block.header.epoch,
+                        f.block.header.view, &hash);
+    f.cert = (struct qn_cert){
+        .kind = QN_CERT_FAST, .epoch = vote.epoch, .view = vote.view, .block = hash
+    };
+    f.cert.votes.cnt = 1;
+    f.cert.votes.ptr = &vote;
+    qn_encode(qn_frame_record(), &f, &buf);
+    qn_crash_point("block-before");
+    rc = qn_journal_append(c->journal, QN_FRAME_BLOCK, qn_buf_get(&buf), &at, why);
+    if (rc) {
+        qn_state_reject(c->st);
+        goto out;
+    }
+    qn_crash_point("block-after");
+    qn_state_accept(c->st, note_dirty, c);
+    note_block(c, &f.block, ids, at);
+    qn_buf_clear(&c->cert);
+    qn_encode(qn_cert_record(), &f.cert, &c->cert);
+    for (uint32_t i = 0; i < f.block.txs.cnt; i++)
+        qn_pool_drop(c->pool, &ids[i]);
+    if (c->conf.on_block) c->conf.on_block(c->conf.arg, &f, &hash);
+out:
+    qn_buf_free(&buf);
+    qn_arena_free(&arena);
+    return rc;
+}
+
+qn_rc qn_chain_turn(struct qn_chain *c, uint64_t *ret_wait_ms, struct qn_why *why)
+{
+    uint64_t now = mono_ms(c);
+    qn_rc rc = QN_OK;
+    *ret_wait_ms = QN_BLOCK_EMPTY_MS;
+    if (!c->conf.validator) return QN_OK;
+    qn_pool_expire(c->pool, qn_env_now_ms(c->conf.env));
+    if (qn_pool_cnt(c->pool) || now - c->made_ms >= QN_BLOCK_EMPTY_MS || c->made_ms == 0) {
+        rc = make_block(c, why);
+        c->made_ms = mono_ms(c);
+    }
+    if (rc == QN_OK && now - c->checkpoint_ms >= CHECKPOINT_MS) {
+        rc = checkpoint(c, why);
+        c->checkpoint_ms = mono_ms(c);
+    }
+    uint64_t passed = mono_ms(c) - c->made_ms;
+    *ret_wait_ms =
+        qn_pool_cnt(c->pool) || passed >= QN_BLOCK_EMPTY_MS ? 0 : QN_BLOCK_EMPTY_MS - passed;
+    return rc;
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------ */
+
+const struct qn_view *qn_chain_view(const struct qn_chain *c)
+{
+    return qn_state_view(c->st);
+}
+
+const struct qn_state *qn_chain_state(const struct qn_chain *c)
+{
+    return c->st;
+}
+
+struct qn_hash qn_chain_id(const struct qn_chain *c)
+{
+    return c->id;
+}
+
+struct qn_hash qn_chain_head(const struct qn_chain *c)
+{
+    return c->head;
+}
+
+struct qn_hash qn_chain_root(struct qn_chain *c)
+{
+    return qn_trie_root(qn_state_trie(c->st));
+}
+
+enum qn_tx_where qn_chain_tx(struct qn_chain *c, const struct qn_hash *id, uint64_t *ret_height)
+{
+    struct qn_span val;
+    if (qn_trie_get(c->seen, QN_SPAN(id->b, 32), &val)) {
+        memcpy(ret_height, val.ptr, sizeof *ret_height);
+        return QN_TX_FINAL;
+    }
+    return qn_pool_has(c->pool, id) ? QN_TX_POOLED : QN_TX_UNKNOWN;
+}
+
+qn_rc qn_chain_frame(struct qn_chain *c, uint64_t height, struct qn_arena *arena,
+                     struct qn_frame *ret, struct qn_why *why)
+{
+    if (height == 0 || height > c->at_cnt)
+        return qn_why(why, QN_E_NOTFOUND, "there is no block %" PRIu64 ", the last is %zu", height,
+                      c->at_cnt);
+    struct qn_buf buf = { 0 };
+    qn_rc rc = qn_journal_read(c->journal, c->at[height - 1], &buf, why);
+    if (rc == QN_OK) {
+        void *copy = qn_arena_copy(arena, buf.ptr, buf.len);
+        rc = copy ? qn_decode(qn_frame_record(), QN_SPAN(copy, buf.len), arena, ret, why)
+                  : QN_E_MEMORY;
+    }
+    qn_buf_free(&buf);
+    return rc;
+}
+
+qn_rc qn_chain_prove(struct qn_chain *c, uint8_t table, struct qn_span key, struct qn_buf *ret,
+                     struct qn_why *why)
+{
+    uint8_t full[QN_TRIE_KEY_MAX];
+    struct qn_span val = { NULL, 0 };
+    if (c->header.height == 0) return qn_why(why, QN_E_AGAIN, "no block is final yet");
+    if (key.len == 0 || key.len >= QN_TRIE_KEY_MAX)
+        return qn_why(why, QN_E_RANGE, "a key has 1 to %d bytes", QN_TRIE_KEY_MAX - 1);
+    full[0] = table;
+    memcpy(full + 1, key.ptr, key.len);
+    struct qn_span whole = QN_SPAN(full, key.len + 1);
+    bool present = qn_trie_get(qn_state_trie(c->st), whole, &val);
+    qn_buf_put(ret, "QNLP\1", 5);
+    qn_buf_u32(ret, c->set_cnt);
+    qn_buf_put(ret, c->set, c->set_cnt * sizeof *c->set);
+    qn_encode(qn_header_record(), &c->header, ret);
+    qn_buf_span(ret, qn_buf_get(&c->cert));
+    qn_buf_u8(ret, table);
+    qn_buf_u16(ret, (uint16_t)key.len);
+    qn_buf_span(ret, key);
+    qn_buf_u32(ret, present ? (uint32_t)val.len : 0);
+    if (present) qn_buf_span(ret, val);
+    qn_trie_prove(qn_state_trie(c->st), whole, ret);
+    return QN_OK;
+}
+
+qn_rc qn_chain_verify(struct qn_span file, const struct qn_hash *trust, json_t **ret,
+                      struct qn_why *why)
+{
+    struct qn_arena arena = { .max = 4u << 20 };
+    struct qn_span s = file, magic, keys, key, val;
+    struct qn_header header;
+    struct qn_cert cert;
+    struct qn_hash value, want;
+    uint32_t cnt, val_len;
+    uint16_t key_len;
+    uint8_t table, full[QN_TRIE_KEY_MAX];
+    bool present = false;
+    qn_rc rc = QN_E_FORMAT;
+    if (!qn_take(&s, 5, &magic) || memcmp(magic.ptr, "QNLP\1", 5) != 0) {
+        qn_why(why, rc, "this is not a ledger proof");
+        goto out;
+    }
+    if (!qn_take_u32(&s, &cnt) || cnt == 0 || cnt > 200 || !qn_take(&s, cnt * 32, &keys)) {
+        qn_why(why, rc, "the validator set is cut off or too large");
+        goto out;
+    }
+    struct qn_hash *set = qn_arena_copy(&arena, keys.ptr, keys.len);
+    rc = qn_decode_front(qn_header_record(), &s, &arena, &header, why);
+    if (rc == QN_OK) rc = qn_decode_front(qn_cert_record(), &s, &arena, &cert, why);
+    if (rc) goto out;
+    struct qn_hash set_root = set_root_of(set, cnt), hash = qn_header_hash(&header);
+    rc = QN_E_PROOF;
+    if (trust && !qn_hash_eq(trust, &header.chain)) {
+        qn_why(why, rc, "the proof is of another chain");
+        goto out;
+    }
+    if (!qn_hash_eq(&set_root, &header.set_root)) {
+        qn_why(why, rc, "the validator set is not the header's");
+        goto out;
+    }
+    rc = qn_cert_check(&cert, &header.chain, &hash, set, cnt, why);
+    if (rc) goto out;
+    rc = QN_E_SHORT;
+    if (!qn_take_u8(&s, &table) || !qn_take_u16(&s, &key_len) || key_len == 0 ||
+        key_len >= QN_TRIE_KEY_MAX || !qn_take(&s, key_len, &key) || !qn_take_u32(&s, &val_len) ||
+        !qn_take(&s, val_len, &val)) {
+        qn_why(why, rc, "the row is cut off");
+        goto out;
+    }
+    full[0] = table;
+    memcpy(full + 1, key.ptr, key_len);
+    rc = qn_trie_check(&header.state_root, QN_SPAN(full, key_len + 1u), s, &present, &value);
+    want = qn_h("value", val.ptr, val.len);
+    if (rc == QN_OK && (present ? !qn_hash_eq(&want, &value) : val.len != 0)) rc = QN_E_PROOF;
+    if (rc) {
+        qn_why(why, rc, "the path does not lead from the row to the header's state root");
+        goto out;
+    }
+    char chain_hex[65], root_hex[65];
+    qn_hex(header.chain.b, 32, chain_hex);
+    qn_hex(header.state_root.b, 32, root_hex);
+    char *key_hex = qn_arena_alloc(&arena, 2 * key.len + 1),
+         *val_hex = qn_arena_alloc(&arena, 2 * val.len + 1);
+    qn_hex(key.ptr, key.len, key_hex);
+    qn_hex(val.ptr, val.len, val_hex);
+    *ret = json_pack("{s:b, s:b, s:s, s:I, s:I, s:s, s:i, s:s, s:s, s:i}", "valid", 1, "present",
+                     present, "chain", chain_hex, "height", (json_int_t)header.height, "t_ms",
+                     (json_int_t)header.t_ms, "state_root", root_hex, "table", table, "key",
+                     key_hex, "value", val_hex, "validators", (int)cnt);
+out:
+    qn_arena_free(&arena);
+    return rc;
+}

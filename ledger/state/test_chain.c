@@ -1,0 +1,242 @@
+/* test_chain.c - a chain on a disk: kill -9 under load at random and at every named point, damage, foreign files, proofs, replay. */
+#include "core/base/test.h"
+#include "core/crypto/hash.h"
+#include "ledger/state/chain.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ACCT_CNT = 8 };
+
+static void person(unsigned i, struct qn_key *ret)
+{
+    struct qn_hash seed = qn_h("test chain", &i, sizeof i);
+    qn_key_from_seed(seed.b, ret);
+}
+
+static qn_rc open_chain(const char *home, bool audit, struct qn_chain **ret, struct qn_why *why)
+{
+    struct qn_grant grants[ACCT_CNT];
+    struct qn_key key;
+    for (unsigned i = 0; i < ACCT_CNT; i++) {
+        person(i, &key);
+        grants[i] = (struct qn_grant){ qn_acct_key(&key.pub), QN_UQN(1000 * QN_UQN_PER_QN) };
+    }
+    static struct qn_key validator; /* lives as long as the chain */
+    person(100, &validator);
+    struct qn_genesis genesis = { .name = QN_SPAN_STR("test"), .t_ms = 1700000000000, .dev = true };
+    genesis.validators.cnt = 1;
+    genesis.validators.ptr = &validator.pub;
+    genesis.grants.cnt = ACCT_CNT;
+    genesis.grants.ptr = grants;
+    struct qn_chain_conf conf = { .home = home,
+                                  .env = qn_env_real(),
+                                  .validator = audit ? NULL : &validator,
+                                  .genesis = &genesis,
+                                  .map_gib = 1,
+                                  .no_store = audit };
+    return qn_chain_open(&conf, ret, why);
+}
+
+static struct qn_hash send(struct qn_chain *chain, unsigned from, unsigned to, uint64_t uqn,
+                           uint64_t salt)
+{
+    struct qn_key key, other;
+    struct qn_buf body = { 0 }, tx = { 0 };
+    struct qn_hash id, chain_id = qn_chain_id(chain);
+    struct qn_why why;
+    person(from, &key);
+    person(to, &other);
+    struct ledger_send s = { .to = qn_acct_key(&other.pub), .amount = QN_UQN(uqn) };
+    qn_encode(ledger_send_record(), &s, &body);
+    struct qn_tx_opts opts = { .salt = salt };
+    qn_tx_build(&chain_id, QN_TX_SEND, qn_buf_get(&body), &key, qn_env_now_ms(qn_env_real()), &opts,
+                &tx, &id);
+    struct qn_hash got;
+    QN_ASSERT(qn_chain_submit(chain, qn_buf_get(&tx), &got, &why) == QN_OK &&
+              qn_hash_eq(&got, &id));
+    qn_buf_free(&body);
+    qn_buf_free(&tx);
+    return id;
+}
+
+/* The child: sends, turns, and tells the parent each id once it is final. */
+static void load(const char *home, int fd, unsigned seed)
+{
+    struct qn_chain *chain;
+    struct qn_why why;
+    uint64_t wait, height;
+    if (open_chain(home, false, &chain, &why)) {
+        fprintf(stderr, "%s\n", why.text);
+        _exit(3);
+    }
+    for (uint64_t n = 0;; n++) {
+        struct qn_hash ids[5];
+        for (unsigned k = 0; k < 5; k++)
+            ids[k] = send(chain, (unsigned)(n + k) % ACCT_CNT, (unsigned)(n * 3 + k + 1) % ACCT_CNT,
+                          1 + n, (uint64_t)seed << 32 | n << 4 | k);
+        if (qn_chain_turn(chain, &wait, &why)) _exit(4);
+        for (unsigned k = 0; k < 5; k++)
+            if (qn_chain_tx(chain, &ids[k], &height) == QN_TX_FINAL && write(fd, &ids[k], 32) != 32)
+                _exit(5);
+    }
+}
+
+static void kill_once(struct qn_test_state *t, const char *home, unsigned seed, const char *point)
+{
+    int fds[2];
+    QN_ASSERT(pipe(fds) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(fds[0]);
+        if (point) setenv("QUOIN_CRASH_AT", point, 1);
+        load(home, fds[1], seed);
+    }
+    close(fds[1]);
+    if (!point) {
+        struct qn_hash h = qn_h("kill", &seed, sizeof seed);
+        usleep((useconds_t)(h.b[0] * 120u + 1000u));
+        kill(pid, SIGKILL);
+    }
+    struct qn_hash acked[20000];
+    size_t cnt = 0;
+    while (cnt < QN_COUNT(acked) && read(fds[0], &acked[cnt], 32) == 32)
+        cnt++;
+    close(fds[0]);
+    int status;
+    waitpid(pid, &status, 0);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    struct qn_chain *chain;
+    struct qn_why why = { "" };
+    qn_rc rc = open_chain(home, false, &chain, &why);
+    if (rc) printf("seed %u point %s: %s\n", seed, point ? point : "-", why.text);
+    CHECK_RC(rc, QN_OK);
+    if (rc) return;
+    uint64_t height;
+    for (size_t i = 0; i < cnt; i++)
+        CHECK(qn_chain_tx(chain, &acked[i], &height) == QN_TX_FINAL);
+    CHECK(qn_state_sum(qn_chain_view(chain)).uqn == QN_SUPPLY_UQN);
+    qn_chain_close(chain);
+}
+
+static void test_kill(struct qn_test_state *t)
+{
+    static const char *const POINTS[] = { "journal-before",    "journal-after",
+                                          "block-before",      "block-after",
+                                          "block-after:7",     "journal-before:3",
+                                          "checkpoint-before", "checkpoint-after" };
+    char home[] = "/tmp/quoin-chain-XXXXXX", cmd[128];
+    QN_ASSERT(mkdtemp(home) != NULL);
+    const char *is_long = getenv("QUOIN_TEST_LONG");
+    unsigned kills = is_long && *is_long == '1' ? 2000 : 200;
+    for (unsigned i = 0; i < kills; i++)
+        kill_once(t, home, i, NULL);
+    for (unsigned i = 0; i < QN_COUNT(POINTS); i++)
+        kill_once(t, home, 10000 + i, POINTS[i]);
+    struct qn_chain *a, *b;
+    struct qn_why why = { "" };
+    CHECK_RC(open_chain(home, false, &a, &why), QN_OK);
+    CHECK_RC(open_chain(home, true, &b, &why), QN_OK); /* from genesis alone */
+    struct qn_hash ra = qn_chain_root(a), rb = qn_chain_root(b);
+    CHECK(qn_hash_eq(&ra, &rb) && qn_view_height(qn_chain_view(a)) > kills);
+    qn_chain_close(a);
+    qn_chain_close(b);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", home);
+    CHECK(system(cmd) == 0);
+}
+
+static void poke(const char *home, const char *file, long off, const char *bytes, size_t len)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", home, file);
+    FILE *f = fopen(path, "r+");
+    QN_ASSERT(f && fseek(f, off, SEEK_SET) == 0 && fwrite(bytes, 1, len, f) == len);
+    fclose(f);
+}
+
+static void test_damage(struct qn_test_state *t)
+{
+    char home[] = "/tmp/quoin-chain-XXXXXX", cmd[256];
+    struct qn_chain *chain;
+    struct qn_why why = { "" };
+    uint64_t wait;
+    QN_ASSERT(mkdtemp(home) != NULL);
+    CHECK_RC(open_chain(home, false, &chain, &why), QN_OK);
+    for (unsigned i = 0; i < 20; i++) {
+        send(chain, 0, 1, 5, i);
+        CHECK_RC(qn_chain_turn(chain, &wait, &why), QN_OK);
+    }
+    struct qn_hash root = qn_chain_root(chain);
+    qn_chain_close(chain);
+    snprintf(cmd, sizeof cmd, "rm %s/state.mdb*", home);
+    CHECK(system(cmd) == 0);
+    CHECK_RC(open_chain(home, false, &chain, &why), QN_OK); /* the journal has it all */
+    struct qn_hash again = qn_chain_root(chain);
+    CHECK(qn_hash_eq(&root, &again));
+    qn_chain_close(chain);
+    poke(home, "journal/seg-0000000000.qj", 3000, "X", 1);
+    why.text[0] = 0;
+    CHECK_RC(open_chain(home, false, &chain, &why), QN_E_CORRUPT);
+    CHECK(strstr(why.text, "seg-0000000000.qj: damaged at byte") != NULL);
+    snprintf(cmd, sizeof cmd, "echo hello > %s/state.mdb", home);
+    CHECK(system(cmd) == 0);
+    CHECK_RC(open_chain(home, false, &chain, &why), QN_E_FOREIGN);
+    snprintf(cmd, sizeof cmd, "test $(cat %s/state.mdb) = hello && rm -rf %s", home, home);
+    CHECK(system(cmd) == 0);
+}
+
+static void test_proof(struct qn_test_state *t)
+{
+    char home[] = "/tmp/quoin-chain-XXXXXX", cmd[128];
+    struct qn_chain *chain;
+    struct qn_why why = { "" };
+    struct qn_key key;
+    uint64_t wait;
+    QN_ASSERT(mkdtemp(home) != NULL);
+    CHECK_RC(open_chain(home, false, &chain, &why), QN_OK);
+    send(chain, 0, 1, 5, 0);
+    CHECK_RC(qn_chain_turn(chain, &wait, &why), QN_OK);
+    struct qn_hash id = qn_chain_id(chain), other = qn_blake3("x", 1);
+    for (unsigned who = 0; who < ACCT_CNT + 4; who++) {
+        struct qn_buf file = { 0 };
+        json_t *said = NULL;
+        person(who, &key);
+        struct qn_hash acct = qn_acct_key(&key.pub);
+        CHECK_RC(qn_chain_prove(chain, QN_TABLE_ACCOUNT, QN_SPAN(acct.b, 32), &file, &why), QN_OK);
+        CHECK_RC(qn_chain_verify(qn_buf_get(&file), &id, &said, &why), QN_OK);
+        CHECK(json_is_true(json_object_get(said, "present")) == (who < ACCT_CNT));
+        json_decref(said);
+        said = NULL;
+        CHECK_RC(qn_chain_verify(qn_buf_get(&file), &other, &said, &why), QN_E_PROOF);
+        for (size_t i = 0; who < 9 && who > 6 && i < file.len; i++) {
+            file.ptr[i] ^= 1;
+            /* Only the asked key of an absent row may change: then it tells the absence of that other key. */
+            if (qn_chain_verify(qn_buf_get(&file), &id, &said, &why) == QN_OK) {
+                char hex[65];
+                qn_hex(acct.b, 32, hex);
+                CHECK(json_is_false(json_object_get(said, "present")));
+                CHECK(strcmp(json_string_value(json_object_get(said, "key")), hex) != 0);
+                json_decref(said);
+                said = NULL;
+            }
+            file.ptr[i] ^= 1;
+        }
+        qn_buf_free(&file);
+    }
+    qn_chain_close(chain);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", home);
+    CHECK(system(cmd) == 0);
+}
+
+int main(void)
+{
+    TEST_BEGIN();
+    QN_ASSERT(qn_crypto_init() == QN_OK);
+    TEST(test_proof);
+    TEST(test_damage);
+    TEST(test_kill);
+    return TEST_END();
+}
