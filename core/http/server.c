@@ -16,14 +16,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define CONNS_MAX      1024
 #define STREAM_LAG_MAX (1u << 20)
 
 struct qn_http {
     struct qn_http_conf conf;
     struct evhttp *local, *port;
     char socket[108], cookie[80];
-    unsigned port_no, conns;
+    unsigned port_no;
 };
 
 struct qn_http_req {
@@ -220,8 +219,6 @@ qn_rc qn_http_open(const struct qn_http_conf *conf, struct qn_http **ret, struct
         memcpy(http->cookie, conf->cookie, QN_MIN(strlen(conf->cookie), sizeof http->cookie - 1));
     http->local = server(http, on_local);
     http->port = server(http, on_port);
-    evhttp_set_max_connections(http->port, CONNS_MAX);
-    evhttp_set_max_connections(http->local, CONNS_MAX);
     qn_rc rc = conf->socket ? open_socket(http, why) : QN_OK;
     if (rc == QN_OK && conf->addr) rc = open_port(http, why);
     if (rc)

@@ -1,5 +1,6 @@
 /* server.h - the API's HTTP server, on libevent's evhttp: a unix socket for the owner and a loopback port with a cookie. Bodies of at most
- * 1 MiB, headers of 16 KiB, 30 s for a request, 1,024 connections; a client that is slower or larger is cut off. */
+ * 1 MiB, headers of 16 KiB, 60 s for a silent connection; a client that is slower or
+ * larger is cut off. */
 #ifndef QN_CORE_HTTP_SERVER_H
 #define QN_CORE_HTTP_SERVER_H
 

@@ -1,0 +1,444 @@
+/* node.c - one thread, one loop: blocks, jobs, API; from `quoin up` to a clean stop. */
+#include "core/node/node.h"
+
+#include "core/crypto/hash.h"
+#include "core/job/jobs.h"
+#include "core/node/api.h"
+#include "core/node/wallet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define MODULES_MAX 16
+#define OWNER_QN    1000
+#define FAUCET_QN   100000 /* a dev chain's purse for trying things out */
+
+struct qn_node {
+    const struct qn_up_opts *opts;
+    struct event_base *base;
+    struct event *turn, *sigint, *sigterm;
+    struct qn_chain *chain;
+    struct qn_jobs *jobs;
+    struct qn_api *api;
+    struct qn_key validator;
+    int lock_fd;
+    uint64_t started_ms;
+    struct qn_exec_module exec[MODULES_MAX];
+    size_t exec_cnt;
+    qn_rc rc;
+    struct qn_why why;
+};
+
+struct qn_chain *qn_node_chain(struct qn_node *node)
+{
+    return node->chain;
+}
+
+uint64_t qn_node_started_ms(struct qn_node *node)
+{
+    return node->started_ms;
+}
+
+void qn_node_stop(struct qn_node *node)
+{
+    struct timeval soon = { 0, 50000 }; /* the answer leaves first */
+    event_base_loopexit(node->base, &soon);
+}
+
+json_t *qn_node_modules(struct qn_node *node)
+{
+    const struct qn_module *mod;
+    json_t *list = json_array();
+    for (size_t i = 0; (mod = qn_module_at(i)); i++) {
+        bool on = false;
+        for (size_t k = 0; k < node->exec_cnt; k++)
+            on |= node->exec[k].name == mod->name;
+        json_array_append_new(list, json_pack("{s:s, s:b}", "name", mod->name, "on", on));
+    }
+    return list;
+}
+
+/* --- what calls may use ---------------------------------------------------------------------------------- */
+
+static void kick(struct qn_node *node)
+{
+    struct timeval now = { 0, 0 };
+    event_add(node->turn, &now);
+}
+
+static qn_rc op_tx_send(struct qn_node *node, struct qn_span tx, struct qn_hash *ret_id,
+                        struct qn_why *why)
+{
+    qn_rc rc = qn_chain_submit(node->chain, tx, ret_id, why);
+    if (rc == QN_OK && qn_chain_pooled(node->chain)) kick(node);
+    return rc;
+}
+
+static void blob_file(struct qn_node *node, const struct qn_hash *hash, char *dst, size_t len)
+{
+    char hex[65];
+    qn_hex(hash->b, 32, hex);
+    snprintf(dst, len, "%s/blobs/%.2s/%s", node->opts->home, hex, hex);
+}
+
+static qn_rc op_blob_put(struct qn_node *node, struct qn_span bytes, struct qn_hash *ret,
+                         struct qn_why *why)
+{
+    char path[4096], dir[4096];
+    *ret = qn_blake3(bytes.ptr, bytes.len);
+    blob_file(node, ret, path, sizeof path);
+    if (access(path, F_OK) == 0) return QN_OK;
+    snprintf(dir, sizeof dir, "%s", path);
+    *strrchr(dir, '/') = 0;
+    qn_rc rc = qn_dir_make(dir, why);
+    return rc ? rc : qn_file_write(path, bytes, 0600, why);
+}
+
+static qn_rc op_blob_path(struct qn_node *node, const struct qn_hash *hash, char *dst,
+                          size_t dst_len, struct qn_why *why)
+{
+    blob_file(node, hash, dst, dst_len);
+    return access(dst, R_OK) == 0 ? QN_OK
+                                  : qn_why(why, QN_E_NOTFOUND, "this node has no such blob");
+}
+
+static const struct qn_node_ops OPS = { op_tx_send, op_blob_put, op_blob_path };
+
+/* --- the loop ---------------------------------------------------------------------------------------------- */
+
+static void on_block(void *arg, const struct qn_frame *f, const struct qn_hash *hash)
+{
+    struct qn_node *node = arg;
+    char id[48], hash_hex[65];
+    unsigned idx = 0;
+    (void)hash;
+    if (!node->api) return;
+    qn_hex(hash->b, 32, hash_hex);
+    json_t *block =
+        json_pack("{s:I, s:s, s:i, s:I}", "height", (json_int_t)f->block.header.height, "hash",
+                  hash_hex, "txs", (int)f->block.txs.cnt, "t_ms", (json_int_t)f->block.header.t_ms);
+    snprintf(id, sizeof id, "%" PRIu64 ".%u", f->block.header.height, idx++);
+    qn_api_event(node->api, id, "block", block);
+    json_decref(block);
+    for (uint32_t i = 0; i <= f->receipts.cnt; i++) {
+        const struct qn_event *events =
+            i < f->receipts.cnt ? f->receipts.ptr[i].events.ptr : f->events.ptr;
+        uint32_t cnt = i < f->receipts.cnt ? f->receipts.ptr[i].events.cnt : f->events.cnt;
+        for (uint32_t k = 0; k < cnt; k++) {
+            char topic[65];
+            json_t *one = qn_to_json(qn_event_record(), &events[k]);
+            snprintf(topic, sizeof topic, "%.*s", (int)events[k].topic.len,
+                     (const char *)events[k].topic.ptr);
+            snprintf(id, sizeof id, "%" PRIu64 ".%u", f->block.header.height, idx++);
+            qn_api_event(node->api, id, topic, one);
+            json_decref(one);
+        }
+    }
+}
+
+static void on_job(void *arg, const struct qn_job_info *info)
+{
+    struct qn_node *node = arg;
+    if (node->api && info->state != QN_JOB_RUNNING) qn_api_retry(node->api);
+}
+
+static void on_turn(int fd, short what, void *arg)
+{
+    struct qn_node *node = arg;
+    uint64_t wait_ms;
+    (void)fd;
+    (void)what;
+    node->rc = qn_chain_turn(node->chain, &wait_ms, &node->why);
+    if (node->rc) { /* the disk is no longer to be trusted: stop, the next start recovers */
+        event_base_loopbreak(node->base);
+        return;
+    }
+    qn_api_retry(node->api);
+    struct timeval tv = { (time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000 * 1000) };
+    event_add(node->turn, &tv);
+}
+
+static void on_signal(int sig, short what, void *arg)
+{
+    struct qn_node *node = arg;
+    (void)sig;
+    (void)what;
+    event_base_loopbreak(node->base);
+}
+
+/* --- start -------------------------------------------------------------------------------------------------- */
+
+static bool listed(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+    for (const char *at = list; at && *at;) {
+        size_t n = strcspn(at, ",");
+        if (n == len && memcmp(at, name, n) == 0) return true;
+        at += n + (at[n] == ',');
+    }
+    return false;
+}
+
+static qn_rc check_names(const char *list, struct qn_why *why)
+{
+    char name[65];
+    for (const char *at = list; at && *at;) {
+        size_t n = strcspn(at, ",");
+        snprintf(name, sizeof name, "%.*s", (int)QN_MIN(n, (size_t)64), at);
+        if (!qn_module_find(name))
+            return qn_why(
+                why, QN_E_USAGE,
+                "there is no module \"%s\" in this build; quoin config modules lists them", name);
+        at += n + (at[n] == ',');
+    }
+    return QN_OK;
+}
+
+static qn_rc pick_modules(struct qn_node *node, struct qn_why *why)
+{
+    const struct qn_module *mod;
+    qn_rc rc = check_names(node->opts->enable, why);
+    if (rc == QN_OK) rc = check_names(node->opts->disable, why);
+    for (size_t i = 0; rc == QN_OK && (mod = qn_module_at(i)); i++) {
+        if ((node->opts->enable && !listed(node->opts->enable, mod->name)) ||
+            listed(node->opts->disable, mod->name))
+            continue;
+        QN_ASSERT(node->exec_cnt < MODULES_MAX);
+        node->exec[node->exec_cnt++] =
+            (struct qn_exec_module){ mod->name,  mod->txs,     mod->dues,     mod->tables,
+                                     mod->chain, mod->genesis, mod->block_end };
+    }
+    return rc;
+}
+
+static qn_rc lock_home(struct qn_node *node, struct qn_why *why)
+{
+    char path[4096], text[32] = "";
+    qn_rc rc = qn_dir_make(node->opts->home, why);
+    if (rc) return rc;
+    snprintf(path, sizeof path, "%s/lock", node->opts->home);
+    node->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (node->lock_fd < 0) return qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
+    if (flock(node->lock_fd, LOCK_EX | LOCK_NB)) {
+        ssize_t n = pread(node->lock_fd, text, sizeof text - 1, 0);
+        text[n > 0 ? n : 0] = 0;
+        return qn_why(why, QN_E_BUSY, "a node runs on %s already, pid %.20s", node->opts->home,
+                      text);
+    }
+    int n = snprintf(text, sizeof text, "%d", (int)getpid());
+    if (ftruncate(node->lock_fd, 0) || pwrite(node->lock_fd, text, (size_t)n, 0) != n)
+        return qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
+    return QN_OK;
+}
+
+static qn_rc key_of(struct qn_node *node, const char *name, struct qn_key *ret, bool *ret_new,
+                    struct qn_why *why)
+{
+    qn_rc rc = qn_wallet_load(node->opts->home, name, ret, why);
+    *ret_new = rc == QN_E_NOTFOUND;
+    return *ret_new ? qn_wallet_new(node->opts->home, name, NULL, ret, why) : rc;
+}
+
+static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, struct qn_why *why)
+{
+    struct qn_key owner, faucet;
+    bool fresh;
+    qn_rc rc = key_of(node, "owner", &owner, ret_new, why);
+    if (rc == QN_OK) rc = key_of(node, "faucet", &faucet, &fresh, why);
+    if (rc == QN_OK) rc = key_of(node, "validator", &node->validator, &fresh, why);
+    if (rc) return rc;
+    struct qn_hash owner_acct = qn_acct_key(&owner.pub);
+    struct qn_grant grants[] = { { owner_acct, QN_UQN(OWNER_QN * QN_UQN_PER_QN) },
+                                 { qn_acct_key(&faucet.pub), QN_UQN(FAUCET_QN * QN_UQN_PER_QN) } };
+    char name[16];
+    snprintf(name, sizeof name, "dev-%02x%02x", owner_acct.b[0], owner_acct.b[1]);
+    struct qn_genesis genesis = { .name = QN_SPAN_STR(name),
+                                  .t_ms = qn_env_now_ms(qn_env_real()),
+                                  .dev = true };
+    genesis.validators.cnt = 1;
+    genesis.validators.ptr = &node->validator.pub;
+    genesis.grants.cnt = QN_COUNT(grants);
+    genesis.grants.ptr = grants;
+    struct qn_chain_conf conf = { .home = node->opts->home,
+                                  .env = qn_env_real(),
+                                  .modules = node->exec,
+                                  .module_cnt = node->exec_cnt,
+                                  .vm = qn_contract_vm_get(),
+                                  .validator = &node->validator,
+                                  .genesis = &genesis,
+                                  .map_gib = node->opts->map_gib,
+                                  .on_block = on_block,
+                                  .arg = node };
+    qn_addr_print(&owner_acct, addr);
+    rc = qn_chain_open(&conf, &node->chain, why);
+    qn_key_wipe(&owner);
+    qn_key_wipe(&faucet);
+    return rc;
+}
+
+static qn_rc open_jobs(struct qn_node *node, struct qn_why *why)
+{
+    static const struct qn_job_kind NONE[] = { { 0 } };
+    const struct qn_job_kind *tables[MODULES_MAX + 1];
+    const struct qn_module *mod;
+    size_t cnt = 0;
+    for (size_t i = 0; (mod = qn_module_at(i)); i++)
+        if (mod->jobs) tables[cnt++] = mod->jobs;
+    tables[cnt] = NULL;
+    (void)NONE;
+    struct qn_jobs_opts opts = { .base = node->base,
+                                 .env = qn_env_real(),
+                                 .home = node->opts->home,
+                                 .tables = tables,
+                                 .changed = on_job,
+                                 .arg = node };
+    return qn_jobs_new(&opts, &node->jobs, why);
+}
+
+/* Tells systemd, when it asked to be told (sd_notify's datagram). */
+static void notify(const char *text)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un sun = { .sun_family = AF_UNIX };
+    if (!path || strlen(path) >= sizeof sun.sun_path) return;
+    memcpy(sun.sun_path, path, strlen(path));
+    if (sun.sun_path[0] == '@') sun.sun_path[0] = 0;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return;
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    ssize_t sent =
+        sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)(void *)&sun, len);
+    (void)sent; /* nobody listens: nothing is lost */
+    close(fd);
+}
+
+static qn_rc write_file(const struct qn_node *node, const char *name, const char *text,
+                        struct qn_why *why)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", node->opts->home, name);
+    return qn_file_write(path, QN_SPAN_STR(text), 0600, why);
+}
+
+static void say_ready(struct qn_node *node, const char *addr, bool fresh, uint64_t took_us)
+{
+    const struct qn_up_opts *o = node->opts;
+    struct qn_hash id = qn_chain_id(node->chain);
+    char hex[65], names[256] = "";
+    qn_hex(id.b, 32, hex);
+    for (size_t i = 0; i < node->exec_cnt; i++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? " " : "",
+                 node->exec[i].name);
+    if (o->json) {
+        printf("{\"event\":\"ready\",\"home\":\"%s\",\"pid\":%d,\"api\":\"http://"
+               "127.0.0.1:%u\",\"socket\":\"%s/api.sock\",\"chain\":\"%s\",\"height\":%" PRIu64
+               ",\"owner\":\"%s\",\"ms\":%" PRIu64 "}\n",
+               o->home, (int)getpid(), qn_api_port(node->api), o->home, hex,
+               qn_view_height(qn_chain_view(node->chain)), addr, took_us / 1000);
+    } else if (!o->quiet) {
+        printf("quoin " QN_VERSION "   data %s\n", o->home);
+        printf("  key       %s  %.10s..%s   HOME/wallet/owner.key\n", fresh ? "new  " : "kept ",
+               addr, addr + strlen(addr) - 4);
+        printf("  ledger    %s  %.8s, validator 1 of 1 (this node), block %" PRIu64 "\n",
+               fresh ? "new  " : "kept ", hex, qn_view_height(qn_chain_view(node->chain)));
+        printf("  modules   ok     %s\n", names[0] ? names : "none");
+        printf("  listen    ok     api http://127.0.0.1:%u and %s/api.sock\n",
+               qn_api_port(node->api), o->home);
+        printf("ready in %.2f s\n  next: quoin status | quoin wallet list | quoin help            "
+               "Ctrl-C stops\n",
+               (double)took_us / 1e6);
+    }
+    fflush(stdout);
+}
+
+int qn_node_up(const struct qn_up_opts *opts)
+{
+    struct qn_node *node = calloc(1, sizeof *node);
+    QN_ASSERT(node != NULL);
+    node->opts = opts;
+    node->lock_fd = -1;
+    uint64_t begin = qn_env_mono_us(qn_env_real());
+    struct qn_why why = { "" };
+    char addr[64] = "", cookie[65], socket_path[4096], api[32];
+    uint8_t secret[32];
+    bool fresh = false;
+    struct rlimit files = { 8192, 8192 };
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = QN_MIN(files.rlim_max, (rlim_t)8192);
+    setrlimit(RLIMIT_NOFILE, &files); /* a thousand clients and then some */
+    signal(SIGPIPE, SIG_IGN);
+    qn_rc rc = qn_crypto_init();
+    if (rc == QN_OK) rc = pick_modules(node, &why);
+    if (rc == QN_OK) rc = lock_home(node, &why);
+    if (rc == QN_OK && qn_env_now_ms(qn_env_real()) < UINT64_C(1700000000000))
+        rc = qn_why(&why, QN_E_CLOCK, "this machine's clock says a time before November 2023");
+    if (rc == QN_OK) rc = open_chain(node, addr, &fresh, &why);
+    if (rc) goto out;
+    node->base = event_base_new();
+    QN_ASSERT(node->base != NULL);
+    node->started_ms = qn_env_now_ms(qn_env_real());
+    node->turn = event_new(node->base, -1, 0, on_turn, node);
+    node->sigint = evsignal_new(node->base, SIGINT, on_signal, node);
+    node->sigterm = evsignal_new(node->base, SIGTERM, on_signal, node);
+    event_add(node->sigint, NULL);
+    event_add(node->sigterm, NULL);
+    rc = open_jobs(node, &why);
+    if (rc) goto out;
+    qn_env_random(qn_env_real(), secret, sizeof secret);
+    qn_hex(secret, sizeof secret, cookie);
+    snprintf(socket_path, sizeof socket_path, "%s/api.sock", opts->home);
+    struct qn_api_conf conf = { .base = node->base,
+                                .env = qn_env_real(),
+                                .node = node,
+                                .ops = &OPS,
+                                .jobs = node->jobs,
+                                .home = opts->home,
+                                .socket = socket_path,
+                                .addr = opts->api,
+                                .cookie = cookie };
+    rc = qn_api_open(&conf, &node->api, &why);
+    if (rc == QN_OK) rc = write_file(node, "cookie", cookie, &why);
+    snprintf(api, sizeof api, "127.0.0.1:%u", rc == QN_OK ? qn_api_port(node->api) : 0);
+    if (rc == QN_OK) rc = write_file(node, "api", api, &why);
+    if (rc) goto out;
+    uint64_t wait_ms;
+    rc = qn_chain_turn(node->chain, &wait_ms, &why); /* the first block */
+    if (rc) goto out;
+    kick(node);
+    say_ready(node, addr, fresh, qn_env_mono_us(qn_env_real()) - begin);
+    notify("READY=1");
+    event_base_dispatch(node->base);
+    notify("STOPPING=1");
+    rc = node->rc;
+    why = node->why;
+out:
+    qn_api_close(node->api);
+    node->api = NULL;
+    qn_jobs_free(node->jobs);
+    qn_chain_close(node->chain);
+    if (node->turn) {
+        event_free(node->turn);
+        event_free(node->sigint);
+        event_free(node->sigterm);
+    }
+    if (node->base) event_base_free(node->base);
+    if (node->lock_fd >= 0) close(node->lock_fd);
+    qn_key_wipe(&node->validator);
+    free(node);
+    if (rc)
+        fprintf(stderr, "error: %s [%s]\n", why.text[0] ? why.text : qn_err_text(rc),
+                qn_err_code(rc));
+    if (rc && qn_err_hint(rc)) fprintf(stderr, "  try   %s\n", qn_err_hint(rc));
+    return qn_err_exit(rc);
+}

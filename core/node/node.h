@@ -1,0 +1,23 @@
+/* node.h - the running node: chain, jobs and API on one loop. Only core/node sees inside. */
+#ifndef QN_CORE_NODE_NODE_H
+#define QN_CORE_NODE_NODE_H
+
+#include "core/node/registry.h"
+
+struct qn_up_opts {
+    const char *home, *api;       /* api "127.0.0.1:7846" */
+    const char *enable, *disable; /* comma-separated module names, or NULL */
+    uint64_t map_gib;
+    bool json, quiet;
+};
+
+/* qn_node_up runs a node until SIGTERM, SIGINT or `quoin down`; returns the exit status. */
+int qn_node_up(const struct qn_up_opts *opts);
+
+/* What calls of the core may reach beyond qn_node_ops. */
+struct qn_chain *qn_node_chain(struct qn_node *node);
+json_t *qn_node_modules(struct qn_node *node) QN_GIVES; /* [{"name","on"}] */
+uint64_t qn_node_started_ms(struct qn_node *node);
+void qn_node_stop(struct qn_node *node);
+
+#endif

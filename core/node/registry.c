@@ -1,0 +1,67 @@
+/* registry.c - walking the tables. */
+#include "core/node/registry.h"
+
+#include "ledger/state/state_in.h"
+
+#include <string.h>
+
+const struct qn_call *qn_call_at(size_t idx)
+{
+    const struct qn_module *mod = NULL;
+    const struct qn_call *table = QN_CORE_CALLS;
+    for (size_t m = 0;; m++) {
+        for (const struct qn_call *c = table; c && c->name; c++)
+            if (idx-- == 0) return c;
+        mod = qn_module_at(m);
+        if (!mod) return NULL;
+        table = mod->calls;
+    }
+}
+
+const struct qn_call *qn_call_find(const char *name)
+{
+    const struct qn_call *c;
+    for (size_t i = 0; (c = qn_call_at(i)); i++)
+        if (strcmp(c->name, name) == 0) return c;
+    return NULL;
+}
+
+const struct qn_tx_kind *qn_txkind_at(size_t idx)
+{
+    const struct qn_tx_kind *const core[] = { QN_CORE_TXS, QN_MANDATE_TXS, QN_CONTRACT_TXS };
+    for (size_t m = 0;; m++) {
+        const struct qn_tx_kind *table = m < QN_COUNT(core) ? core[m] : NULL;
+        if (m >= QN_COUNT(core)) {
+            const struct qn_module *mod = qn_module_at(m - QN_COUNT(core));
+            if (!mod) return NULL;
+            table = mod->txs;
+        }
+        for (; table && table->name; table++)
+            if (idx-- == 0) return table;
+    }
+}
+
+const struct qn_tx_kind *qn_txkind_find(const char *name)
+{
+    const struct qn_tx_kind *k;
+    for (size_t i = 0; (k = qn_txkind_at(i)); i++)
+        if (strcmp(k->name, name) == 0) return k;
+    return NULL;
+}
+
+const struct qn_table *qn_table_at(size_t idx)
+{
+    const struct qn_table *table = QN_CORE_TABLES;
+    for (size_t m = 0;; m++) {
+        for (; table && table->name; table++)
+            if (idx-- == 0) return table;
+        const struct qn_module *mod = qn_module_at(m);
+        if (!mod) return NULL;
+        table = mod->tables;
+    }
+}
+
+const struct qn_contract_vm *qn_contract_vm_get(void)
+{
+    return NULL; /* no machine for contracts is built in yet; their transactions are refused by name */
+}
