@@ -7,9 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/node/node.def"
 #include "core/schema/declare.h"
+
+#include "core/node/node.def"
+
 #include "core/schema/define.h"
+
+#include "core/node/node.def"
 
 static json_t *hex(const struct qn_hash *h)
 {

@@ -1,9 +1,8 @@
 /* main.c - the process starts here. */
 #include "core/base/base.h"
 #include "core/job/jobs.h"
-#include "core/module/module.h"
+#include "core/node/cli.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* A worker knows every kind of every module in this build, whatever the node has switched on: the node
@@ -21,6 +20,5 @@ static int worker(const char *kind)
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "worker") == 0) return worker(argv[2]);
-    puts("quoin " QN_VERSION);
-    return 0;
+    return qn_cli_main(argc, argv);
 }

@@ -1,0 +1,125 @@
+/* print.c - results for people, pipes and programs. */
+#include "core/node/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A value in one word or line; freed by the caller. */
+static char *word(const char *name, const json_t *val)
+{
+    char *text;
+    size_t len = strlen(name);
+    if (json_is_string(val)) return strdup(json_string_value(val));
+    if (json_is_integer(val) && len > 4 && strcmp(name + len - 4, "_uqn") == 0 &&
+        json_integer_value(val) >= 0) {
+        text = malloc(32);
+        QN_ASSERT(text != NULL);
+        qn_amount_print(QN_UQN((uint64_t)json_integer_value(val)), text);
+        return text;
+    }
+    text = json_dumps(val, JSON_COMPACT | JSON_ENCODE_ANY);
+    return text ? text : strdup("");
+}
+
+/* Foreign text reaches no terminal raw. */
+static void put(const char *text, size_t width)
+{
+    size_t n = 0;
+    for (const char *c = text; *c; c++, n++)
+        putchar((unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c);
+    for (; n < width; n++)
+        putchar(' ');
+}
+
+static void card(const json_t *obj)
+{
+    const char *name;
+    json_t *val, *mutable = json_incref((json_t *)(uintptr_t)obj);
+    json_object_foreach(mutable, name, val)
+    {
+        char *text = word(name, val);
+        put(name, 14);
+        fputs("  ", stdout);
+        put(text, 0);
+        putchar('\n');
+        free(text);
+    }
+    json_decref(mutable);
+}
+
+static void table(const json_t *list)
+{
+    const json_t *first = json_array_get(list, 0);
+    const char *names[12];
+    size_t width[12], cnt = 0;
+    const char *name;
+    json_t *val, *mutable = json_incref((json_t *)(uintptr_t)first);
+    bool tty = isatty(STDOUT_FILENO);
+    json_object_foreach(mutable, name, val)
+    {
+        if (cnt < QN_COUNT(names) && !json_is_object(val) && !json_is_array(val))
+            names[cnt++] = name;
+    }
+    for (size_t k = 0; k < cnt; k++) {
+        width[k] = strlen(names[k]);
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            char *text = word(names[k], json_object_get(json_array_get(list, i), names[k]));
+            width[k] = QN_MAX(width[k], QN_MIN(strlen(text), (size_t)64));
+            free(text);
+        }
+    }
+    for (size_t k = 0; tty && k < cnt; k++)
+        printf("%-*s%s", (int)width[k], names[k], k + 1 < cnt ? "  " : "\n");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        for (size_t k = 0; k < cnt; k++) {
+            const json_t *cell = json_object_get(json_array_get(list, i), names[k]);
+            char *text = cell ? word(names[k], cell) : strdup("");
+            put(text, tty ? width[k] : 0);
+            putchar(k + 1 == cnt ? '\n' : tty ? ' ' : '\t');
+            if (tty && k + 1 < cnt) putchar(' ');
+            free(text);
+        }
+    }
+    json_decref(mutable);
+}
+
+void qn_print(const struct qn_cli *cli, const json_t *result)
+{
+    if (cli->quiet) return;
+    if (cli->json) {
+        size_t cnt = json_is_array(result) ? json_array_size(result) : 1;
+        for (size_t i = 0; i < cnt; i++) {
+            json_dumpf(json_is_array(result) ? json_array_get(result, i) : result, stdout,
+                       JSON_COMPACT | JSON_ENCODE_ANY);
+            putchar('\n');
+        }
+    } else if (json_is_array(result)) {
+        table(result);
+    } else if (json_is_object(result)) {
+        card(result);
+    }
+    fflush(stdout);
+}
+
+int qn_fail(const struct qn_cli *cli, qn_rc rc, const struct qn_why *why)
+{
+    const char *text = why->text[0] ? why->text : qn_err_text(rc);
+    if (cli->json) {
+        json_t *err = json_pack("{s:{s:s, s:s, s:s}}", "error", "code", qn_err_code(rc), "class",
+                                qn_err_class(rc), "text", text);
+        if (qn_err_hint(rc))
+            json_object_set_new(json_object_get(err, "error"), "hint",
+                                json_string(qn_err_hint(rc)));
+        json_dumpf(err, stderr, JSON_COMPACT);
+        fputc('\n', stderr);
+        json_decref(err);
+    } else {
+        fprintf(stderr, "error: %s [%s]\n", text, qn_err_code(rc));
+        if (qn_err_hint(rc))
+            fprintf(stderr, "  try   %s%*swhy: quoin explain %s\n", qn_err_hint(rc),
+                    (int)(40 - QN_MIN(strlen(qn_err_hint(rc)), (size_t)39)), "", qn_err_code(rc));
+    }
+    return qn_err_exit(rc);
+}
