@@ -6,7 +6,7 @@
 
 static void genesis(struct qn_apply *ap)
 {
-    /* 1 % of each payment to the block's fees; nothing is held back until disputes exist. Akash locked
+    /* 1 % of each payment to the public pool; nothing is held back until disputes exist. Akash locked
      * 0.5 AKT a bid; pay at least once an hour. */
     const struct compute_params params = { .take_ppm = 10000,
                                            .hold_ppm = 0,

@@ -98,6 +98,7 @@ struct compute_pair_key compute_pair(const struct qn_hash *a, const struct qn_ha
 struct qn_hash compute_escrow_acct(const struct qn_hash *order);
 struct qn_hash compute_bond_acct(const struct qn_hash *node);
 struct qn_hash compute_hold_acct(const struct qn_hash *lease);
+struct qn_hash compute_pool_acct(void); /* where the market's take goes */
 /* compute_bid_id names a bid for its deadline and its deposit's account. */
 struct qn_hash compute_bid_id(const struct qn_hash *order, const struct qn_hash *node);
 struct qn_hash compute_bid_acct(const struct qn_hash *bid_id);

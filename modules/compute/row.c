@@ -28,6 +28,12 @@ struct qn_hash compute_hold_acct(const struct qn_hash *lease)
     return qn_acct_module(COMPUTE_TAG, "hold", lease);
 }
 
+struct qn_hash compute_pool_acct(void)
+{
+    const struct qn_hash zero = { { 0 } };
+    return qn_acct_module(0, "public", &zero); /* the ledger's own, for the common good */
+}
+
 struct qn_hash compute_bid_acct(const struct qn_hash *bid_id)
 {
     return qn_acct_module(COMPUTE_TAG, "bid", bid_id);
@@ -47,17 +53,10 @@ struct qn_hash compute_lease_id(const struct qn_hash *order, uint16_t part)
     return qn_h("compute/lease", in, sizeof in);
 }
 
-/* A value is lent until the next write, and handlers write while they hold rows: so it is copied. */
 static bool row_get(const struct qn_view *view, struct qn_arena *arena, uint8_t table,
                     struct qn_span key, const struct qn_record *rec, void *ret)
 {
-    struct qn_span val;
-    if (!qn_view_get(view, table, key, &val)) return false;
-    void *copy = qn_arena_copy(arena, val.ptr, val.len);
-    QN_ASSERT(copy);
-    qn_rc rc = qn_decode(rec, QN_SPAN(copy, val.len), arena, ret, NULL);
-    QN_ASSERT(rc == QN_OK); /* what was written was checked */
-    return true;
+    return qn_view_rec(view, table, key, rec, arena, ret) == QN_OK;
 }
 
 void compute_params_get(const struct qn_view *view, struct compute_params *ret)

@@ -160,10 +160,10 @@ void compute_settle(struct qn_apply *ap, const struct qn_hash *id, struct comput
     uint64_t paid = compute_earned(lease->rate_nqn_h, lease->until_ms, to_ms, &rem);
     uint64_t take = qn_amount_ppm(QN_UQN(paid), params.take_ppm).uqn;
     uint64_t hold = qn_amount_ppm(QN_UQN(paid), params.hold_ppm).uqn;
-    struct qn_hash from = compute_escrow_acct(&lease->order), fees = qn_acct_fees(),
+    struct qn_hash from = compute_escrow_acct(&lease->order), pool = compute_pool_acct(),
                    held = compute_hold_acct(id);
     post(ap, &from, &lease->provider, paid - take - hold);
-    post(ap, &from, &fees, take);
+    post(ap, &from, &pool, take);
     post(ap, &from, &held, hold);
     e.rem = e.rem - lease->rem + rem;
     sum_set(&e, sum_get(&e) + (u128)lease->rate_nqn_h * (to_ms - lease->until_ms));
