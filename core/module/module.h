@@ -29,6 +29,9 @@ struct qn_module {
     const struct qn_verb *verbs;
     void (*genesis)(struct qn_apply *ap);
     void (*block_end)(struct qn_apply *ap); /* after all transactions of a block, in tag order */
+    /* on_final is for the node alone, after a block became final: a module may start or cancel jobs then.
+     * Nothing it does reaches the ledger but by transactions. */
+    void (*on_final)(struct qn_call_ctx *ctx);
 };
 
 /* qn_module_at returns module idx of this build in tag order, NULL past the last:

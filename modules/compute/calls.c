@@ -1,15 +1,14 @@
 /* calls.c - what one can ask about the market, and running a lease's workload on the provider's node. */
 #include "modules/compute/compute.h"
 
+#include "core/job/calls.h"
 #include "core/job/engine.h"
-#include "core/job/jobs.h"
 #include "modules/compute/runner.h"
 
 #include <string.h>
 
 #define LIMIT_STD 100
 #define LIMIT_MAX 1000
-#define LOG_MAX   (256u << 10)
 
 static json_t *with_id(const struct qn_record *rec, const void *obj, const struct qn_hash *id)
 {
@@ -168,39 +167,15 @@ static qn_rc order_why(struct qn_call_ctx *ctx, const void *params, json_t **ret
     return QN_OK;
 }
 
-/* The log is whatever the workload wrote: what is no text becomes '?'. */
-static void printable(struct qn_buf *buf)
-{
-    for (size_t i = 0; i < buf->len; i++) {
-        uint8_t c = buf->ptr[i];
-        if ((c < 32 && c != '\n' && c != '\t') || c == 127) buf->ptr[i] = '?';
-    }
-    if (qn_text_ok(qn_buf_get(buf))) return;
-    for (size_t i = 0; i < buf->len; i++)
-        if (buf->ptr[i] > 126) buf->ptr[i] = '?';
-}
-
 static qn_rc lease_logs(struct qn_call_ctx *ctx, const void *params, json_t **ret,
                         struct qn_why *why)
 {
     const struct compute_logs *p = params;
     struct qn_hash job;
-    struct qn_buf buf = { 0 };
-    uint64_t size;
-    char hex[65];
     qn_rc rc = runner_job(ctx->home, &p->lease, &job);
     if (rc) return qn_why(why, rc, "this node runs no workload of that lease");
-    size_t max = p->max ? QN_MIN(p->max, LOG_MAX) : 65536u;
-    rc = qn_job_log(ctx->home, &job, p->offset, max, &buf, &size, why);
-    if (rc == QN_OK) {
-        size_t got = buf.len;
-        printable(&buf);
-        qn_hex(job.b, 32, hex);
-        *ret = json_pack("{s:s,s:I,s:I,s:I,s:o}", "job", hex, "offset", (json_int_t)p->offset,
-                         "next", (json_int_t)(p->offset + got), "size", (json_int_t)size, "text",
-                         json_stringn(got ? (const char *)buf.ptr : "", got));
-    }
-    qn_buf_free(&buf);
+    json_t *json = qn_job_log_json(ctx->home, &job, p->offset, p->max, &rc, why);
+    if (rc == QN_OK) *ret = json;
     return rc;
 }
 
@@ -258,7 +233,8 @@ const struct qn_call COMPUTE_CALLS[] = {
     { "rep.get", "Shows what is known of a provider.", "rep get qn1..", QN_CALL_QUERY,
       compute_by_id_record, "id", "id good bad good_cnt bad_cnt", rep_get },
     { "lease.logs", "Reads the log of a lease's workload on this node.", "lease logs 81ab..",
-      QN_CALL_QUERY, compute_logs_record, "lease", "job offset next size text", lease_logs },
+      QN_CALL_QUERY | QN_CALL_LOCAL, compute_logs_record, "lease", "job offset next size text",
+      lease_logs },
     { "lease.run", "Runs a lease's workload on this node, which has its manifest.",
       "lease run 81ab..", QN_CALL_LOCAL, compute_run_record, "lease", "job", lease_run },
     { "engine.list", "Lists what can run workloads on this node.", "engine list",

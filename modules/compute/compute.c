@@ -1,6 +1,8 @@
 /* compute.c - what the market is made of: genesis, end of block, tables, and the module's struct. */
 #include "modules/compute/compute.h"
 
+#include "modules/compute/runner.h"
+
 #include "core/schema/define.h"
 #include "modules/compute/compute.def"
 
@@ -115,4 +117,5 @@ const struct qn_module compute_module = {
     .calls = COMPUTE_CALLS,
     .genesis = genesis,
     .block_end = block_end,
+    .on_final = runner_reconcile,
 };

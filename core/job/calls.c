@@ -1,0 +1,114 @@
+/* calls.c - asking about jobs and cancelling them. */
+#include "core/job/calls.h"
+
+#include "core/job/jobs.h"
+
+#include "core/schema/define.h"
+
+#include "core/job/job.def"
+
+#define LOG_MAX (256u << 10)
+
+static json_t *job_json(const struct qn_job_info *info)
+{
+    static const char *const STATES[] = { "queued", "running", "done", "failed", "cancelled" };
+    char hex[65];
+    qn_hex(info->id.b, 32, hex);
+    json_t *json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:s,s:I,s:I,s:s}", "id", hex, "kind", info->kind,
+                             "state", STATES[info->state], "done", (json_int_t)info->done, "total",
+                             (json_int_t)info->total, "unit", info->unit, "started_ms",
+                             (json_int_t)info->started_ms, "ended_ms", (json_int_t)info->ended_ms,
+                             "folder", info->folder);
+    QN_ASSERT(json);
+    if (info->result) json_object_set_new(json, "result", json_deep_copy(info->result));
+    if (info->state == QN_JOB_FAILED) {
+        json_object_set_new(json, "code", json_string(qn_err_code(info->rc)));
+        json_object_set_new(json, "why", json_string(info->why));
+    }
+    return json;
+}
+
+static void add_job(void *arg, const struct qn_job_info *info)
+{
+    json_array_append_new(arg, job_json(info));
+}
+
+static qn_rc job_list(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
+{
+    (void)params, (void)why;
+    *ret = json_array();
+    qn_job_each(ctx->jobs, add_job, *ret);
+    return QN_OK;
+}
+
+static qn_rc job_get(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
+{
+    const struct job_by_id *p = params;
+    struct qn_job_info info;
+    qn_rc rc = qn_job_get(ctx->jobs, &p->id, &info);
+    if (rc) return qn_why(why, rc, "this node knows no job of that id");
+    *ret = job_json(&info);
+    return QN_OK;
+}
+
+json_t *qn_job_log_json(const char *home, const struct qn_hash *id, uint64_t offset, uint32_t max,
+                        qn_rc *ret_rc, struct qn_why *why)
+{
+    struct qn_buf buf = { 0 };
+    uint64_t size = 0;
+    char hex[65];
+    json_t *json = NULL;
+    *ret_rc = qn_job_log(home, id, offset, max ? QN_MIN(max, LOG_MAX) : 65536u, &buf, &size, why);
+    if (*ret_rc == QN_OK) {
+        size_t got = buf.len;
+        /* A log is whatever the worker wrote: what is no text becomes '?'. */
+        for (size_t i = 0; i < got; i++) {
+            uint8_t c = buf.ptr[i];
+            if ((c < 32 && c != '\n' && c != '\t') || c == 127) buf.ptr[i] = '?';
+        }
+        bool text = qn_text_ok(qn_buf_get(&buf));
+        for (size_t i = 0; !text && i < got; i++)
+            if (buf.ptr[i] > 126) buf.ptr[i] = '?';
+        qn_hex(id->b, 32, hex);
+        json = json_pack("{s:s,s:I,s:I,s:I,s:o}", "job", hex, "offset", (json_int_t)offset, "next",
+                         (json_int_t)(offset + got), "size", (json_int_t)size, "text",
+                         json_stringn(got ? (const char *)buf.ptr : "", got));
+        QN_ASSERT(json);
+    }
+    qn_buf_free(&buf);
+    return json;
+}
+
+static qn_rc job_logs(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
+{
+    const struct job_logs *p = params;
+    qn_rc rc;
+    json_t *json = qn_job_log_json(ctx->home, &p->id, p->offset, p->max, &rc, why);
+    if (rc == QN_OK) *ret = json;
+    return rc;
+}
+
+static qn_rc job_cancel(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                        struct qn_why *why)
+{
+    const struct job_by_id *p = params;
+    qn_rc rc = qn_job_cancel(ctx->jobs, &p->id);
+    if (rc) return qn_why(why, rc, "this node knows no job of that id");
+    *ret = json_object();
+    return QN_OK;
+}
+
+/* To add a call: a function above, a line here. */
+const struct qn_call QN_JOB_CALLS[] = {
+    { "job.list", "Lists jobs of this node, newest first.", "job list",
+      QN_CALL_QUERY | QN_CALL_MANY | QN_CALL_LOCAL, NULL, NULL, "id kind state done total unit",
+      job_list },
+    { "job.get", "Shows one job, with its result when it is done.", "job get 81ab..",
+      QN_CALL_QUERY | QN_CALL_LOCAL, job_by_id_record, "id",
+      "id kind state done total unit result code why folder", job_get },
+    { "job.logs", "Reads a job's log.", "job logs 81ab..", QN_CALL_QUERY | QN_CALL_LOCAL,
+      job_logs_record, "id", "job offset next size text", job_logs },
+    { "job.cancel", "Ends a job at once.", "job cancel 81ab..", QN_CALL_LOCAL, job_by_id_record,
+      "id", "", job_cancel },
+    { 0 },
+};
