@@ -213,10 +213,11 @@ static int compute_rules(scmp_filter_ctx ctx)
                                SCMP_A2(SCMP_CMP_MASKED_EQ, exec, 0));
     /* prlimit64 and prctl: reading limits, naming threads. */
     if (err == 0)
-        err =
-            seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0));
+        err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+                               SCMP_A2(SCMP_CMP_EQ, 0, 0));
     if (err == 0)
-        err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, 15));
+        err =
+            seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, 15, 0));
     return err;
 }
 
@@ -233,7 +234,7 @@ static int command_rules(scmp_filter_ctx ctx)
     /* The network namespace is empty; sockets other than local ones are refused all the same. */
     if (err == 0)
         err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 1,
-                               SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+                               SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
     return err;
 }
 

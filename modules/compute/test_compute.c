@@ -537,6 +537,38 @@ static void test_revival(struct qn_test_state *t)
     qn_fix_fini(&m.f);
 }
 
+static void genesis_hold(struct qn_apply *ap)
+{
+    struct compute_params params;
+    compute_module.genesis(ap);
+    compute_params_get(ap->view, &params);
+    params.hold_ppm = 50000;
+    qn_row_put_rec(ap, COMPUTE_T_MISC, QN_SPAN_STR("params"), compute_params_record(), &params);
+}
+
+static void test_hold(struct qn_test_state *t)
+{
+    struct market m;
+    market_init(&m);
+    qn_fix_fini(&m.f);
+    m.mod.genesis = genesis_hold;
+    qn_fix_init(&m.f, &m.mod, 1, NULL);
+    CHECK_RC(put_node(&m, P1, 8000), QN_OK);
+    struct compute_order_put put = an_order();
+    struct qn_hash order, lease = running(t, &m, &put, 4 * NQN, &order);
+    uint64_t before = balance(&m, P1);
+    qn_fix_wait(&m.f, HOUR);
+    struct qn_hash hold = compute_hold_acct(&lease);
+    CHECK(lease_of(t, &m, &lease).state == COMPUTE_CLOSED);
+    CHECK(qn_view_balance(m.f.view, &hold).uqn == 4 * QN / 20);
+    /* 4 QN less 1 % take and 5 % held, and the bid's deposit back. */
+    CHECK(balance(&m, P1) - before == 4 * QN / 100 * 94 + QN * 96 / 100);
+    qn_fix_wait(&m.f, 600000);
+    CHECK(qn_view_balance(m.f.view, &hold).uqn == 0);
+    CHECK(balance(&m, P1) - before == 4 * QN / 100 * 99 + QN * 96 / 100);
+    qn_fix_fini(&m.f);
+}
+
 static void test_pause(struct qn_test_state *t)
 {
     struct market m;
@@ -667,6 +699,7 @@ int main(void)
     TEST(test_no_start);
     TEST(test_dead_provider);
     TEST(test_revival);
+    TEST(test_hold);
     TEST(test_pause);
     TEST(test_random);
     return TEST_END();
