@@ -1,0 +1,105 @@
+/* value.c - JSON to Lua and back. */
+#include "lua/bind/value.h"
+
+#include "lua/vm/lauxlib.h"
+
+#define DEPTH_MAX 32
+
+void qn_lua_push(lua_State *L, const json_t *json)
+{
+    const char *name;
+    json_t *val;
+    luaL_checkstack(L, 4, "value nested too deeply");
+    switch (json ? json_typeof(json) : JSON_NULL) {
+    case JSON_NULL: lua_pushnil(L); return;
+    case JSON_TRUE: lua_pushboolean(L, 1); return;
+    case JSON_FALSE: lua_pushboolean(L, 0); return;
+    case JSON_INTEGER: lua_pushinteger(L, json_integer_value(json)); return;
+    case JSON_REAL: lua_pushnumber(L, json_real_value(json)); return;
+    case JSON_STRING: lua_pushlstring(L, json_string_value(json), json_string_length(json)); return;
+    case JSON_ARRAY:
+        lua_createtable(L, (int)json_array_size(json), 0);
+        for (size_t i = 0; i < json_array_size(json); i++) {
+            qn_lua_push(L, json_array_get(json, i));
+            lua_rawseti(L, -2, (lua_Integer)i + 1);
+        }
+        return;
+    case JSON_OBJECT: {
+        json_t *mutable = json_incref((json_t *)(uintptr_t)json);
+        lua_createtable(L, 0, (int)json_object_size(json));
+        json_object_foreach(mutable, name, val)
+        {
+            qn_lua_push(L, val);
+            lua_setfield(L, -2, name);
+        }
+        json_decref(mutable);
+        return;
+    }
+    }
+}
+
+static qn_rc to_json(lua_State *L, int idx, int depth, json_t **ret, struct qn_why *why);
+
+static qn_rc table_json(lua_State *L, int idx, int depth, json_t **ret, struct qn_why *why)
+{
+    lua_Integer len = (lua_Integer)lua_rawlen(L, idx);
+    json_t *out = len > 0 ? json_array() : json_object(), *val;
+    qn_rc rc = QN_OK;
+    for (lua_Integer i = 1; i <= len && rc == QN_OK; i++) {
+        lua_rawgeti(L, idx, i);
+        rc = to_json(L, lua_gettop(L), depth + 1, &val, why);
+        lua_pop(L, 1);
+        if (rc == QN_OK) json_array_append_new(out, val);
+    }
+    lua_Integer seen = 0;
+    lua_pushnil(L);
+    while (rc == QN_OK && lua_next(L, idx)) {
+        seen++;
+        if (len == 0 && lua_type(L, -2) == LUA_TSTRING) {
+            rc = to_json(L, lua_gettop(L), depth + 1, &val, why);
+            if (rc == QN_OK) json_object_set_new(out, lua_tostring(L, -2), val);
+        } else if (len == 0) {
+            rc = qn_why(why, QN_E_FORMAT, "a table's keys must be text, or 1 to n");
+        }
+        lua_pop(L, 1);
+    }
+    if (rc == QN_OK && len > 0 && seen != len)
+        rc = qn_why(why, QN_E_FORMAT, "a table mixes a list with other keys");
+    if (rc) {
+        lua_settop(L, depth == 0 ? lua_gettop(L) : idx);
+        json_decref(out);
+        return rc;
+    }
+    *ret = out;
+    return QN_OK;
+}
+
+static qn_rc to_json(lua_State *L, int idx, int depth, json_t **ret, struct qn_why *why)
+{
+    size_t len;
+    const char *text;
+    if (depth > DEPTH_MAX || !lua_checkstack(L, 4))
+        return qn_why(why, QN_E_TOOBIG, "a value is nested too deeply");
+    switch (lua_type(L, idx)) {
+    case LUA_TNIL: *ret = json_null(); return QN_OK;
+    case LUA_TBOOLEAN: *ret = json_boolean(lua_toboolean(L, idx)); return QN_OK;
+    case LUA_TNUMBER:
+        *ret = lua_isinteger(L, idx) ? json_integer(lua_tointeger(L, idx))
+                                     : json_real(lua_tonumber(L, idx));
+        return *ret ? QN_OK : qn_why(why, QN_E_FORMAT, "not a number");
+    case LUA_TSTRING:
+        text = lua_tolstring(L, idx, &len);
+        *ret = json_stringn(text, len);
+        return *ret ? QN_OK : qn_why(why, QN_E_FORMAT, "text that is not UTF-8");
+    case LUA_TTABLE: return table_json(L, idx, depth, ret, why);
+    default: return qn_why(why, QN_E_FORMAT, "a %s cannot leave the script", luaL_typename(L, idx));
+    }
+}
+
+qn_rc qn_lua_json(lua_State *L, int idx, json_t **ret, struct qn_why *why)
+{
+    int top = lua_gettop(L);
+    qn_rc rc = to_json(L, lua_absindex(L, idx), 0, ret, why);
+    lua_settop(L, top);
+    return rc;
+}
