@@ -3,6 +3,7 @@
 
 #include "core/base/embed.h"
 #include "core/node/node.h"
+#include "core/node/script.h"
 #include "core/node/wallet.h"
 
 #include <signal.h>
@@ -352,10 +353,35 @@ static int verb_completion(struct qn_cli *cli)
                           : usage(cli, "completion takes bash, zsh or fish");
 }
 
+static bool take_word(struct qn_cli *cli, const char *word)
+{
+    for (int i = 0; i < cli->argc; i++) {
+        if (strcmp(cli->argv[i], word) != 0) continue;
+        memmove(cli->argv + i, cli->argv + i + 1, (size_t)(cli->argc - i - 1) * sizeof *cli->argv);
+        cli->argc--;
+        return true;
+    }
+    return false;
+}
+
+static int verb_demo(struct qn_cli *cli)
+{
+    const char *seed = flag(cli, "seed");
+    bool keep = take_word(cli, "--keep");
+    struct qn_span script;
+    if (take_word(cli, "--show-script") && qn_embed_get("lua/lego/fashion.lua", &script))
+        return fwrite(script.ptr, 1, script.len, stdout) == script.len ? 0 : 5;
+    if (cli->argc || (seed && (!*seed || seed[strspn(seed, "0123456789")])))
+        return usage(cli, "demo takes --seed NUMBER, --home, --keep, --show-script, --json");
+    return qn_script_demo(cli, seed ? seed : "1", keep);
+}
+
 static const struct {
     const char *noun, *verb;
     int (*run)(struct qn_cli *cli);
 } OWN[] = {
+    { "demo", NULL, verb_demo },
+    { "lua", NULL, qn_script_lua },
     { "up", NULL, verb_up },
     { "down", NULL, verb_down },
     { "status", NULL, verb_status },

@@ -112,7 +112,8 @@ qn_rc qn_client_tx(const struct qn_client *c, const char *kind_name, const json_
     void *obj = qn_arena_alloc(&arena, kind->body()->size);
     qn_rc rc = qn_from_json(kind->body(), fields, &arena, obj, why);
     if (rc == QN_OK && kind->check) rc = kind->check(obj, why);
-    if (rc && qn_err_exit(rc) == QN_CLASS_PEER) rc = QN_E_USAGE; /* here the words are the caller's own */
+    if (rc && qn_err_exit(rc) == QN_CLASS_PEER)
+        rc = QN_E_USAGE; /* here the words are the caller's own */
     if (rc == QN_OK) rc = qn_wallet_load(c->home, as, &key, why);
     if (rc == QN_OK) rc = chain_of(c, &chain, &now_ms, why);
     if (rc) goto out;

@@ -8,6 +8,11 @@
 static const struct {
     const char *name, *args, *doc, *example;
 } OWN[] = {
+    { "demo", "[--seed N] [--keep] [--home DIR] [--show-script] [--json]",
+      "what exists, end to end, on this computer, then removed", "demo --seed 7 --keep" },
+    { "lua", "[FILE [ARG..] | -e TEXT | --check FILE]",
+      "run a script, or a prompt, with every call as a function",
+      "lua -e 'return qn.node.status()'" },
     { "up", "[--home DIR] [--api ADDR:PORT] [--enable M,..] [--disable M,..] [--json]",
       "start a node; here a network of one", "up --home /tmp/q --api 127.0.0.1:0" },
     { "down", "", "stop the node of this home", "down" },
@@ -48,14 +53,14 @@ static void line(const char *name, const char *doc)
 
 static void overview(void)
 {
-    static const char *const FIRST[] = { "up", "status", "down" };
+    static const char *const FIRST[] = { "demo", "up", "status", "down" };
     printf("quoin " QN_VERSION
            " - lease compute, train, score and prove models: one file, one network\n\n");
     for (size_t i = 0; i < QN_COUNT(FIRST); i++)
         for (size_t k = 0; k < QN_COUNT(OWN); k++)
             if (strcmp(OWN[k].name, FIRST[i]) == 0) line(OWN[k].name, OWN[k].doc);
     printf("\nAll commands:\n");
-    for (size_t k = 3; k < QN_COUNT(OWN); k++)
+    for (size_t k = 1; k < QN_COUNT(OWN); k++)
         line(OWN[k].name, OWN[k].doc);
     const struct qn_module *mod;
     for (size_t m = 0; (mod = qn_module_at(m)); m++)
