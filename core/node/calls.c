@@ -362,30 +362,6 @@ static json_t *job_json(const struct qn_job_info *info)
     return ret;
 }
 
-static void job_add(void *arg, const struct qn_job_info *info)
-{
-    json_array_append_new(arg, job_json(info));
-}
-
-static qn_rc job_list(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
-{
-    (void)params;
-    (void)why;
-    *ret = json_array();
-    qn_job_each(ctx->jobs, job_add, *ret);
-    return QN_OK;
-}
-
-static qn_rc job_get(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
-{
-    const struct node_id *p = params;
-    struct qn_job_info info;
-    qn_rc rc = qn_job_get(ctx->jobs, &p->id, &info);
-    if (rc) return qn_why(why, rc, "there is no such job");
-    *ret = job_json(&info);
-    return QN_OK;
-}
-
 static qn_rc job_wait(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
 {
     const struct node_id *p = params;
@@ -396,32 +372,6 @@ static qn_rc job_wait(struct qn_call_ctx *ctx, const void *params, json_t **ret,
         return qn_why(why, QN_E_AGAIN, "it is not done");
     *ret = job_json(&info);
     return QN_OK;
-}
-
-static qn_rc job_logs(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
-{
-    const struct node_log *p = params;
-    struct qn_buf log = { 0 };
-    uint64_t size;
-    qn_rc rc = qn_job_log(ctx->home, &p->id, p->offset, 262144, &log, &size, why);
-    if (rc == QN_OK) {
-        for (size_t i = 0; i < log.len; i++) /* foreign text reaches no terminal raw */
-            if ((log.ptr[i] < 0x20 && log.ptr[i] != '\n' && log.ptr[i] != '\t') ||
-                log.ptr[i] >= 0x7f)
-                log.ptr[i] = '?';
-        *ret = json_pack("{s:s%, s:I}", "text", (char *)log.ptr, log.len, "size", (json_int_t)size);
-    }
-    qn_buf_free(&log);
-    return rc;
-}
-
-static qn_rc job_cancel(struct qn_call_ctx *ctx, const void *params, json_t **ret,
-                        struct qn_why *why)
-{
-    const struct node_id *p = params;
-    qn_rc rc = qn_job_cancel(ctx->jobs, &p->id);
-    if (rc == QN_OK) *ret = json_pack("{s:b}", "cancelled", 1);
-    return rc ? qn_why(why, rc, "there is no such job") : QN_OK;
 }
 
 static qn_rc call_list(struct qn_call_ctx *ctx, const void *params, json_t **ret,
@@ -476,17 +426,8 @@ const struct qn_call QN_CORE_CALLS[] = {
       node_blob_add_record, "path", "blob bytes", blob_add },
     { "blob.path", "where a blob lies on this machine", "blob path 5f3a..",
       QN_CALL_QUERY | QN_CALL_LOCAL, node_id_record, "id", "path", blob_path },
-    { "job.list", "jobs of this node, newest first", "job list",
-      QN_CALL_QUERY | QN_CALL_MANY | QN_CALL_LOCAL, NULL, NULL, "id kind state done total",
-      job_list },
-    { "job.get", "one job", "job get 5f3a..", QN_CALL_QUERY | QN_CALL_LOCAL, node_id_record, "id",
-      "id kind state done total result", job_get },
     { "job.wait", "wait until a job has ended", "job wait 5f3a..", QN_CALL_QUERY | QN_CALL_LOCAL,
       node_id_record, "id", "id kind state result", job_wait },
-    { "job.logs", "what a job has written", "job logs 5f3a..", QN_CALL_QUERY | QN_CALL_LOCAL,
-      node_log_record, "id offset", "text size", job_logs },
-    { "job.cancel", "kill a job", "job cancel 5f3a..", QN_CALL_LOCAL, node_id_record, "id",
-      "cancelled", job_cancel },
     { "call.list", "every call of this node", "call list", QN_CALL_QUERY | QN_CALL_MANY, NULL, NULL,
       "name kind doc", call_list },
     { 0 },

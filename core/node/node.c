@@ -117,6 +117,27 @@ static const struct qn_node_ops OPS = { op_tx_send, op_blob_put, op_blob_path };
 
 /* --- the loop ---------------------------------------------------------------------------------------------- */
 
+/* Modules look at what became final: a lease that ended stops its workload. */
+static void tell_modules(struct qn_node *node)
+{
+    for (size_t i = 0; i < node->exec_cnt; i++) {
+        const struct qn_module *mod = qn_module_find(node->exec[i].name);
+        struct qn_arena arena = { .max = 64u << 20 };
+        uint64_t state = 0;
+        struct qn_call_ctx ctx = { .env = qn_env_real(),
+                                   .view = qn_chain_view(node->chain),
+                                   .node = node,
+                                   .ops = &OPS,
+                                   .jobs = node->jobs,
+                                   .home = node->opts->home,
+                                   .arena = &arena,
+                                   .local = true,
+                                   .state = &state };
+        if (mod->on_final) mod->on_final(&ctx);
+        qn_arena_free(&arena);
+    }
+}
+
 static void on_block(void *arg, const struct qn_frame *f, const struct qn_hash *hash)
 {
     struct qn_node *node = arg;
@@ -124,6 +145,7 @@ static void on_block(void *arg, const struct qn_frame *f, const struct qn_hash *
     unsigned idx = 0;
     (void)hash;
     if (!node->api) return;
+    tell_modules(node);
     qn_hex(hash->b, 32, hash_hex);
     json_t *block =
         json_pack("{s:I, s:s, s:i, s:I}", "height", (json_int_t)f->block.header.height, "hash",

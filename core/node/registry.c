@@ -1,20 +1,23 @@
 /* registry.c - walking the tables. */
 #include "core/node/registry.h"
 
+#include "core/job/calls.h"
 #include "ledger/state/state_in.h"
 
 #include <string.h>
 
 const struct qn_call *qn_call_at(size_t idx)
 {
-    const struct qn_module *mod = NULL;
-    const struct qn_call *table = QN_CORE_CALLS;
+    const struct qn_call *const core[] = { QN_CORE_CALLS, QN_JOB_CALLS };
     for (size_t m = 0;; m++) {
-        for (const struct qn_call *c = table; c && c->name; c++)
-            if (idx-- == 0) return c;
-        mod = qn_module_at(m);
-        if (!mod) return NULL;
-        table = mod->calls;
+        const struct qn_call *table = m < QN_COUNT(core) ? core[m] : NULL;
+        if (m >= QN_COUNT(core)) {
+            const struct qn_module *mod = qn_module_at(m - QN_COUNT(core));
+            if (!mod) return NULL;
+            table = mod->calls;
+        }
+        for (; table && table->name; table++)
+            if (idx-- == 0) return table;
     }
 }
 

@@ -222,7 +222,7 @@ static qn_rc replay(const struct qn_cli *cli, json_t **ret, struct qn_why *why)
 
 static void print_rows(const struct qn_cli *cli, const json_t *steps)
 {
-    if (cli->json || cli->quiet) return;
+    if (cli->json || cli->quiet || json_array_size(steps) == 0) return;
     printf("\n%-10s  %-7s  %8s  %s\n", "step", "", "took", "what happened");
     for (size_t i = 0; i < json_array_size(steps); i++) {
         const json_t *s = json_array_get(steps, i);
