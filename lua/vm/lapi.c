@@ -1464,3 +1464,18 @@ LUA_API void lua_upvaluejoin (lua_State *L, int fidx1, int n1,
 }
 
 
+
+
+/* QN: metering */
+LUA_API long long lua_qngas (lua_State *L, long long n) {
+  return G(L)->qn_gas -= n;
+}
+
+LUA_API void lua_qnset (lua_State *L, long long gas, int strict) {
+  G(L)->qn_gas = gas;
+  G(L)->qn_strict = strict;
+}
+
+LUA_API int lua_qnstrict (lua_State *L) {
+  return G(L)->qn_strict;
+}

@@ -244,6 +244,8 @@ static int read_numeral (LexState *ls, SemInfo *seminfo) {
   save(ls, '\0');
   if (luaO_str2num(luaZ_buffer(ls->buff), &obj) == 0)  /* format error? */
     lexerror(ls, "malformed number", TK_FLT);
+  if (G(ls->L)->qn_strict && !ttisinteger(&obj))  /* QN */
+    lexerror(ls, "no floats here", TK_FLT);
   if (ttisinteger(&obj)) {
     seminfo->i = ivalue(&obj);
     return TK_INT;

@@ -1272,6 +1272,8 @@ static BinOpr subexpr (LexState *ls, expdesc *v, int limit) {
   /* expand while operators have priorities higher than 'limit' */
   op = getbinopr(ls->t.token);
   while (op != OPR_NOBINOPR && priority[op].left > limit) {
+    if (G(ls->L)->qn_strict && (op == OPR_DIV || op == OPR_POW))  /* QN */
+      luaX_syntaxerror(ls, "no floats here: use //");
     expdesc v2;
     BinOpr nextop;
     int line = ls->linenumber;

@@ -374,6 +374,8 @@ LUA_API lua_State *lua_newstate (lua_Alloc f, void *ud) {
   g->warnf = NULL;
   g->ud_warn = NULL;
   g->mainthread = L;
+  g->qn_gas = 0x7fffffffffffffffLL;  /* QN */
+  g->qn_strict = 0;  /* QN */
   g->seed = luai_makeseed(L);
   g->gcstp = GCSTPGC;  /* no GC while building state */
   g->strt.size = g->strt.nuse = 0;

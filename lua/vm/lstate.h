@@ -247,6 +247,8 @@ typedef struct CallInfo {
 ** 'global state', shared by all threads of this state
 */
 typedef struct global_State {
+  long long qn_gas;  /* QN: instructions left; below zero nothing runs any more */
+  int qn_strict;  /* QN: no floats, no addresses */
   lua_Alloc frealloc;  /* function to reallocate memory */
   void *ud;         /* auxiliary data to 'frealloc' */
   l_mem totalbytes;  /* number of bytes currently allocated - GCdebt */

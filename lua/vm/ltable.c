@@ -608,6 +608,7 @@ static void rehash (lua_State *L, Table *t, const TValue *ek) {
   if (ttisinteger(ek))
     na += countint(ivalue(ek), nums);
   totaluse++;
+  G(L)->qn_gas -= totaluse / 4;  /* QN: a full table whose keys come and go is rehashed each time */
   /* compute new size for array part */
   asize = computesizes(nums, &na);
   /* resize the table to new computed sizes */
@@ -675,6 +676,8 @@ void luaH_newkey (lua_State *L, Table *t, const TValue *key, TValue *value) {
     else if (l_unlikely(luai_numisnan(f)))
       luaG_runerror(L, "table index is NaN");
   }
+  else if (G(L)->qn_strict && ttislngstring(key) && tsvalue(key)->u.lnglen > 1024)  /* QN */
+    luaG_runerror(L, "a table key has at most 1024 bytes");
   if (ttisnil(value))
     return;  /* do not insert nil values */
   mp = mainpositionTV(t, key);
@@ -709,6 +712,16 @@ void luaH_newkey (lua_State *L, Table *t, const TValue *key, TValue *value) {
       gnext(mp) = cast_int(f - mp);
       mp = f;
     }
+  }
+  if (G(L)->qn_strict) {  /* QN: keys made to collide would make each lookup a long walk */
+    int walk = 0;
+    Node *n = mainpositionTV(t, key);
+    while (gnext(n) != 0 && walk <= 200) {
+      n += gnext(n);
+      walk++;
+    }
+    G(L)->qn_gas -= walk / 4;
+    if (walk > 200) G(L)->qn_gas = -1;
   }
   setnodekey(L, mp, key);
   luaC_barrierback(L, obj2gco(t), key);

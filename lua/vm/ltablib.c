@@ -61,6 +61,7 @@ static void checktab (lua_State *L, int arg, int what) {
 static int tinsert (lua_State *L) {
   lua_Integer pos;  /* where to insert new element */
   lua_Integer e = aux_getn(L, 1, TAB_RW);
+  lua_qngas(L, e / 8);  /* QN: it may shift them all */
   e = luaL_intop(+, e, 1);  /* first empty element */
   switch (lua_gettop(L)) {
     case 2: {  /* called with only 2 arguments */
@@ -90,6 +91,7 @@ static int tinsert (lua_State *L) {
 
 static int tremove (lua_State *L) {
   lua_Integer size = aux_getn(L, 1, TAB_RW);
+  lua_qngas(L, size / 8);  /* QN */
   lua_Integer pos = luaL_optinteger(L, 2, size);
   if (pos != size)  /* validate 'pos' if given */
     /* check whether 'pos' is in [1, size + 1] */
@@ -121,6 +123,7 @@ static int tmove (lua_State *L) {
   checktab(L, tt, TAB_W);
   if (e >= f) {  /* otherwise, nothing to move */
     lua_Integer n, i;
+    if (lua_qngas(L, e - f) < 0) return luaL_error(L, "out of gas");  /* QN */
     luaL_argcheck(L, f > 0 || e < LUA_MAXINTEGER + f, 3,
                   "too many elements to move");
     n = e - f + 1;  /* number of elements to move */
@@ -156,6 +159,7 @@ static void addfield (lua_State *L, luaL_Buffer *b, lua_Integer i) {
 static int tconcat (lua_State *L) {
   luaL_Buffer b;
   lua_Integer last = aux_getn(L, 1, TAB_R);
+  if (lua_qngas(L, last > 0 ? last : 0) < 0) return luaL_error(L, "out of gas");  /* QN */
   size_t lsep;
   const char *sep = luaL_optlstring(L, 2, "", &lsep);
   lua_Integer i = luaL_optinteger(L, 3, 1);
@@ -200,6 +204,7 @@ static int tunpack (lua_State *L) {
   if (l_unlikely(n >= (unsigned int)INT_MAX  ||
                  !lua_checkstack(L, (int)(++n))))
     return luaL_error(L, "too many results to unpack");
+  lua_qngas(L, (long long)n);  /* QN */
   for (; i < e; i++) {  /* push arg[i..e - 1] (to avoid overflows) */
     lua_geti(L, 1, i);
   }
@@ -400,6 +405,7 @@ static void auxsort (lua_State *L, IdxT lo, IdxT up,
 
 static int sort (lua_State *L) {
   lua_Integer n = aux_getn(L, 1, TAB_RW);
+  if (lua_qngas(L, n > 0 ? n * 20 : 0) < 0) return luaL_error(L, "out of gas");  /* QN */
   if (n > 1) {  /* non-trivial interval? */
     luaL_argcheck(L, n < INT_MAX, 1, "array too big");
     if (!lua_isnoneornil(L, 2))  /* is there a 2nd argument? */

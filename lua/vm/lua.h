@@ -490,6 +490,12 @@ struct lua_Debug {
 
 /* }====================================================================== */
 
+/* QN: metering. lua_qngas takes n from what is left and returns what remains; when it is below zero the next
+** instruction fails, whatever catches errors. lua_qnset sets both. */
+LUA_API long long (lua_qngas) (lua_State *L, long long n);
+LUA_API void (lua_qnset) (lua_State *L, long long gas, int strict);
+LUA_API int (lua_qnstrict) (lua_State *L);
+
 
 /******************************************************************************
 * Copyright (C) 1994-2022 Lua.org, PUC-Rio.

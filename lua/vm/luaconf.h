@@ -735,7 +735,7 @@
 ** (It must fit into max(size_t)/32.)
 */
 #if LUAI_IS32INT
-#define LUAI_MAXSTACK		1000000
+#define LUAI_MAXSTACK		60000  /* QN: one call moves at most this many values */
 #else
 #define LUAI_MAXSTACK		15000
 #endif
