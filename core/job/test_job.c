@@ -482,8 +482,11 @@ static void test_exec(struct qn_test_state *t)
     /* Its children go with it. */
     i = sh(&world, "sleep 1000 & setsid sleep 1000 & exit 0", log, sizeof log);
     CHECK(i.state == QN_JOB_DONE && exit_of(&i) == 0);
+    /* A fork bomb ends at a limit: the wall clock's, or, when the first shell is refused its own `sleep`
+     * by the limit on processes, that shell's failure. */
     i = sh(&world, "b() { b | b & }; b; sleep 10", log, sizeof log);
-    CHECK(i.state == QN_JOB_FAILED && i.rc == QN_E_LIMIT);
+    CHECK((i.state == QN_JOB_FAILED && i.rc == QN_E_LIMIT) ||
+          (i.state == QN_JOB_DONE && exit_of(&i) != 0));
     i = run_kind(&world, "exec", json_pack("{s:[s]}", "argv", "no-such-program"));
     CHECK(i.state == QN_JOB_DONE && exit_of(&i) == 127);
     i = run_kind(&world, "exec", json_pack("{s:i}", "argv", 3));
