@@ -78,10 +78,16 @@ void qn_http_send(struct qn_http_req *req, struct qn_span chunk)
     evbuffer_free(out);
 }
 
+/* The whole name, up to a port or the end: "localhost.example" is somebody else's. */
 static bool loopback_name(const char *host)
 {
-    return strncasecmp(host, "localhost", 9) == 0 || strncmp(host, "127.0.0.1", 9) == 0 ||
-           strncmp(host, "[::1]", 5) == 0;
+    static const char *const OURS[] = { "localhost", "127.0.0.1", "[::1]" };
+    for (size_t i = 0; i < QN_COUNT(OURS); i++) {
+        size_t len = strlen(OURS[i]);
+        if (strncasecmp(host, OURS[i], len) == 0 && (host[len] == 0 || host[len] == ':'))
+            return true;
+    }
+    return false;
 }
 
 /* A page of another site may make the browser call loopback: its Host or Origin gives it away. */

@@ -150,7 +150,7 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
                     return bad_block(why, h->height, "a transaction's signature does not verify");
         struct qn_hash proposer = qn_acct_key(&h->proposer);
         rc = qn_state_block(c->st, h->height, h->t_ms, &c->header.beacon, &proposer,
-                            f.block.txs.ptr, ids, f.block.txs.cnt, arena, &out, why);
+                            f.block.txs.ptr, ids, f.block.txs.cnt, arena, NULL, &out, why);
         if (rc || !qn_hash_eq(&out.root, &h->state_root)) {
             qn_state_reject(c->st);
             return bad_block(why, h->height, "executing it gives another state");
@@ -337,18 +337,24 @@ static qn_rc build(struct qn_chain *c, struct qn_arena *arena, struct qn_frame *
                              .parent = c->head,
                              .set_root = c->set_root,
                              .proposer = c->conf.validator->pub };
-    for (;;) {
-        qn_rc rc = qn_state_block(c->st, h->height, h->t_ms, &c->header.beacon, &proposer, txs, ids,
-                                  cnt, arena, &out, why);
-        if (rc == QN_OK) break;
+    bool *misfit = qn_arena_alloc(arena, BLOCK_TXS_MAX * sizeof *misfit);
+    qn_rc rc = qn_state_block(c->st, h->height, h->t_ms, &c->header.beacon, &proposer, txs, ids,
+                              cnt, arena, misfit, &out, why);
+    if (rc) {
         qn_state_reject(c->st);
-        if (cnt == 0) return rc;
-        uint32_t bad = out.receipt_cnt; /* the one that does not fit any more goes */
-        qn_pool_drop(c->pool, &ids[bad]);
-        memmove(txs + bad, txs + bad + 1, (cnt - bad - 1) * sizeof *txs);
-        memmove(ids + bad, ids + bad + 1, (cnt - bad - 1) * sizeof *ids);
-        cnt--;
+        return rc;
     }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < out.receipt_cnt; i++) {
+        if (misfit[i]) { /* it no longer fits: another block would not hold it either */
+            qn_pool_drop(c->pool, &ids[i]);
+            continue;
+        }
+        txs[kept] = txs[i];
+        ids[kept] = ids[i];
+        out.receipts[kept++] = out.receipts[i];
+    }
+    cnt = out.receipt_cnt = kept;
     f->block.txs.cnt = cnt;
     f->block.txs.ptr = txs;
     f->receipts.cnt = out.receipt_cnt;

@@ -7,8 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DUES_MAX    8192   /* a block; the rest waits for the next */
-#define SIG_GAS     40000  /* one Ed25519 check, about 58 us */
+#define DUES_MAX   8192  /* a block; the rest waits for the next */
+#define DUE_EVENTS 2048  /* no further deadline in a block whose deadlines told this much */
+#define SIG_GAS    40000 /* one Ed25519 check, about 58 us */
+#define BLOCK_GAS                                                                                  \
+    100000000u /* no transaction begins beyond it: 0.14 s of contracts, 2,300 transfers */
+#define BLOCK_TOLD                                                                                 \
+    (8u << 20) /* nor beyond so many bytes of events: a frame of the journal holds 16 MiB */
 #define MINT_DT_MAX 10000u /* ms: time without blocks pays nobody */
 #define MINT_NQN_MS 83181u /* 10.5 M QN in four years */
 
@@ -163,6 +168,7 @@ static struct qn_event *take_events(struct qn_state *st, struct qn_arena *arena,
         QN_ASSERT(copy != NULL);
     }
     st->event_cnt = 0;
+    st->event_bytes = 0;
     return copy;
 }
 
@@ -202,7 +208,13 @@ static qn_rc run_tx(struct qn_state *st, struct qn_apply *ap, const struct qn_tx
     QN_ASSERT(qn_post(ap, &ap->sender, &fees, worst, why) == QN_OK); /* payable said so */
     uint32_t fee_debits = st->debit_cnt;
     size_t mark = st->undo_cnt;
+    st->event_cnt = 0;
+    st->event_bytes = 0;
+    st->event_over = false;
     done = kind->apply(ap, body, &said);
+    if (done == QN_OK && st->event_over)
+        done = qn_why(&said, QN_E_LIMIT, "more than %u events or %u bytes of them", QN_EVENTS_MAX,
+                      QN_EVENT_BYTES_MAX);
     if (done == QN_OK) done = qn_mandate_end(ap, &said);
     if (done) {
         qn_state_back(st, mark);
@@ -277,7 +289,8 @@ static void begin(struct qn_state *st, struct qn_apply *ap, struct qn_arena *are
 qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
                      const struct qn_hash *beacon, const struct qn_hash *proposer,
                      const struct qn_tx *txs, const struct qn_hash *ids, uint32_t tx_cnt,
-                     struct qn_arena *arena, struct qn_outcome *ret, struct qn_why *why)
+                     struct qn_arena *arena, bool *misfit, struct qn_outcome *ret,
+                     struct qn_why *why)
 {
     QN_ASSERT(st->undo_cnt == 0);
     struct qn_apply ap;
@@ -289,7 +302,9 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
     st->gas_left = UINT64_MAX; /* deadlines and block ends are not metered */
     *ret = (struct qn_outcome){ 0 };
     begin(st, &ap, arena);
-    for (int i = 0; i < DUES_MAX && qn_due_pop(&ap, &kind, &ap.id); i++) {
+    for (int i = 0; i < DUES_MAX && st->event_cnt < DUE_EVENTS &&
+                    st->event_bytes < QN_EVENT_BYTES_MAX / 2 && qn_due_pop(&ap, &kind, &ap.id);
+         i++) {
         const struct qn_due_kind *due = due_kind(st, kind);
         if (due) /* a module that was left out lets its deadlines pass */
             due->fire(&ap, &ap.id);
@@ -298,14 +313,28 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
     ret->receipt_cnt = tx_cnt;
     ret->receipts = qn_arena_alloc(arena, (tx_cnt + 1) * sizeof *ret->receipts);
     QN_ASSERT(ret->receipts != NULL);
+    uint64_t gas = 0, told = 0; /* by the transactions so far */
     for (uint32_t i = 0; i < tx_cnt; i++) {
+        if (gas > BLOCK_GAS || told > BLOCK_TOLD) { /* full: what follows waits for the next */
+            if (!misfit) return qn_why(why, QN_E_LIMIT, "the block is over its gas or its events");
+            ret->receipt_cnt = i;
+            break;
+        }
         begin(st, &ap, arena);
         ap.id = ids[i];
-        qn_rc rc = run_tx(st, &ap, &txs[i], proposer, &ret->receipts[i], why);
-        if (rc) {
-            ret->receipt_cnt = i; /* names the transaction that does not fit */
-            return rc;
+        size_t mark = st->undo_cnt;
+        struct qn_receipt *r = &ret->receipts[i];
+        qn_rc rc = run_tx(st, &ap, &txs[i], proposer, r, why);
+        if (rc && !misfit) return rc;
+        if (misfit) misfit[i] = rc != QN_OK;
+        if (rc) { /* as if it had never been there */
+            qn_state_back(st, mark);
+            st->event_cnt = 0;
+            continue;
         }
+        gas += r->gas;
+        for (uint32_t k = 0; k < r->events.cnt; k++)
+            told += r->events.ptr[k].data.len;
     }
     begin(st, &ap, arena);
     st->gas_left = UINT64_MAX;

@@ -51,7 +51,7 @@ static qn_rc block(struct qn_fix *fix, uint64_t ms, const struct qn_tx *tx,
     struct qn_hash proposer = qn_fix_acct(1000);
     fix->now_ms += ms;
     qn_rc rc = qn_state_block(fix->st, fix->height + 1, fix->now_ms, &beacon, &proposer, tx, id,
-                              tx != NULL, &fix->arena, &out, why);
+                              tx != NULL, &fix->arena, NULL, &out, why);
     if (rc) {
         qn_state_reject(fix->st);
         fix->now_ms -= ms;

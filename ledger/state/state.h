@@ -48,14 +48,17 @@ struct qn_outcome {
 
 /* qn_state_block executes one block on the state: deadlines due at t_ms, then txs in order, then block ends, mint and
  * fees. Every transaction gets a receipt, also one that fails; one that cannot even pay its fee or is out of its window
- * makes the block invalid (QN_E_REFUSED), as does a conservation fault. The caller then takes it back.
+ * makes the block invalid, and the caller then takes it back; unless it only collects what fits: then misfit[i] tells.
  *
  * ids      H("tx") of each
+ * misfit   NULL to check a block; else one bool a transaction, set where it had to be left out (its receipt is undefined);
+ *          those from ret->receipt_cnt on did not find room and may come in the next block
  * proposer account that receives tips and the validators' share */
 QN_CHECK qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
                               const struct qn_hash *beacon, const struct qn_hash *proposer,
                               const struct qn_tx *txs, const struct qn_hash *ids, uint32_t tx_cnt,
-                              struct qn_arena *arena, struct qn_outcome *ret, struct qn_why *why);
+                              struct qn_arena *arena, bool *misfit, struct qn_outcome *ret,
+                              struct qn_why *why);
 /* qn_state_accept keeps the block's changes; dirty (may be NULL) is called with each changed key. qn_state_reject takes
  * them back. One of both follows each qn_state_block. */
 void qn_state_accept(struct qn_state *st, void (*dirty)(void *arg, struct qn_span key), void *arg);

@@ -15,7 +15,10 @@ struct undo {
     bool had;
 };
 
-#define QN_DEBITS_MAX 64
+#define QN_DEBITS_MAX      64
+#define QN_EVENTS_MAX      4096u         /* of one transaction, or of a block's deadlines and end */
+#define QN_EVENT_DATA_MAX  65536u        /* bytes of one */
+#define QN_EVENT_BYTES_MAX (1024u << 10) /* of one transaction's */
 
 /* What a transaction under a mandate has taken from the owner so far. */
 struct debit {
@@ -36,6 +39,8 @@ struct qn_state {
     size_t undo_cnt, undo_cap;
     struct qn_event *events; /* of the transaction or block part in execution */
     uint32_t event_cnt, event_cap;
+    size_t event_bytes;
+    bool event_over; /* more was told than a receipt may hold: the transaction fails */
     uint64_t gas_left;
     uint64_t moved_uqn; /* posted in this block, for the curious */
     struct debit debits[QN_DEBITS_MAX];

@@ -46,6 +46,7 @@ check "no cookie: 401" 401 "$(curl -s -o /dev/null -w '%{http_code}' "$api/v1/no
 check "wrong cookie: 401" 401 "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer ${cookie}0" "$api/v1/node/status")"
 check "cookie: 200" 200 "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $cookie" "$api/v1/node/status")"
 check "foreign Host: 403" 403 "$(curl -s -o /dev/null -w '%{http_code}' -H "Host: evil.example" -H "Authorization: Bearer $cookie" "$api/v1/node/status")"
+check "a Host that begins like ours: 403" 403 "$(curl -s -o /dev/null -w '%{http_code}' -H "Host: localhost.evil.example" -H "Authorization: Bearer $cookie" "$api/v1/node/status")"
 check "foreign Origin: 403" 403 "$(curl -s -o /dev/null -w '%{http_code}' -H "Origin: null" -H "Authorization: Bearer $cookie" "$api/v1/node/status")"
 head -c 1100000 /dev/zero >"$home/big"
 check "oversize body: 413" 413 "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $cookie" --data-binary @"$home/big" "$api/v1/tx/send")"
