@@ -19,6 +19,7 @@ struct run {
     size_t used;
     bool view;         /* inside a view method */
     struct qn_why why; /* of the host function that failed last */
+    json_t *held;      /* being turned into Lua values; freed also when that fails */
     qn_rc rc;
 };
 
@@ -46,6 +47,16 @@ static void *alloc(void *ud, void *ptr, size_t old, size_t want)
     void *fresh = realloc(ptr, want);
     if (fresh) r->used += want - before;
     return fresh;
+}
+
+/* Pushes json and lets it go. Making Lua values may run out of memory, which leaves this function at once. */
+static void push_taken(lua_State *L, json_t *json QN_TAKES)
+{
+    struct run *r = run_of(L);
+    r->held = json;
+    qn_lua_push(L, json);
+    json_decref(json);
+    r->held = NULL;
 }
 
 /* --- what contracts may do ------------------------------------------------------------------------------------------ */
@@ -76,9 +87,7 @@ static int c_get(lua_State *L)
         return 1;
     }
     lua_qngas(L, (long long)val.len / 8);
-    json_t *json = json_loadb((const char *)val.ptr, val.len, JSON_DECODE_ANY, NULL);
-    qn_lua_push(L, json);
-    json_decref(json);
+    push_taken(L, json_loadb((const char *)val.ptr, val.len, JSON_DECODE_ANY, NULL));
     return 1;
 }
 
@@ -115,10 +124,9 @@ static int c_next(lua_State *L)
     struct qn_span key, val, prefix = key_arg(L, 2), after = { NULL, 0 };
     if (!lua_isnoneornil(L, 3)) after = key_arg(L, 3);
     if (!r->host->next(r->host->self, prefix, after, &key, &val)) return 0;
-    json_t *json = json_loadb((const char *)val.ptr, val.len, JSON_DECODE_ANY, NULL);
+    lua_qngas(L, (long long)val.len / 8);
     lua_pushlstring(L, (const char *)key.ptr, key.len);
-    qn_lua_push(L, json);
-    json_decref(json);
+    push_taken(L, json_loadb((const char *)val.ptr, val.len, JSON_DECODE_ANY, NULL));
     return 2;
 }
 
@@ -170,8 +178,7 @@ static int c_chain(lua_State *L)
     if (rc == QN_OK) rc = r->host->chain(r->host->self, name, arg, &ret, &r->why);
     json_decref(arg);
     if (rc) return raise(L, r, rc);
-    qn_lua_push(L, ret);
-    json_decref(ret);
+    push_taken(L, ret);
     return 1;
 }
 
@@ -464,6 +471,7 @@ static qn_rc run(const char *name, struct qn_span source, const char *method, co
         json_decref(ask.ret);
     r.L = NULL;
     lua_close(L);
+    json_decref(r.held);
     return rc;
 }
 

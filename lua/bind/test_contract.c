@@ -124,6 +124,8 @@ static const char *const HOSTILE[] = {
     "error(setmetatable({}, {__tostring = function() while true do end end}))",
     "setmetatable({}, {__gc = function() end})",
     "local x <close> = setmetatable({}, {__close = function() while true do end end})",
+    "local t = {} t[t] = 1", /* hashed by address: gas would differ between machines */
+    "local t = {} t[function() end] = 1",
     "local x = 1.5",
     "local x = 1 / 2",
     "local x = 2 ^ 3",

@@ -678,6 +678,8 @@ void luaH_newkey (lua_State *L, Table *t, const TValue *key, TValue *value) {
   }
   else if (G(L)->qn_strict && ttislngstring(key) && tsvalue(key)->u.lnglen > 1024)  /* QN */
     luaG_runerror(L, "a table key has at most 1024 bytes");
+  else if (G(L)->qn_strict && !ttisinteger(key) && !ttisstring(key) && !ttisboolean(key))  /* QN */
+    luaG_runerror(L, "a table key must be text, a whole number or a flag");
   if (ttisnil(value))
     return;  /* do not insert nil values */
   mp = mainpositionTV(t, key);
