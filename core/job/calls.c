@@ -1,4 +1,4 @@
-/* calls.c - asking about jobs and cancelling them. */
+/* calls.c - asking about jobs, asking jobs, and cancelling them. */
 #include "core/job/calls.h"
 
 #include "core/job/jobs.h"
@@ -20,6 +20,7 @@ static json_t *job_json(const struct qn_job_info *info)
                              (json_int_t)info->started_ms, "ended_ms", (json_int_t)info->ended_ms,
                              "folder", info->folder);
     QN_ASSERT(json);
+    if (info->serving) json_object_set_new(json, "serving", json_true());
     if (info->result) json_object_set_new(json, "result", json_deep_copy(info->result));
     if (info->state == QN_JOB_FAILED) {
         json_object_set_new(json, "code", json_string(qn_err_code(info->rc)));
@@ -98,6 +99,21 @@ static qn_rc job_cancel(struct qn_call_ctx *ctx, const void *params, json_t **re
     return QN_OK;
 }
 
+static qn_rc job_ask(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
+{
+    const struct job_ask *p = params;
+    json_t *message = NULL, *answer = NULL;
+    if (*ctx->state == 0) {
+        message = json_loadb((const char *)p->message.ptr, p->message.len,
+                             JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+        if (!message) return qn_why(why, QN_E_FORMAT, "message: expected JSON text");
+    }
+    qn_rc rc = qn_job_ask_wait(ctx->jobs, ctx->state, &p->id, message, 0, &answer, why);
+    json_decref(message);
+    if (rc == QN_OK) *ret = json_pack("{s:o}", "answer", answer);
+    return rc;
+}
+
 /* To add a call: a function above, a line here. */
 const struct qn_call QN_JOB_CALLS[] = {
     { "job.list", "Lists jobs of this node, newest first.", "job list",
@@ -105,9 +121,11 @@ const struct qn_call QN_JOB_CALLS[] = {
       job_list },
     { "job.get", "Shows one job, with its result when it is done.", "job get 81ab..",
       QN_CALL_QUERY | QN_CALL_LOCAL, job_by_id_record, "id",
-      "id kind state done total unit result code why folder", job_get },
+      "id kind state serving done total unit result code why folder", job_get },
     { "job.logs", "Reads a job's log.", "job logs 81ab..", QN_CALL_QUERY | QN_CALL_LOCAL,
       job_logs_record, "id", "job offset next size text", job_logs },
+    { "job.ask", "Asks a job that serves.", "job ask 81ab.. '{\"n\": 1}'", QN_CALL_LOCAL,
+      job_ask_record, "id message", "answer", job_ask },
     { "job.cancel", "Ends a job at once.", "job cancel 81ab..", QN_CALL_LOCAL, job_by_id_record,
       "id", "", job_cancel },
     { 0 },

@@ -11,8 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         struct wire_msg msg;
         struct qn_why why;
         if (wire_parse(body, &msg, &why)) continue;
-        QN_ASSERT((msg.type == WIRE_RESULT) == (msg.result != NULL));
-        QN_ASSERT((msg.type == WIRE_ERROR) == (msg.rc != QN_OK));
+        bool answer = msg.type == WIRE_ANSWER;
+        QN_ASSERT(answer || (msg.type == WIRE_RESULT) == (msg.result != NULL));
+        QN_ASSERT(answer || (msg.type == WIRE_ERROR) == (msg.rc != QN_OK));
+        QN_ASSERT(!answer || (msg.ask && (msg.result != NULL) != (msg.rc != QN_OK)));
         json_decref(msg.result);
     }
     return 0;

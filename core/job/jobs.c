@@ -2,6 +2,7 @@
  * ended. One thread, inside the node's event loop. */
 #include "core/job/jobs.h"
 
+#include "core/job/ask.h"
 #include "core/job/cgroup.h"
 #include "core/job/spawn.h"
 #include "core/job/wire.h"
@@ -27,6 +28,8 @@
 #define MESSAGES_MAX 1000 /* a second; a worker's own progress is at most ten */
 #define DRAIN_MS     500  /* after the end, for what is still in pipe and socket */
 #define ENDED_KEPT   256  /* ended jobs remembered; their folders stay */
+#define SERVING_MAX  64   /* jobs that serve at once, beside those that running_max counts */
+#define ASK_MS       30000
 
 struct job {
     struct job *older, *newer;
@@ -53,8 +56,10 @@ struct job {
     uint64_t log_len, start_us, exit_us, second_us;
     uint32_t messages; /* in the second that began at second_us */
     int status;
-    bool exited, log_eof, sock_eof, cancelled, answered;
-    char line[200]; /* last line of the log, for the reason */
+    bool exited, log_eof, sock_eof, cancelled, answered, serving;
+    struct ask_queue asks;
+    struct qn_buf held; /* asks of a job that does not run yet, framed */
+    char line[200];     /* last line of the log, for the reason */
     size_t line_len;
     bool line_done;
 };
@@ -63,10 +68,11 @@ struct qn_jobs {
     struct qn_jobs_opts opts;
     char *home;
     struct job *newest, *oldest;
-    uint32_t running_cnt, queued_cnt, ended_cnt;
-    struct event *tick, *kick;
+    uint32_t running_cnt, serving_cnt, queued_cnt, ended_cnt; /* running without those that serve */
+    struct event *tick, *kick, *tell;
     uint64_t tick_cnt;
     struct cgroup_base base;
+    struct ask_box box;
 };
 
 static void kick(struct qn_jobs *jobs)
@@ -87,7 +93,8 @@ static struct qn_job_info info_of(const struct job *job)
                                  .result = job->state == QN_JOB_DONE ? job->result : NULL,
                                  .rc = job->rc,
                                  .why = job->why.text,
-                                 .folder = job->folder };
+                                 .folder = job->folder,
+                                 .serving = job->serving && job->state == QN_JOB_RUNNING };
 }
 
 static void changed(struct job *job)
@@ -111,6 +118,7 @@ static void job_free(struct job *job)
         free(job->names[i]);
     json_decref(job->request);
     json_decref(job->result);
+    qn_buf_free(&job->held);
     free(job->kind);
     free(job->folder);
     free(job);
@@ -131,6 +139,9 @@ static void end(struct job *job, enum qn_job_state state)
     json_decref(job->request);
     job->request = NULL;
     jobs->ended_cnt++;
+    struct qn_why gone = { "the job has ended" };
+    if (job->rc) (void)qn_why(&gone, job->rc, "the job failed: %.300s", job->why.text);
+    ask_end(&job->asks, gone.text);
     changed(job);
     /* Forgetting happens on the kick, not here: a caller may hold this job. */
     kick(jobs);
@@ -189,19 +200,34 @@ static void on_log(evutil_socket_t fd, short what, void *arg)
 
 /* --- messages --------------------------------------------------------------------------------------- */
 
-static void take_message(struct job *job, struct qn_span body)
+static bool too_many(struct job *job)
 {
-    struct wire_msg msg;
     uint64_t now_us = qn_env_mono_us(job->jobs->opts.env);
     if (now_us - job->second_us >= 1000000) {
         job->second_us = now_us;
         job->messages = 0;
     }
-    if (++job->messages > MESSAGES_MAX) {
-        fail(job, qn_why(&job->why, QN_E_LIMIT, "the worker sent more than %d messages a second",
-                         MESSAGES_MAX));
+    return ++job->messages > MESSAGES_MAX;
+}
+
+static void begin_serving(struct job *job)
+{
+    struct qn_jobs *jobs = job->jobs;
+    if (job->serving) return;
+    if (jobs->serving_cnt >= SERVING_MAX) {
+        fail(job, qn_why(&job->why, QN_E_LIMIT, "%d jobs serve already", SERVING_MAX));
         return;
     }
+    job->serving = true;
+    jobs->serving_cnt++;
+    jobs->running_cnt--;
+    changed(job);
+    kick(jobs); /* its place among the running is free */
+}
+
+static void take_message(struct job *job, struct qn_span body)
+{
+    struct wire_msg msg;
     if (job->answered) {
         fail(job, qn_why(&job->why, QN_E_JOB, "the worker went on after its answer"));
         return;
@@ -210,6 +236,13 @@ static void take_message(struct job *job, struct qn_span body)
     qn_rc rc = wire_parse(body, &msg, &why);
     if (rc) {
         fail(job, qn_why(&job->why, QN_E_JOB, "%s", why.text));
+        return;
+    }
+    /* Answers are as many as the node asked for. */
+    if (msg.type != WIRE_ANSWER && too_many(job)) {
+        json_decref(msg.result);
+        fail(job, qn_why(&job->why, QN_E_LIMIT, "the worker sent more than %d messages a second",
+                         MESSAGES_MAX));
         return;
     }
     switch (msg.type) {
@@ -229,6 +262,12 @@ static void take_message(struct job *job, struct qn_span body)
             job->rc = msg.rc;
             job->why = msg.why;
         }
+        break;
+    case WIRE_SERVING: begin_serving(job); break;
+    case WIRE_ANSWER:
+        rc = ask_answer(&job->asks, &msg, &why);
+        json_decref(msg.result);
+        if (rc) fail(job, qn_why(&job->why, rc, "%s", why.text));
         break;
     }
 }
@@ -314,7 +353,7 @@ static void release(struct job *job)
     if (job->spawn.pid_fd >= 0) close(job->spawn.pid_fd);
     if (job->log_fd >= 0) close(job->log_fd);
     job->log_fd = -1;
-    job->jobs->running_cnt--;
+    (*(job->serving ? &job->jobs->serving_cnt : &job->jobs->running_cnt))--;
 }
 
 static void finish_if_gone(struct job *job)
@@ -353,7 +392,9 @@ static qn_rc say_hello(struct job *job, struct qn_why *why)
     struct qn_buf buf = { 0 };
     qn_buf_put(&buf, &hello, sizeof hello);
     qn_rc rc = wire_put(&buf, all);
+    if (rc == QN_OK) qn_buf_span(&buf, qn_buf_get(&job->held));
     if (rc == QN_OK) bufferevent_write(job->sock, buf.ptr, buf.len);
+    qn_buf_free(&job->held);
     if (rc) rc = qn_why(why, rc, "the request is larger than a message; pass it as an input");
     qn_buf_free(&buf);
     json_decref(all);
@@ -458,8 +499,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (tick % SCAN_TICKS == 0) spawn_procs_read(&procs);
+    ask_box_sweep(&jobs->box, now_us);
     for (struct job *job = jobs->oldest, *next; job; job = next) {
         next = job->newer;
+        ask_tick(&job->asks, now_us);
         if (job->state != QN_JOB_RUNNING) continue;
         if (job->spawn.pid_fd < 0 && !job->exited) on_exit_event(-1, 0, job);
         if (job->exited) {
@@ -474,7 +517,15 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     }
     spawn_procs_free(&procs);
     const struct timeval again = { 0, TICK_MS * 1000 };
-    if (jobs->running_cnt > 0) event_add(jobs->tick, &again);
+    if (jobs->running_cnt + jobs->serving_cnt > 0) event_add(jobs->tick, &again);
+}
+
+static void on_tell(evutil_socket_t fd, short what, void *arg)
+{
+    struct qn_jobs *jobs = arg;
+    (void)fd;
+    (void)what;
+    if (jobs->opts.answered) jobs->opts.answered(jobs->opts.arg);
 }
 
 /* --- what callers see ------------------------------------------------------------------------------- */
@@ -497,7 +548,8 @@ qn_rc qn_jobs_new(const struct qn_jobs_opts *opts, struct qn_jobs **ret, struct 
     if (!jobs->opts.queue_max) jobs->opts.queue_max = 256;
     jobs->tick = event_new(opts->base, -1, 0, on_tick, jobs);
     jobs->kick = event_new(opts->base, -1, 0, on_kick, jobs);
-    QN_ASSERT(jobs->home && jobs->tick && jobs->kick);
+    jobs->tell = event_new(opts->base, -1, 0, on_tell, jobs);
+    QN_ASSERT(jobs->home && jobs->tick && jobs->kick && jobs->tell);
     cgroup_find(&jobs->base);
     *ret = jobs;
     return QN_OK;
@@ -514,12 +566,16 @@ void qn_jobs_free(struct qn_jobs *jobs)
                 continue;
             (void)cgroup_end(&job->group);
             release(job);
+            job->state = QN_JOB_CANCELLED; /* who is told below cannot ask again */
         }
+        ask_end(&job->asks, "the node is stopping");
         unlink_job(jobs, job);
         job_free(job);
     }
+    ask_box_sweep(&jobs->box, UINT64_MAX);
     event_free(jobs->tick);
     event_free(jobs->kick);
+    event_free(jobs->tell);
     free(jobs->home);
     free(jobs);
 }
@@ -634,6 +690,63 @@ qn_rc qn_job_cancel(struct qn_jobs *jobs, const struct qn_hash *id)
         if (!job->exited) spawn_kill(&job->spawn);
     }
     return QN_OK;
+}
+
+qn_rc qn_job_ask(struct qn_jobs *jobs, const struct qn_hash *id, const json_t *message,
+                 uint32_t timeout_ms, qn_job_answer_fn fn, void *arg, struct qn_why *why)
+{
+    struct job *job = find(jobs, id);
+    if (!job) return qn_why(why, QN_E_NOTFOUND, "this node knows no job of that id");
+    if ((job->state != QN_JOB_QUEUED && job->state != QN_JOB_RUNNING) || job->exited ||
+        job->cancelled || job->rc || job->answered)
+        return qn_why(why, QN_E_STATE, "the job has ended");
+    uint64_t until_us =
+        qn_env_mono_us(jobs->opts.env) + (timeout_ms ? timeout_ms : ASK_MS) * UINT64_C(1000);
+    bool runs = job->state == QN_JOB_RUNNING;
+    struct qn_buf now = { 0 };
+    qn_rc rc = ask_put(&job->asks, message, until_us, fn, arg, runs ? &now : &job->held, why);
+    if (now.len) bufferevent_write(job->sock, now.ptr, now.len);
+    qn_buf_free(&now);
+    return rc;
+}
+
+static void box_answer(void *arg, qn_rc rc, const json_t *result, const char *why)
+{
+    struct ask_slot *slot = arg;
+    struct qn_jobs *jobs = slot->jobs;
+    slot->done = true;
+    slot->done_us = qn_env_mono_us(jobs->opts.env);
+    slot->rc = rc ? qn_why(&slot->why, rc, "%s", why) : QN_OK;
+    slot->result = rc ? NULL : json_deep_copy(result); /* what holds it goes with this call */
+    event_active(jobs->tell, EV_TIMEOUT, 0);
+}
+
+qn_rc qn_job_ask_wait(struct qn_jobs *jobs, uint64_t *state, const struct qn_hash *id,
+                      const json_t *message, uint32_t timeout_ms, json_t **ret, struct qn_why *why)
+{
+    struct ask_slot *slot;
+    if (*state == 0) {
+        slot = ask_box_new(&jobs->box);
+        if (!slot) return qn_why(why, QN_E_RATE, "%d calls wait for jobs", ASK_BOX_MAX);
+        slot->jobs = jobs;
+        qn_rc rc = qn_job_ask(jobs, id, message, timeout_ms, box_answer, slot, why);
+        if (rc) {
+            ask_box_drop(&jobs->box, slot);
+            return rc;
+        }
+        *state = slot->number;
+        return qn_why(why, QN_E_AGAIN, "the job has not answered yet");
+    }
+    slot = ask_box_find(&jobs->box, *state);
+    if (!slot) return qn_why(why, QN_E_TIMEOUT, "the answer was not fetched in time");
+    if (!slot->done) return qn_why(why, QN_E_AGAIN, "the job has not answered yet");
+    qn_rc rc = slot->rc ? qn_why(why, slot->rc, "%s", slot->why.text) : QN_OK;
+    if (rc == QN_OK) {
+        *ret = slot->result;
+        slot->result = NULL;
+    }
+    ask_box_drop(&jobs->box, slot);
+    return rc;
 }
 
 qn_rc qn_job_log(const char *home, const struct qn_hash *id, uint64_t offset, size_t max,

@@ -32,6 +32,8 @@ struct qn_jobs_opts {
     uint32_t queue_max;   /* jobs waiting; 0: 256 */
     /* changed is called after a job's state or progress changed; info is lent for the call. */
     void (*changed)(void *arg, const struct qn_job_info *info);
+    /* answered is called once a turn of the loop in which qn_job_ask_wait would return something; may be NULL. */
+    void (*answered)(void *arg);
     void *arg;
     unsigned without; /* enum qn_job_without; 0 but in tests */
 };

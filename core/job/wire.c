@@ -33,6 +33,28 @@ static qn_rc parse_progress(const json_t *json, struct wire_msg *ret, struct qn_
     return QN_OK;
 }
 
+static qn_rc parse_error(const json_t *json, struct wire_msg *ret, struct qn_why *why)
+{
+    const char *code = json_string_value(json_object_get(json, "code"));
+    const char *text = json_string_value(json_object_get(json, "why"));
+    if (!code || !text || !qn_err_find(code, &ret->rc) || ret->rc == QN_OK)
+        return qn_why(why, QN_E_FORMAT, "the worker sent an error out of form");
+    ret->rc = qn_why(&ret->why, ret->rc, "%s", text);
+    return QN_OK;
+}
+
+static qn_rc parse_answer(const json_t *json, struct wire_msg *ret, struct qn_why *why)
+{
+    const json_t *id = json_object_get(json, "id");
+    json_t *result = json_object_get(json, "result");
+    if (!json_is_integer(id) || json_integer_value(id) <= 0)
+        return qn_why(why, QN_E_FORMAT, "the worker sent an answer without its number");
+    ret->ask = (uint64_t)json_integer_value(id);
+    if (!result) return parse_error(json, ret, why);
+    ret->result = json_incref(result);
+    return QN_OK;
+}
+
 qn_rc wire_parse(struct qn_span body, struct wire_msg *ret, struct qn_why *why)
 {
     struct wire_msg msg = { 0 };
@@ -43,20 +65,20 @@ qn_rc wire_parse(struct qn_span body, struct wire_msg *ret, struct qn_why *why)
     qn_rc rc = QN_OK;
     if (!type) {
         rc = qn_why(why, QN_E_FORMAT, "the worker sent what is no message");
+    } else if (strcmp(type, "answer") == 0) {
+        msg.type = WIRE_ANSWER;
+        rc = parse_answer(json, &msg, why);
     } else if (strcmp(type, "progress") == 0) {
         rc = parse_progress(json, &msg, why);
+    } else if (strcmp(type, "serving") == 0) {
+        msg.type = WIRE_SERVING;
     } else if (strcmp(type, "result") == 0) {
         msg.type = WIRE_RESULT;
         msg.result = json_incref(json_object_get(json, "result"));
         if (!msg.result) rc = qn_why(why, QN_E_FORMAT, "the worker sent a result without one");
     } else if (strcmp(type, "error") == 0) {
-        const char *code = json_string_value(json_object_get(json, "code"));
-        const char *text = json_string_value(json_object_get(json, "why"));
         msg.type = WIRE_ERROR;
-        if (!code || !text || !qn_err_find(code, &msg.rc) || msg.rc == QN_OK)
-            rc = qn_why(why, QN_E_FORMAT, "the worker sent an error out of form");
-        else
-            msg.rc = qn_why(&msg.why, msg.rc, "%s", text);
+        rc = parse_error(json, &msg, why);
     } else {
         rc = qn_why(why, QN_E_FORMAT, "the worker sent a message of no known type");
     }

@@ -1,13 +1,19 @@
 /* wire.h - what node and worker say to each other over fd 3.
  *
  * The node speaks first: the hello below, raw, since the worker must know its limits before it may
- * parse anything; then one request. From then on the worker speaks. Messages either way:
+ * parse anything; then one request. From then on the worker speaks; the node only if the job serves.
+ * Messages either way:
  *
  *     len u32 little-endian | len bytes of JSON, 1 <= len <= 1 MiB
  *
  *     node    {"request": any, "inputs": ["name of fd 4", "name of fd 5", ...]}
  *     worker  {"t":"progress","done":n,"total":n,"unit":"steps"}
  *             {"t":"result","result":any}   or   {"t":"error","code":"FUNDS","why":"..."}   once, last
+ *
+ *     node    {"t":"ask","id":n,"message":any}       n counts from 1; at most QN_JOB_ASKS_MAX unanswered
+ *     worker  {"t":"serving"}                        before it reads the first
+ *             {"t":"answer","id":n,"result":any}   or   {"t":"answer","id":n,"code":"RANGE","why":"..."}
+ *                                                    to each ask one, in the order of the asks
  *
  * The node takes nothing in these bytes on trust: lengths, types and rates are bounded. */
 #ifndef QN_CORE_JOB_WIRE_H
@@ -25,14 +31,15 @@ struct wire_hello {
     char out[1024]; /* folder for results */
 };
 
-enum wire_type { WIRE_PROGRESS, WIRE_RESULT, WIRE_ERROR };
+enum wire_type { WIRE_PROGRESS, WIRE_RESULT, WIRE_ERROR, WIRE_SERVING, WIRE_ANSWER };
 
 struct wire_msg {
     enum wire_type type;
     uint64_t done, total;
     char unit[WIRE_UNIT_MAX];
-    json_t *result; /* owned */
-    qn_rc rc;
+    uint64_t ask;   /* WIRE_ANSWER: which */
+    json_t *result; /* owned; NULL in a WIRE_ANSWER that refuses */
+    qn_rc rc;       /* WIRE_ERROR, and a WIRE_ANSWER that refuses; else QN_OK */
     struct qn_why why;
 };
 

@@ -21,7 +21,11 @@ struct qn_worker {
     struct sandbox box;
     json_t *inputs; /* names, in the order of descriptors */
     uint64_t progress_ns;
-    bool deaf; /* the node is gone */
+    bool deaf;        /* the node is gone */
+    bool serving;     /* qn_worker_next was called */
+    struct qn_buf in; /* asks that were read; from in_at on not yet taken */
+    size_t in_at;
+    json_t *ask; /* what the last request's message lies in */
 };
 
 static uint64_t mono_ns(void)
@@ -86,6 +90,63 @@ void qn_worker_log(struct qn_worker *w, const char *fmt, ...)
     size_t len = QN_MIN((size_t)n, sizeof line - 2);
     line[len++] = '\n';
     (void)!write_all(STDERR_FILENO, QN_SPAN(line, len));
+}
+
+/* fill reads more of what the node says behind what is there; many small asks come by one read. */
+static bool fill(struct qn_worker *w)
+{
+    if (w->in_at) {
+        memmove(w->in.ptr, w->in.ptr + w->in_at, w->in.len - w->in_at);
+        w->in.len -= w->in_at;
+        w->in_at = 0;
+    }
+    for (;;) {
+        uint8_t *at = qn_buf_grow(&w->in, 65536);
+        ssize_t n = read(WIRE_FD, at, 65536);
+        w->in.len -= 65536 - (n > 0 ? (size_t)n : 0);
+        if (n > 0) return true;
+        if (n == 0 || errno != EINTR) return false;
+    }
+}
+
+bool qn_worker_next(struct qn_worker *w, struct qn_request *ret)
+{
+    struct qn_span body = { 0 };
+    if (!w->serving && send_json(w, json_pack("{s:s}", "t", "serving"))) return false;
+    w->serving = true;
+    json_decref(w->ask);
+    w->ask = NULL;
+    for (;;) {
+        struct qn_span in = QN_SPAN(w->in.ptr + w->in_at, w->in.len - w->in_at);
+        qn_rc rc = wire_next(&in, &body);
+        if (rc == QN_OK) {
+            w->in_at = w->in.len - in.len;
+            break;
+        }
+        if (rc != QN_E_AGAIN || !fill(w)) return false;
+    }
+    w->ask = json_loadb((const char *)body.ptr, body.len, JSON_ALLOW_NUL, NULL);
+    const json_t *id = json_object_get(w->ask, "id");
+    ret->message = json_object_get(w->ask, "message");
+    ret->id = (uint64_t)json_integer_value(id);
+    QN_ASSERT(ret->message && ret->id); /* the node made it */
+    return true;
+}
+
+void qn_worker_refuse(struct qn_worker *w, uint64_t id, qn_rc rc, const char *why)
+{
+    qn_rc sent =
+        send_json(w, json_pack("{s:s,s:I,s:s,s:s}", "t", "answer", "id", (json_int_t)id, "code",
+                               qn_err_code(rc), "why", why && *why ? why : qn_err_text(rc)));
+    if (sent && rc != QN_E_BUG) /* why was no text */
+        qn_worker_refuse(w, id, QN_E_BUG, "the refusal could not be told");
+}
+
+void qn_worker_answer(struct qn_worker *w, uint64_t id, json_t *result QN_TAKES)
+{
+    qn_rc rc = send_json(
+        w, json_pack("{s:s,s:I,s:o}", "t", "answer", "id", (json_int_t)id, "result", result));
+    if (rc) qn_worker_refuse(w, id, rc, "the answer does not fit in a message");
 }
 
 const char *qn_worker_out(const struct qn_worker *w)

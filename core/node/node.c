@@ -36,6 +36,7 @@ struct qn_node {
     uint64_t started_ms;
     struct qn_exec_module exec[MODULES_MAX];
     size_t exec_cnt;
+    const struct qn_job_kind *kinds[MODULES_MAX + 1]; /* tables, NULL last */
     qn_rc rc;
     struct qn_why why;
 };
@@ -172,7 +173,13 @@ static void on_block(void *arg, const struct qn_frame *f, const struct qn_hash *
 static void on_job(void *arg, const struct qn_job_info *info)
 {
     struct qn_node *node = arg;
-    if (node->api && info->state != QN_JOB_RUNNING) qn_api_retry(node->api);
+    if (node->api && (info->state != QN_JOB_RUNNING || info->serving)) qn_api_retry(node->api);
+}
+
+static void on_answered(void *arg)
+{
+    struct qn_node *node = arg;
+    if (node->api) qn_api_retry(node->api);
 }
 
 static void on_turn(int fd, short what, void *arg)
@@ -311,19 +318,16 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
 
 static qn_rc open_jobs(struct qn_node *node, struct qn_why *why)
 {
-    static const struct qn_job_kind NONE[] = { { 0 } };
-    const struct qn_job_kind *tables[MODULES_MAX + 1];
     const struct qn_module *mod;
     size_t cnt = 0;
     for (size_t i = 0; (mod = qn_module_at(i)); i++)
-        if (mod->jobs) tables[cnt++] = mod->jobs;
-    tables[cnt] = NULL;
-    (void)NONE;
+        if (mod->jobs) node->kinds[cnt++] = mod->jobs;
     struct qn_jobs_opts opts = { .base = node->base,
                                  .env = qn_env_real(),
                                  .home = node->opts->home,
-                                 .tables = tables,
+                                 .tables = node->kinds,
                                  .changed = on_job,
+                                 .answered = on_answered,
                                  .arg = node };
     return qn_jobs_new(&opts, &node->jobs, why);
 }
