@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 deps="gcc clang lld cmake ninja-build pkg-config git nodejs npm jq curl file
  libevent-dev liblmdb-dev libsodium-dev libjansson-dev libssl-dev libseccomp-dev libprotobuf-c-dev libyaml-dev
  zlib1g-dev libclang-rt-14-dev glslang-tools libvulkan-dev mesa-vulkan-drivers dataset-fashion-mnist
- clang-format rpm lintian mandoc libopenblas-dev"
+ clang-format rpm lintian mandoc libopenblas-dev liblua5.4-dev zsh fish"
 
 help() {
     cat <<'TXT'
@@ -15,9 +15,9 @@ help() {
   test [NAME] [--long]   build and run every test (or those whose name contains NAME)
   deps                   install the Debian packages that build and tests need
   build [PRESET]         build build/quoin (presets: release debug clang asan tsan fuzz)
-  bench [NAME] [--json]  build and run the benchmarks
-  fuzz NAME SECONDS      run one fuzz target
-  tidy                   check layering, globals, format and names
+  bench [NAME] [--json]  build and run the benchmarks (or those whose name contains NAME)
+  fuzz NAME SECONDS      run one fuzz target on its corpus, then on what it finds
+  tidy [CHECK]           check layering, globals, names, format, error pages, fuzz seeds
   package                make build/*.deb and build/*.rpm
   clean                  remove build/
 TXT
@@ -51,6 +51,13 @@ install_deps() {
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $want >/dev/null
 }
 
+# Programs of others that tests talk to; pinned by the lock file.
+install_peers() {
+    local peers=tests/peers
+    [ $peers/node_modules/.package-lock.json -nt $peers/package-lock.json ] && return 0
+    npm ci --prefix $peers --silent --no-audit --no-fund
+}
+
 folder() { if [ "$1" = release ]; then echo build; else echo "build/$1"; fi; }
 
 build() { # PRESET TARGET..
@@ -65,7 +72,9 @@ verb=${1:-help}
 [ $# -gt 0 ] && shift
 case $verb in
 help | -h | --help) help ;;
-deps) install_deps ;;
+deps)
+    install_deps
+    install_peers ;;
 build)
     preset=${1:-release}
     if [ "$preset" = fuzz ]; then build fuzz fuzzers; else build "$preset" quoin; fi ;;
@@ -82,7 +91,9 @@ fuzz)
     [ $# -ge 2 ] || { help; exit 2; }
     build fuzz "fuzz_${1#fuzz_}"
     exec tests/fuzz.sh "${1#fuzz_}" "$2" ;;
-tidy) exec tests/tidy/run.sh "$@" ;;
+tidy)
+    build release quoin
+    exec tests/tidy/run.sh "$@" ;;
 package)
     install_deps
     build release quoin

@@ -1,23 +1,46 @@
 #!/usr/bin/env bash
 # Builds and runs the tests; last line "N passed, N failed". Called by ./build.sh test [NAME] [--long].
+#   always   everything on the release build: unit tests, processes end to end, packages, docs, tidy
+#            then, built by clang with address and undefined sanitizers: unit tests, and each fuzz target on its seeds and 5 s more
+#   --long   full counts, each fuzz target 5 minutes, and unit and end-to-end tests under gcc's ASan/UBSan, unit tests under TSan
 set -uo pipefail
 cd "$(dirname "$0")/.."
-long=0 name=""
+export QUOIN_TEST_LONG=0
+name="" passed=0 failed=0
 for arg in "$@"; do
     case $arg in
-    --long) long=1 ;;
+    --long) QUOIN_TEST_LONG=1 ;;
     *) name=$arg ;;
     esac
 done
-./build.sh deps || exit 1
-cmake --preset release >build.log 2>&1 || { cat build.log; exit 1; }
-rm -f build.log
-cmake --build --preset release -- --quiet tests || { echo "0 passed, 1 failed"; exit 1; }
-export QUOIN_TEST_LONG=$long
+mkdir -p build
 out=build/test-output.txt
-# shellcheck disable=SC2086
-ctest --test-dir build --output-on-failure --timeout 1200 -j2 ${name:+-R $name} 2>&1 | tee "$out"
-failed=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*(\*\*\*Failed|\*\*\*Timeout|\*\*\*Not Run|Exception)' "$out")
-passed=$(grep -cE '^ *[0-9]+/[0-9]+ Test .* Passed' "$out")
+: >$out
+
+build() { # PRESET TARGET..
+    cmake --preset "$1" >build/cmake.log 2>&1 || { cat build/cmake.log; return 1; }
+    cmake --build --preset "$1" -- --quiet "${@:2}"
+}
+# phase FOLDER CTEST-ARG..: runs and counts
+phase() {
+    local dir=$1 log=build/phase.txt
+    shift
+    ctest --test-dir "$dir" --output-on-failure --timeout 3600 -j2 ${name:+-R "$name"} "$@" 2>&1 | tee $log
+    passed=$((passed + $(grep -cE '^ *[0-9]+/[0-9]+ Test .* Passed' $log)))
+    failed=$((failed + $(grep -cE '^ *[0-9]+/[0-9]+ Test .*(\*\*\*Failed|\*\*\*Timeout|\*\*\*Not Run|\*\*\*Exception)' $log)))
+    cat $log >>$out
+}
+# What a sanitizer's build leaves out: those tests measure limits of memory and time that its shadow breaks, or were built without it.
+plain='^(test_job|test_runner)$'
+
+./build.sh deps || { echo "0 passed, 1 failed"; exit 1; }
+if build release tests; then phase build; else failed=$((failed + 1)); fi
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
+if build fuzz fuzzers tests; then phase build/fuzz -L 'unit|fuzz' -E "$plain"; else failed=$((failed + 1)); fi
+if [ $QUOIN_TEST_LONG = 1 ]; then
+    if build asan tests; then phase build/asan -L 'unit|e2e' -E "$plain|tidy_|package_|docs_|e2e_without"; else failed=$((failed + 1)); fi
+    if build tsan tests; then phase build/tsan -L unit -E "$plain"; else failed=$((failed + 1)); fi
+    if build clang quoin; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
