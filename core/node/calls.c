@@ -48,8 +48,10 @@ static qn_rc stop_call(struct qn_call_ctx *ctx, const void *params, json_t **ret
 {
     (void)params;
     (void)why;
-    qn_node_stop(ctx->node);
-    *ret = json_pack("{s:b}", "stopping", 1);
+    struct qn_hash root = qn_chain_root(qn_node_chain(ctx->node));
+    qn_node_stop(ctx->node); /* no block follows */
+    *ret = json_pack("{s:b, s:I, s:o}", "stopping", 1, "height",
+                     (json_int_t)qn_view_height(ctx->view), "state_root", hex(&root));
     return QN_OK;
 }
 
@@ -209,13 +211,15 @@ static qn_rc account_get(struct qn_call_ctx *ctx, const void *params, json_t **r
     return QN_OK;
 }
 
+#define AUDIT_MAX 10000 /* accounts that the answer lists; the sum is over all */
+
 static qn_rc audit(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
 {
     (void)params;
     struct qn_span key, val, after = { NULL, 0 };
     uint8_t last[32];
     uint64_t accounts = 0;
-    json_t *held = json_array();
+    json_t *held = json_array(), *keys = json_array();
     qn_rc rc = QN_OK;
     while (qn_view_next(ctx->view, QN_TABLE_ACCOUNT, QN_SPAN(NULL, 0), after, &key, &val)) {
         struct qn_account a;
@@ -224,9 +228,14 @@ static qn_rc audit(struct qn_call_ctx *ctx, const void *params, json_t **ret, st
         accounts++;
         rc = qn_view_rec(ctx->view, QN_TABLE_ACCOUNT, after, qn_account_record(), ctx->arena, &a);
         if (rc) break;
-        if (a.what.len && a.balance.uqn) {
-            struct qn_hash acct;
-            memcpy(acct.b, last, sizeof last);
+        if (a.balance.uqn == 0 || json_array_size(held) + json_array_size(keys) >= AUDIT_MAX)
+            continue;
+        struct qn_hash acct;
+        memcpy(acct.b, last, sizeof last);
+        if (a.what.len == 0) {
+            json_array_append_new(keys, json_pack("{s:o, s:I}", "account", hex(&acct),
+                                                  "balance_uqn", (json_int_t)a.balance.uqn));
+        } else {
             json_array_append_new(held, json_pack("{s:o, s:s%, s:o, s:I}", "account", hex(&acct),
                                                   "what", (const char *)a.what.ptr, a.what.len,
                                                   "owner", hex(&a.owner.v), "balance_uqn",
@@ -235,10 +244,11 @@ static qn_rc audit(struct qn_call_ctx *ctx, const void *params, json_t **ret, st
     }
     uint64_t sum = qn_state_sum(ctx->view).uqn;
     struct qn_hash root = qn_chain_root(qn_node_chain(ctx->node));
-    *ret = json_pack("{s:b, s:I, s:I, s:I, s:I, s:o, s:o}", "ok", sum == QN_SUPPLY_UQN,
-                     "supply_uqn", (json_int_t)QN_SUPPLY_UQN, "sum_uqn", (json_int_t)sum,
-                     "accounts", (json_int_t)accounts, "height",
-                     (json_int_t)qn_view_height(ctx->view), "state_root", hex(&root), "held", held);
+    *ret =
+        json_pack("{s:b, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "ok", sum == QN_SUPPLY_UQN,
+                  "supply_uqn", (json_int_t)QN_SUPPLY_UQN, "sum_uqn", (json_int_t)sum, "accounts",
+                  (json_int_t)accounts, "height", (json_int_t)qn_view_height(ctx->view),
+                  "state_root", hex(&root), "held", held, "keys", keys);
     return rc ? qn_why(why, rc, "the listing passes the memory limit") : QN_OK;
 }
 
@@ -392,8 +402,8 @@ static qn_rc call_list(struct qn_call_ctx *ctx, const void *params, json_t **ret
 const struct qn_call QN_CORE_CALLS[] = {
     { "node.status", "what this node is and where its chain stands", "status", QN_CALL_QUERY, NULL,
       NULL, "version chain height block_hash state_root supply_uqn sum_uqn peers", status_call },
-    { "node.stop", "stop the node cleanly", "down", QN_CALL_LOCAL, NULL, NULL, "stopping",
-      stop_call },
+    { "node.stop", "stop the node cleanly", "down", QN_CALL_LOCAL, NULL, NULL,
+      "stopping height state_root", stop_call },
     { "block.get", "a final block with its receipts", "block get 12", QN_CALL_QUERY,
       node_height_record, "height", "block cert receipts events hash borsh", block_get },
     { "block.list", "final blocks, newest first", "block list --limit 5",
@@ -412,7 +422,8 @@ const struct qn_call QN_CORE_CALLS[] = {
     { "account.get", "an account and its balance", "account get qn1..", QN_CALL_QUERY,
       node_id_record, "id", "address account balance_uqn what owner", account_get },
     { "ledger.audit", "add up every account and compare with the supply", "ledger audit",
-      QN_CALL_QUERY, NULL, NULL, "ok supply_uqn sum_uqn accounts height state_root held", audit },
+      QN_CALL_QUERY, NULL, NULL, "ok supply_uqn sum_uqn accounts height state_root held keys",
+      audit },
     { "ledger.row", "the proof of a row or of its absence, as hex", "ledger row account 5f3a..",
       QN_CALL_QUERY, node_row_record, "table key", "height proof", prove },
     { "mandate.list", "mandates and what is left of them", "mandate list",

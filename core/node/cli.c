@@ -2,6 +2,7 @@
 #include "core/node/cli.h"
 
 #include "core/base/embed.h"
+#include "core/node/demo.h"
 #include "core/node/node.h"
 #include "core/node/script.h"
 #include "core/node/wallet.h"
@@ -373,7 +374,7 @@ static int verb_demo(struct qn_cli *cli)
         return fwrite(script.ptr, 1, script.len, stdout) == script.len ? 0 : 5;
     if (cli->argc || (seed && (!*seed || seed[strspn(seed, "0123456789")])))
         return usage(cli, "demo takes --seed NUMBER, --home, --keep, --show-script, --json");
-    return qn_script_demo(cli, seed ? seed : "1", keep);
+    return qn_demo(cli, seed ? seed : "1", keep);
 }
 
 static const struct {

@@ -1,12 +1,15 @@
-/* script.h - `quoin lua` and `quoin demo`: scripts with every call and transaction as a function. */
+/* script.h - scripts with every call and transaction of the node as a function. */
 #ifndef QN_CORE_NODE_SCRIPT_H
 #define QN_CORE_NODE_SCRIPT_H
 
 #include "core/node/cli.h"
 
+/* qn_script_run runs source (called name in errors) against the node that cli names; args becomes the global `arg`, *ret what the
+ * script returned. */
+QN_CHECK qn_rc qn_script_run(const struct qn_cli *cli, const char *name, struct qn_span source,
+                             const json_t *args, json_t **ret, struct qn_why *why);
+
 /* quoin lua FILE [ARG..] | -e TEXT | --check FILE | nothing: the prompt. */
 int qn_script_lua(struct qn_cli *cli);
-/* quoin demo [--seed N] [--keep] [--show-script]: a node on a fresh home, the pipeline lua/lego/fashion.lua, the audit. */
-int qn_script_demo(struct qn_cli *cli, const char *seed, bool keep);
 
 #endif
