@@ -1,0 +1,161 @@
+/* calls.c - what one can ask about data sets and training, and what this node does for its owner. */
+#include "modules/training/training.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LIMIT_STD  100
+#define LIMIT_MAX  1000
+#define DATA_BYTES (UINT64_C(1) << 30)
+
+static json_t *with_id(const struct qn_record *rec, const void *obj, const struct qn_hash *id)
+{
+    char hex[65];
+    json_t *json = qn_to_json(rec, obj), *out = json_object();
+    qn_hex(id->b, 32, hex);
+    json_object_set_new(out, "id", json_string(hex));
+    json_object_update(out, json);
+    json_decref(json);
+    return out;
+}
+
+static json_t *list_rows(struct qn_call_ctx *ctx, uint8_t table, const struct qn_record *rec,
+                         const struct training_list *page)
+{
+    struct qn_span key, val, all = { 0 }, after = { 0 };
+    struct qn_hash id;
+    size_t limit = page->limit ? QN_MIN(page->limit, (uint32_t)LIMIT_MAX) : LIMIT_STD;
+    json_t *out = json_array();
+    if (page->after.has) after = QN_SPAN_OF(page->after.v);
+    while (json_array_size(out) < limit && qn_view_next(ctx->view, table, all, after, &key, &val)) {
+        void *obj = qn_arena_alloc(ctx->arena, rec->size);
+        QN_ASSERT(key.len == 32);
+        memcpy(id.b, key.ptr, 32);
+        after = QN_SPAN_OF(id);
+        if (!obj || qn_decode(rec, val, ctx->arena, obj, NULL)) break;
+        json_array_append_new(out, with_id(rec, obj, &id));
+    }
+    return out;
+}
+
+static qn_rc get_row(struct qn_call_ctx *ctx, uint8_t table, const struct qn_record *rec,
+                     const struct qn_hash *id, const char *what, json_t **ret, struct qn_why *why)
+{
+    void *obj = qn_arena_alloc(ctx->arena, rec->size);
+    if (!obj) return QN_E_MEMORY;
+    if (qn_view_rec(ctx->view, table, QN_SPAN_OF(*id), rec, ctx->arena, obj))
+        return qn_why(why, QN_E_NOTFOUND, "no %s has that id", what);
+    *ret = with_id(rec, obj, id);
+    return QN_OK;
+}
+
+/* --- jobs that a call waits for --------------------------------------------------------------------------- */
+
+struct finding {
+    uint64_t mark;
+    struct qn_hash id;
+    bool found;
+};
+
+static uint64_t mark_of(const struct qn_hash *id)
+{
+    uint64_t mark;
+    memcpy(&mark, id->b, sizeof mark);
+    return mark | 1; /* 0 means that there is none yet */
+}
+
+static void find_mark(void *arg, const struct qn_job_info *info)
+{
+    struct finding *f = arg;
+    if (mark_of(&info->id) != f->mark) return;
+    f->id = info->id;
+    f->found = true;
+}
+
+qn_rc training_job_wait(struct qn_call_ctx *ctx, const char *kind, const json_t *request,
+                        const struct qn_job_input *inputs, size_t input_cnt,
+                        const struct qn_job_limits *limits, struct qn_job_info *ret,
+                        struct qn_why *why)
+{
+    struct finding f = { .mark = *ctx->state };
+    if (f.mark == 0) {
+        qn_rc rc = qn_job_start(ctx->jobs, kind, request, inputs, input_cnt, limits, &f.id, why);
+        if (rc) return rc;
+        *ctx->state = mark_of(&f.id);
+        return QN_E_AGAIN;
+    }
+    qn_job_each(ctx->jobs, find_mark, &f);
+    if (!f.found) return qn_why(why, QN_E_JOB, "the job is gone");
+    qn_rc rc = qn_job_get(ctx->jobs, &f.id, ret);
+    if (rc) return rc;
+    switch (ret->state) {
+    case QN_JOB_QUEUED:
+    case QN_JOB_RUNNING: return QN_E_AGAIN;
+    case QN_JOB_DONE: return QN_OK;
+    case QN_JOB_FAILED: return qn_why(why, ret->rc, "%s", ret->why);
+    case QN_JOB_CANCELLED: return qn_why(why, QN_E_JOB, "the job was cancelled");
+    }
+    QN_BUG("qn_job_state out of range");
+}
+
+/* --- data sets -------------------------------------------------------------------------------------------- */
+
+static qn_rc data_list(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                       struct qn_why *why)
+{
+    (void)why;
+    *ret = list_rows(ctx, TRAINING_T_DATA, training_data_record(), params);
+    return QN_OK;
+}
+
+static qn_rc data_get(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
+{
+    const struct training_by_id *p = params;
+    return get_row(ctx, TRAINING_T_DATA, training_data_record(), &p->id, "data set", ret, why);
+}
+
+static qn_rc data_import(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                         struct qn_why *why)
+{
+    const struct training_import *p = params;
+    const struct qn_job_limits limits = { .mem_mib = 4096, .file_mib = 1025 };
+    struct qn_job_info job;
+    struct qn_buf file = { 0 };
+    struct qn_hash blob;
+    char images[1025], labels[1025], path[4200], hex[65];
+    snprintf(images, sizeof images, "%.*s", (int)p->images.len, (const char *)p->images.ptr);
+    snprintf(labels, sizeof labels, "%.*s", (int)p->labels.len, (const char *)p->labels.ptr);
+    const struct qn_job_input inputs[] = { { "images", images }, { "labels", labels } };
+    json_t *request = json_object();
+    qn_rc rc = training_job_wait(ctx, "data.import", request, inputs, 2, &limits, &job, why);
+    json_decref(request);
+    if (rc) return rc;
+    snprintf(path, sizeof path, "%s/out/data.qnds", job.folder);
+    json_t *result = json_deep_copy(job.result);
+    rc = qn_file_read(path, DATA_BYTES, &file, why);
+    if (rc == QN_OK) rc = ctx->ops->blob_put(ctx->node, qn_buf_get(&file), &blob, why);
+    if (rc == QN_OK) {
+        remove(path); /* the blob is kept */
+        qn_hex(blob.b, 32, hex);
+        json_object_del(result, "file");
+        json_object_set_new(result, "data", json_string(hex));
+        *ret = json_incref(result);
+    }
+    json_decref(result);
+    qn_buf_free(&file);
+    return rc;
+}
+
+/* To add a call: a function above, a line here. */
+const struct qn_call TRAINING_CALLS[] = {
+    { "data.list", "Lists registered data sets.", "data list", QN_CALL_QUERY | QN_CALL_MANY,
+      training_list_record, NULL, "id name licence bytes rec_cnt", data_list },
+    { "data.get", "Shows a registered data set.", "data get 81ab..", QN_CALL_QUERY,
+      training_by_id_record, "id", "id owner name licence source bytes rec_bytes rec_cnt since_ms",
+      data_get },
+    { "data.import", "Makes a data set of IDX files and keeps it as a blob.",
+      "data import train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz", QN_CALL_LOCAL,
+      training_import_record, "images labels", "data bytes rec_bytes rec_cnt dims class_cnt",
+      data_import },
+    { 0 },
+};
