@@ -29,6 +29,7 @@ struct qn_chain {
     uint32_t set_cnt;
     struct qn_header header;    /* of the head */
     struct qn_buf cert;         /* of the head, Borsh */
+    struct qn_buf genesis;      /* Borsh */
     struct qn_store_meta saved; /* what the checkpoint holds */
     struct qn_trie *dirty;      /* keys changed since */
     struct qn_trie *seen;       /* transaction id -> height */
@@ -100,6 +101,8 @@ static qn_rc open_genesis(struct qn_chain *c, struct qn_span payload, struct qn_
         return qn_why(why, QN_E_CORRUPT,
                       "the genesis grants more than there is, or names no validator");
     c->id = c->head = qn_genesis_hash(&g);
+    qn_buf_clear(&c->genesis);
+    qn_buf_span(&c->genesis, payload);
     c->set_cnt = g.validators.cnt;
     memcpy(c->set, g.validators.ptr, c->set_cnt * sizeof *c->set);
     c->set_root = set_root_of(c->set, c->set_cnt);
@@ -286,6 +289,7 @@ void qn_chain_close(struct qn_chain *c)
     qn_trie_free(c->dirty);
     qn_trie_free(c->seen);
     qn_buf_free(&c->cert);
+    qn_buf_free(&c->genesis);
     free(c->at);
     free(c);
 }
@@ -494,9 +498,8 @@ qn_rc qn_chain_prove(struct qn_chain *c, uint8_t table, struct qn_span key, stru
     memcpy(full + 1, key.ptr, key.len);
     struct qn_span whole = QN_SPAN(full, key.len + 1);
     bool present = qn_trie_get(qn_state_trie(c->st), whole, &val);
-    qn_buf_put(ret, "QNLP\1", 5);
-    qn_buf_u32(ret, c->set_cnt);
-    qn_buf_put(ret, c->set, c->set_cnt * sizeof *c->set);
+    qn_buf_put(ret, "QNLP\2", 5);
+    qn_buf_span(ret, qn_buf_get(&c->genesis));
     qn_encode(qn_header_record(), &c->header, ret);
     qn_buf_span(ret, qn_buf_get(&c->cert));
     qn_buf_u8(ret, table);
@@ -512,35 +515,39 @@ qn_rc qn_chain_verify(struct qn_span file, const struct qn_hash *trust, json_t *
                       struct qn_why *why)
 {
     struct qn_arena arena = { .max = 4u << 20 };
-    struct qn_span s = file, magic, keys, key, val;
+    struct qn_span s = file, magic, key, val;
+    struct qn_genesis genesis;
     struct qn_header header;
     struct qn_cert cert;
     struct qn_hash value, want;
-    uint32_t cnt, val_len;
+    uint32_t val_len;
     uint16_t key_len;
     uint8_t table, full[QN_TRIE_KEY_MAX];
     bool present = false;
     qn_rc rc = QN_E_FORMAT;
-    if (!qn_take(&s, 5, &magic) || memcmp(magic.ptr, "QNLP\1", 5) != 0) {
+    if (!qn_take(&s, 5, &magic) || memcmp(magic.ptr, "QNLP\2", 5) != 0) {
         qn_why(why, rc, "this is not a ledger proof");
         goto out;
     }
-    if (!qn_take_u32(&s, &cnt) || cnt == 0 || cnt > 200 || !qn_take(&s, cnt * 32, &keys)) {
-        qn_why(why, rc, "the validator set is cut off or too large");
-        goto out;
-    }
-    struct qn_hash *set = qn_arena_copy(&arena, keys.ptr, keys.len);
-    rc = qn_decode_front(qn_header_record(), &s, &arena, &header, why);
+    rc = qn_decode_front(qn_genesis_record(), &s, &arena, &genesis, why);
+    if (rc == QN_OK) rc = qn_decode_front(qn_header_record(), &s, &arena, &header, why);
     if (rc == QN_OK) rc = qn_decode_front(qn_cert_record(), &s, &arena, &cert, why);
     if (rc) goto out;
-    struct qn_hash set_root = set_root_of(set, cnt), hash = qn_header_hash(&header);
+    const struct qn_hash *set = genesis.validators.ptr;
+    uint32_t cnt = genesis.validators.cnt;
     rc = QN_E_PROOF;
-    if (trust && !qn_hash_eq(trust, &header.chain)) {
+    if (cnt == 0 || cnt > QN_COUNT(((struct qn_chain *)0)->set)) {
+        qn_why(why, rc, "the genesis names %u validators", cnt);
+        goto out;
+    }
+    struct qn_hash chain = qn_genesis_hash(&genesis), set_root = set_root_of(set, cnt),
+                   hash = qn_header_hash(&header);
+    if (!qn_hash_eq(&chain, &header.chain) || (trust && !qn_hash_eq(trust, &chain))) {
         qn_why(why, rc, "the proof is of another chain");
         goto out;
     }
     if (!qn_hash_eq(&set_root, &header.set_root)) {
-        qn_why(why, rc, "the validator set is not the header's");
+        qn_why(why, rc, "the header names other validators than the genesis");
         goto out;
     }
     rc = qn_cert_check(&cert, &header.chain, &hash, set, cnt, why);
@@ -568,10 +575,11 @@ qn_rc qn_chain_verify(struct qn_span file, const struct qn_hash *trust, json_t *
          *val_hex = qn_arena_alloc(&arena, 2 * val.len + 1);
     qn_hex(key.ptr, key.len, key_hex);
     qn_hex(val.ptr, val.len, val_hex);
-    *ret = json_pack("{s:b, s:b, s:s, s:I, s:I, s:s, s:i, s:s, s:s, s:i}", "valid", 1, "present",
-                     present, "chain", chain_hex, "height", (json_int_t)header.height, "t_ms",
-                     (json_int_t)header.t_ms, "state_root", root_hex, "table", table, "key",
-                     key_hex, "value", val_hex, "validators", (int)cnt);
+    *ret = json_pack("{s:b, s:b, s:b, s:s, s:I, s:I, s:s, s:i, s:s, s:s, s:i}", "valid", 1,
+                     "present", present, "pinned", trust != NULL, "chain", chain_hex, "height",
+                     (json_int_t)header.height, "t_ms", (json_int_t)header.t_ms, "state_root",
+                     root_hex, "table", table, "key", key_hex, "value", val_hex, "validators",
+                     (int)cnt);
 out:
     qn_arena_free(&arena);
     return rc;

@@ -59,10 +59,11 @@ QN_CHECK qn_rc qn_chain_frame(struct qn_chain *chain, uint64_t height, struct qn
                               struct qn_frame *ret, struct qn_why *why);
 
 /* qn_chain_prove appends a proof file for a row, or its absence, at the head:
- *     "QNLP" | u8 1 | genesis set: u32 cnt, keys[32] | header, Borsh | cert, Borsh | u8 table | u16 key_len | key |
+ *     "QNLP" | u8 2 | genesis, Borsh | header, Borsh | cert, Borsh | u8 table | u16 key_len | key |
  *     u32 value_len, value (none when absent) | trie proof to the end
- * qn_chain_verify checks one offline. trust is the chain's hash, or NULL to accept the file's own. The validator set is
- * bound by the header's set_root, which the signatures cover. *ret is a new object for people. */
+ * qn_chain_verify checks one offline. The chain's hash is the genesis' own, which names the validators: so trust, the hash of the
+ * chain the reader means, is all that need be known beforehand; NULL accepts the chain that the file names ("pinned" false in the
+ * answer). *ret is a new object for people. */
 QN_CHECK qn_rc qn_chain_prove(struct qn_chain *chain, uint8_t table, struct qn_span key,
                               struct qn_buf *ret, struct qn_why *why);
 QN_CHECK qn_rc qn_chain_verify(struct qn_span file, const struct qn_hash *trust, json_t **ret,

@@ -17,7 +17,8 @@ static void person(unsigned i, struct qn_key *ret)
     qn_key_from_seed(seed.b, ret);
 }
 
-static qn_rc open_chain(const char *home, bool audit, struct qn_chain **ret, struct qn_why *why)
+static qn_rc open_chain_of(const char *home, bool audit, unsigned by, struct qn_chain **ret,
+                           struct qn_why *why)
 {
     struct qn_grant grants[ACCT_CNT];
     struct qn_key key;
@@ -26,7 +27,7 @@ static qn_rc open_chain(const char *home, bool audit, struct qn_chain **ret, str
         grants[i] = (struct qn_grant){ qn_acct_key(&key.pub), QN_UQN(1000 * QN_UQN_PER_QN) };
     }
     static struct qn_key validator; /* lives as long as the chain */
-    person(100, &validator);
+    person(by, &validator);
     struct qn_genesis genesis = { .name = QN_SPAN_STR("test"), .t_ms = 1700000000000, .dev = true };
     genesis.validators.cnt = 1;
     genesis.validators.ptr = &validator.pub;
@@ -39,6 +40,11 @@ static qn_rc open_chain(const char *home, bool audit, struct qn_chain **ret, str
                                   .map_gib = 1,
                                   .no_store = audit };
     return qn_chain_open(&conf, ret, why);
+}
+
+static qn_rc open_chain(const char *home, bool audit, struct qn_chain **ret, struct qn_why *why)
+{
+    return open_chain_of(home, audit, 100, ret, why);
 }
 
 static struct qn_hash send(struct qn_chain *chain, unsigned from, unsigned to, uint64_t uqn,
@@ -219,6 +225,50 @@ static void test_misfits(struct qn_test_state *t)
     CHECK(system(cmd) == 0);
 }
 
+/* Somebody else's validator signs whatever he likes: under the hash of our chain it proves nothing. */
+static void test_forged_set(struct qn_test_state *t)
+{
+    struct qn_chain *chain[2];
+    struct qn_buf file[2] = { 0 }, mixed = { 0 };
+    struct qn_hash id[2];
+    struct qn_why why = { "" };
+    json_t *said = NULL;
+    uint64_t wait;
+    for (unsigned i = 0; i < 2; i++) {
+        char home[] = "/tmp/quoin-chain-XXXXXX", cmd[128];
+        struct qn_key key;
+        QN_ASSERT(mkdtemp(home) != NULL);
+        CHECK_RC(open_chain_of(home, false, 100 + i, &chain[i], &why), QN_OK);
+        CHECK_RC(qn_chain_turn(chain[i], &wait, &why), QN_OK);
+        id[i] = qn_chain_id(chain[i]);
+        person(0, &key);
+        struct qn_hash acct = qn_acct_key(&key.pub);
+        CHECK_RC(qn_chain_prove(chain[i], QN_TABLE_ACCOUNT, QN_SPAN(acct.b, 32), &file[i], &why),
+                 QN_OK);
+        qn_chain_close(chain[i]);
+        snprintf(cmd, sizeof cmd, "rm -rf %s", home);
+        CHECK(system(cmd) == 0);
+    }
+    CHECK_RC(qn_chain_verify(qn_buf_get(&file[1]), &id[1], &said, &why), QN_OK);
+    CHECK(json_is_true(json_object_get(said, "pinned")));
+    json_decref(said);
+    CHECK_RC(qn_chain_verify(qn_buf_get(&file[1]), &id[0], &said, &why), QN_E_PROOF);
+    CHECK(file[0].len == file[1].len);
+    struct qn_arena arena = { 0 };
+    struct qn_genesis genesis;
+    struct qn_span rest = qn_buf_get(&file[0]);
+    QN_ASSERT(qn_take(&rest, 5, &(struct qn_span){ 0 }));
+    CHECK_RC(qn_decode_front(qn_genesis_record(), &rest, &arena, &genesis, &why), QN_OK);
+    size_t head = file[0].len - rest.len;
+    qn_buf_put(&mixed, file[0].ptr, head);
+    qn_buf_put(&mixed, file[1].ptr + head, file[1].len - head);
+    CHECK_RC(qn_chain_verify(qn_buf_get(&mixed), &id[0], &said, &why), QN_E_PROOF);
+    qn_arena_free(&arena);
+    qn_buf_free(&mixed);
+    qn_buf_free(&file[0]);
+    qn_buf_free(&file[1]);
+}
+
 static void test_proof(struct qn_test_state *t)
 {
     char home[] = "/tmp/quoin-chain-XXXXXX", cmd[128];
@@ -269,6 +319,7 @@ int main(void)
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_misfits);
     TEST(test_proof);
+    TEST(test_forged_set);
     TEST(test_damage);
     TEST(test_kill);
     return TEST_END();
