@@ -1,0 +1,36 @@
+/* matmul_i8_avx2.c - matmul_i8.k for AVX2; built with -O3 -mavx2 (CMakeLists.txt). */
+#include "gpu/cpu/matmul_i8.h"
+
+#ifdef __x86_64__
+
+#include "gpu/dialect/simd.h"
+
+#define COLS      2u
+#define PANEL     (LANES * COLS)
+#define ROWS      6u
+#define MATMUL_I8 many
+#include "gpu/kernels/matmul_i8.k"
+#undef ROWS
+#undef MATMUL_I8
+
+#define ROWS      1u
+#define MATMUL_I8 single
+#include "gpu/kernels/matmul_i8.k"
+
+static bool runs(void)
+{
+    return __builtin_cpu_supports("avx2");
+}
+
+const struct matmul_i8_build matmul_i8_avx2 = { .name = "avx2",
+                                                .doc = "matmul_i8.k by vpmaddwd, 256 bits",
+                                                .runs = runs,
+                                                .dot_cnt = DOT_CNT,
+                                                .bias = DOT_BIAS,
+                                                .kw_step = 1,
+                                                .panel = PANEL,
+                                                .rows = 6,
+                                                .many = many,
+                                                .single = single };
+
+#endif
