@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CASES_MAX  1000
+#define CASES_MAX  1000000
 #define EPOCHS_MAX 1000
 #define ARENA_MAX  (1u << 30)
 
@@ -26,11 +26,18 @@ static qn_rc bad(const struct state *s, const char *name, const char *want)
     return qn_why(s->why, QN_E_FORMAT, "case %zu: %s: expected %s", s->case_idx, name, want);
 }
 
+/* null says what leaving it out says */
+static bool given(const json_t *obj, const char *name)
+{
+    const json_t *val = json_object_get(obj, name);
+    return val && !json_is_null(val);
+}
+
 static qn_rc get_num(const struct state *s, const json_t *obj, const char *name, uint64_t max,
                      bool needed, uint64_t *ret)
 {
     const json_t *val = json_object_get(obj, name);
-    if (!val && !needed) return QN_OK;
+    if (!needed && !given(obj, name)) return QN_OK;
     if (!json_is_integer(val) || json_integer_value(val) < 0) return bad(s, name, "a whole number");
     if ((uint64_t)json_integer_value(val) > max)
         return qn_why(s->why, QN_E_RANGE, "case %zu: %s is above %llu", s->case_idx, name,
@@ -107,20 +114,36 @@ static qn_rc get_rows(struct state *s, const json_t *obj, const char *name, stru
     return QN_OK;
 }
 
-/* What a case and each of its steps may set. first: fields without which a case means nothing must be there. */
-static qn_rc apply_step(struct state *s, const json_t *obj, bool first)
+static qn_rc get_all(const struct state *s, const json_t *obj, const char *name, uint64_t *list)
 {
-    qn_rc rc = get_num(s, obj, "block", INT64_MAX, first, &s->in.block);
-    if (rc == QN_OK) rc = get_num(s, obj, "last_tempo", INT64_MAX, first, &s->in.last_tempo);
-    if (rc == QN_OK && (first || json_object_get(obj, "stake")))
+    uint64_t val = 0;
+    if (!given(obj, name)) return QN_OK;
+    qn_rc rc = get_num(s, obj, name, INT64_MAX, true, &val);
+    for (uint32_t i = 0; rc == QN_OK && i < s->in.n; i++)
+        list[i] = val;
+    return rc;
+}
+
+/* What a case and each of its steps may set. needed: the field must be there. */
+static qn_rc apply_step(struct state *s, const json_t *obj, const json_t *needed)
+{
+    qn_rc rc = QN_OK;
+#define NEEDED(name) (needed && !given(needed, name))
+    if (!json_is_object(obj)) return bad(s, "steps", "a list of objects");
+    rc = get_num(s, obj, "block", INT64_MAX, NEEDED("block"), &s->in.block);
+    if (rc == QN_OK)
+        rc = get_num(s, obj, "last_tempo", INT64_MAX, NEEDED("last_tempo"), &s->in.last_tempo);
+    if (rc == QN_OK && (NEEDED("stake") || given(obj, "stake")))
         rc = get_list(s, obj, "stake", s->stake);
-    if (rc == QN_OK && (first || json_object_get(obj, "weights_u16")))
+    if (rc == QN_OK && (NEEDED("weights_u16") || given(obj, "weights_u16")))
         rc = get_rows(s, obj, "weights_u16", s->weights);
-    if (rc == QN_OK && json_object_get(obj, "permits"))
-        rc = get_flags(s, obj, "permits", s->permit);
-    if (rc == QN_OK && json_object_get(obj, "last_update"))
+#undef NEEDED
+    if (rc == QN_OK && given(obj, "permits")) rc = get_flags(s, obj, "permits", s->permit);
+    if (rc == QN_OK) rc = get_all(s, obj, "last_update_all", s->last_update);
+    if (rc == QN_OK) rc = get_all(s, obj, "block_at_registration_all", s->registered);
+    if (rc == QN_OK && given(obj, "last_update"))
         rc = get_list(s, obj, "last_update", s->last_update);
-    if (rc == QN_OK && json_object_get(obj, "block_at_registration"))
+    if (rc == QN_OK && given(obj, "block_at_registration"))
         rc = get_list(s, obj, "block_at_registration", s->registered);
     return rc;
 }
@@ -155,21 +178,10 @@ static qn_rc get_params(struct state *s, const json_t *obj)
     return QN_OK;
 }
 
-static qn_rc get_all(const struct state *s, const json_t *obj, const char *name, uint64_t *list)
-{
-    uint64_t val = 0;
-    if (json_object_get(obj, name)) {
-        qn_rc rc = get_num(s, obj, name, INT64_MAX, true, &val);
-        if (rc) return rc;
-    }
-    for (uint32_t i = 0; i < s->in.n; i++)
-        list[i] = val;
-    return QN_OK;
-}
-
 static qn_rc get_case(struct state *s, const json_t *obj, uint64_t *ret_epochs)
 {
-    uint64_t n = 0, validators = 0, owner = 0;
+    uint64_t n = 0, validators = 0, owner = 0, epochs = 0;
+    const json_t *steps = json_object_get(obj, "steps");
     qn_rc rc = get_num(s, obj, "n", SUBNET_UIDS_MAX, true, &n);
     if (rc) return rc;
     s->in.n = (uint32_t)n;
@@ -183,23 +195,24 @@ static qn_rc get_case(struct state *s, const json_t *obj, uint64_t *ret_epochs)
         return qn_why(s->why, QN_E_MEMORY, "case %zu passes the memory limit", s->case_idx);
     rc = get_params(s, obj);
     if (rc == QN_OK)
-        rc = get_num(s, obj, "validators", SUBNET_UIDS_MAX, !json_object_get(obj, "permits"),
-                     &validators);
+        rc = get_num(s, obj, "validators", SUBNET_UIDS_MAX, !given(obj, "permits"), &validators);
     for (uint64_t i = 0; rc == QN_OK && i < n; i++)
         s->permit[i] = i < validators;
-    if (rc == QN_OK) rc = get_all(s, obj, "last_update_all", s->last_update);
-    if (rc == QN_OK) rc = get_all(s, obj, "block_at_registration_all", s->registered);
-    if (rc == QN_OK) rc = apply_step(s, obj, true);
-    if (rc == QN_OK && json_object_get(obj, "bonds")) rc = get_rows(s, obj, "bonds", s->bonds);
+    if (rc == QN_OK && given(obj, "steps") && !json_is_array(steps))
+        rc = bad(s, "steps", "a list of objects");
+    if (rc == QN_OK)
+        rc = apply_step(s, obj, json_array_size(steps) ? json_array_get(steps, 0) : obj);
+    if (rc == QN_OK && given(obj, "bonds")) rc = get_rows(s, obj, "bonds", s->bonds);
     s->in.owner = -1;
-    if (rc == QN_OK && json_object_get(obj, "owner")) {
+    if (rc == QN_OK && given(obj, "owner")) {
         rc = get_num(s, obj, "owner", n ? n - 1 : 0, true, &owner);
         s->in.owner = (int64_t)owner;
     }
-    *ret_epochs =
-        json_object_get(obj, "steps") ? json_array_size(json_object_get(obj, "steps")) : 1;
-    if (rc == QN_OK) rc = get_num(s, obj, "epochs", EPOCHS_MAX, false, ret_epochs);
-    if (rc == QN_OK && *ret_epochs > EPOCHS_MAX) rc = bad(s, "steps", "at most 1000");
+    /* Steps are one an epoch; more epochs than steps go on as the last one left it. */
+    if (rc == QN_OK) rc = get_num(s, obj, "epochs", EPOCHS_MAX, false, &epochs);
+    if (rc == QN_OK && json_array_size(steps) > EPOCHS_MAX) rc = bad(s, "steps", "at most 1000");
+    *ret_epochs = QN_MAX(epochs, (uint64_t)json_array_size(steps));
+    if (!given(obj, "epochs") && !given(obj, "steps")) *ret_epochs = 1;
     s->in.stake = s->stake;
     s->in.last_update = s->last_update;
     s->in.registered = s->registered;
@@ -268,7 +281,7 @@ static qn_rc run_case(struct state *s, const json_t *obj,
     for (size_t e = 0; rc == QN_OK && e < epochs; e++) {
         struct qn_arena arena = { .max = ARENA_MAX };
         struct subnet_epoch_out out;
-        if (e < json_array_size(steps)) rc = apply_step(s, json_array_get(steps, e), false);
+        if (e < json_array_size(steps)) rc = apply_step(s, json_array_get(steps, e), NULL);
         if (rc == QN_OK) {
             rc = subnet_epoch(&s->in, &arena, &out);
             if (rc) qn_why(s->why, rc, "case %zu passes the memory limit", s->case_idx);

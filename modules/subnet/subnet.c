@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FILE_MAX (64u << 20)
+#define FILE_MAX (256u << 20)
 
 static void print_line(void *arg, size_t case_idx, size_t epoch, json_t *line)
 {
