@@ -1,9 +1,10 @@
-/* client.c - one request, one answer, then the connection ends. */
+/* client.c - one request, one answer, then the connection ends; or many over one that stays. */
 #include "core/http/client.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -65,8 +66,7 @@ static qn_rc send_all(int fd, struct qn_span s, struct qn_why *why)
     return QN_OK;
 }
 
-/* Value of a header in a block of lines, or NULL; *ret_len its length. */
-static const char *header(const char *head, const char *name, size_t *ret_len)
+const char *qn_http_find(const char *head, const char *name, size_t *ret_len)
 {
     size_t n = strlen(name);
     for (const char *at = strstr(head, "\r\n"); at; at = strstr(at + 2, "\r\n")) {
@@ -112,7 +112,7 @@ qn_rc qn_http_ask(const char *where, const char *method, const char *path, const
         in.ptr[in.len] = 0; /* there is room: one byte more was grown */
         if (!end && (end = strstr((char *)in.ptr, "\r\n\r\n"))) {
             size_t len, head = (size_t)(end - (char *)in.ptr) + 4;
-            const char *val = header((char *)in.ptr, "Content-Length", &len);
+            const char *val = qn_http_find((char *)in.ptr, "Content-Length", &len);
             if (val && end > val) want = head + strtoull(val, NULL, 10);
         }
     }
@@ -132,4 +132,129 @@ qn_rc qn_http_ask(const char *where, const char *method, const char *path, const
     qn_buf_free(&out);
     qn_buf_free(&in);
     return rc;
+}
+
+/* --- a connection that stays ------------------------------------------------------------------------------- */
+
+struct qn_http_conn {
+    char where[300];
+    uint64_t timeout_ms;
+    int fd;           /* -1: hung up */
+    struct qn_buf in; /* read, not yet an answer */
+};
+
+qn_rc qn_http_dial(const char *where, uint64_t timeout_ms, struct qn_http_conn **ret,
+                   struct qn_why *why)
+{
+    struct qn_http_conn *c = calloc(1, sizeof *c);
+    QN_ASSERT(c != NULL);
+    if (strlen(where) >= sizeof c->where) {
+        free(c);
+        return qn_why(why, QN_E_USAGE, "the address is too long");
+    }
+    memcpy(c->where, where, strlen(where) + 1);
+    c->timeout_ms = timeout_ms;
+    c->fd = -1;
+    *ret = c;
+    return QN_OK;
+}
+
+static void hang_up(struct qn_http_conn *c)
+{
+    if (c->fd >= 0) close(c->fd);
+    c->fd = -1;
+    qn_buf_clear(&c->in);
+}
+
+static qn_rc dial_again(struct qn_http_conn *c, struct qn_why *why)
+{
+    char byte;
+    /* A server that hung up since the last answer left an end of file behind. */
+    if (c->fd >= 0 && c->in.len == 0 && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        hang_up(c);
+    if (c->fd >= 0) return QN_OK;
+    qn_rc rc = dial(c->where, &c->fd, why);
+    if (rc) return rc;
+    struct timeval tv = { (time_t)(c->timeout_ms / 1000),
+                          (suseconds_t)(c->timeout_ms % 1000 * 1000) };
+    int one = 1;
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+    setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
+    if (c->where[0] != '/') setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return QN_OK;
+}
+
+qn_rc qn_http_put(struct qn_http_conn *c, const char *method, const char *path, const char *headers,
+                  struct qn_span body, struct qn_why *why)
+{
+    struct qn_buf out = { 0 };
+    qn_rc rc = dial_again(c, why);
+    if (rc) return rc;
+    qn_buf_printf(&out, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n%s\r\n",
+                  method, path, body.len, headers ? headers : "");
+    qn_buf_span(&out, body);
+    rc = send_all(c->fd, qn_buf_get(&out), why);
+    qn_buf_free(&out);
+    if (rc) hang_up(c);
+    return rc;
+}
+
+/* One whole answer at the front of in: *ret_head and *ret_len are where its body begins and all of it ends. */
+static qn_rc answer_of(const struct qn_buf *in, size_t *ret_head, size_t *ret_len)
+{
+    const char *text = (const char *)in->ptr;
+    size_t len;
+    const char *end = in->len ? memmem(text, in->len, "\r\n\r\n", 4) : NULL;
+    if (!end) return in->len > 65536 ? QN_E_FORMAT : QN_E_AGAIN;
+    size_t head = (size_t)(end - text) + 4;
+    const char *val = qn_http_find(text, "Content-Length", &len);
+    if (memcmp(text, "HTTP/1.", 7) != 0 || !val || val > end) return QN_E_FORMAT;
+    unsigned long long body = strtoull(val, NULL, 10);
+    if (body > QN_HTTP_REPLY_MAX) return QN_E_TOOBIG;
+    *ret_head = head;
+    *ret_len = head + (size_t)body;
+    return in->len >= *ret_len ? QN_OK : QN_E_AGAIN;
+}
+
+qn_rc qn_http_get(struct qn_http_conn *c, int *ret_status, struct qn_buf *ret_head,
+                  struct qn_buf *ret_body, struct qn_why *why)
+{
+    size_t head = 0, len = 0;
+    qn_rc rc;
+    if (c->fd < 0) return qn_why(why, QN_E_IO, "the connection to %s broke", c->where);
+    while ((rc = answer_of(&c->in, &head, &len)) == QN_E_AGAIN) {
+        uint8_t *at = qn_buf_grow(&c->in, 65537);
+        ssize_t n = recv(c->fd, at, 65536, 0);
+        c->in.len -= 65537 - (n > 0 ? (size_t)n : 0);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            rc = n == 0 ? qn_why(why, QN_E_IO, "%s hung up", c->where) : io_error(why);
+            break;
+        }
+        c->in.ptr[c->in.len] = 0; /* there is room: one byte more was grown */
+    }
+    if (rc == QN_E_FORMAT || rc == QN_E_TOOBIG)
+        rc = qn_why(why, rc, "the answer of %s is not HTTP within limits", c->where);
+    if (rc) {
+        hang_up(c);
+        return rc;
+    }
+    *ret_status = (int)strtol((char *)c->in.ptr + 9, NULL, 10);
+    if (ret_head) {
+        qn_buf_put(ret_head, c->in.ptr, head);
+        qn_buf_u8(ret_head, 0);
+    }
+    if (ret_body) qn_buf_put(ret_body, c->in.ptr + head, len - head);
+    memmove(c->in.ptr, c->in.ptr + len, c->in.len - len);
+    c->in.len -= len;
+    if (c->in.cap > c->in.len) c->in.ptr[c->in.len] = 0;
+    return QN_OK;
+}
+
+void qn_http_hangup(struct qn_http_conn *c)
+{
+    if (!c) return;
+    hang_up(c);
+    qn_buf_free(&c->in);
+    free(c);
 }

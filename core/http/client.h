@@ -1,4 +1,4 @@
-/* client.h - one blocking HTTP/1.1 request, for commands and scripts. */
+/* client.h - blocking HTTP/1.1 requests, for commands and scripts. */
 #ifndef QN_CORE_HTTP_CLIENT_H
 #define QN_CORE_HTTP_CLIENT_H
 
@@ -17,5 +17,23 @@ QN_CHECK qn_rc qn_http_ask(const char *where, const char *method, const char *pa
                            const char *headers, struct qn_span body, uint64_t timeout_ms,
                            int *ret_status, struct qn_buf *ret_head, struct qn_buf *ret_body,
                            struct qn_why *why);
+
+/* --- a connection that stays ------------------------------------------------------------------------------- */
+/* For many requests to one server: answers come in the order of the requests. A server that hangs up between two
+ * is dialled again by the next send. */
+struct qn_http_conn;
+
+QN_CHECK qn_rc qn_http_dial(const char *where, uint64_t timeout_ms, struct qn_http_conn **ret,
+                            struct qn_why *why) QN_GIVES;
+/* qn_http_put writes one request; qn_http_get reads the answer of the oldest unanswered. After an error the
+ * connection is closed and its unanswered requests are lost. ret_head may be NULL. */
+QN_CHECK qn_rc qn_http_put(struct qn_http_conn *c, const char *method, const char *path,
+                           const char *headers, struct qn_span body, struct qn_why *why);
+QN_CHECK qn_rc qn_http_get(struct qn_http_conn *c, int *ret_status, struct qn_buf *ret_head,
+                           struct qn_buf *ret_body, struct qn_why *why);
+void qn_http_hangup(struct qn_http_conn *c); /* NULL is welcome */
+
+/* qn_http_find lends a header's value from an answer's head; NULL without. */
+const char *qn_http_find(const char *head, const char *name, size_t *ret_len);
 
 #endif

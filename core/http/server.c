@@ -6,6 +6,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -29,15 +30,44 @@ struct qn_http_req {
     struct qn_http *http;
     struct evhttp_request *ev;
     bool stream;
+    void (*gone)(void *arg); /* instead of conf.gone */
+    void *gone_arg;
 };
 
 static void on_gone(struct evhttp_connection *conn, void *arg)
 {
     struct qn_http_req *req = arg;
     (void)conn;
-    if (req->http->conf.gone) req->http->conf.gone(req->http->conf.arg, req);
+    if (req->gone)
+        req->gone(req->gone_arg);
+    else if (req->http->conf.gone)
+        req->http->conf.gone(req->http->conf.arg, req);
     if (req->stream) evhttp_request_free(req->ev);
     free(req);
+}
+
+const char *qn_http_header(const struct qn_http_req *req, const char *name, unsigned *ret_cnt)
+{
+    const char *first = NULL;
+    unsigned cnt = 0;
+    const struct evkeyvalq *in = evhttp_request_get_input_headers(req->ev);
+    for (const struct evkeyval *kv = in->tqh_first; kv; kv = kv->next.tqe_next) {
+        if (strcasecmp(kv->key, name) != 0) continue;
+        if (cnt++ == 0) first = kv->value;
+    }
+    if (ret_cnt) *ret_cnt = cnt;
+    return first;
+}
+
+void qn_http_add(struct qn_http_req *req, const char *name, const char *value)
+{
+    evhttp_add_header(evhttp_request_get_output_headers(req->ev), name, value);
+}
+
+void qn_http_keep(struct qn_http_req *req, void (*gone)(void *arg), void *arg)
+{
+    req->gone = gone;
+    req->gone_arg = arg;
 }
 
 static void answer(struct evhttp_request *ev, int status, const char *type, struct qn_span body)

@@ -32,6 +32,13 @@ QN_CHECK qn_rc qn_http_open(const struct qn_http_conf *conf, struct qn_http **re
 void qn_http_close(struct qn_http *http);
 unsigned qn_http_port(const struct qn_http *http);
 
+/* qn_http_header lends a header's value, NULL without; *ret_cnt (may be NULL) is how often the header came. */
+const char *qn_http_header(const struct qn_http_req *req, const char *name, unsigned *ret_cnt);
+/* qn_http_add adds a header to the answer that follows. value holds no line breaks. */
+void qn_http_add(struct qn_http_req *req, const char *name, const char *value);
+/* qn_http_keep says who wants to know when a kept request's client leaves, instead of the server's `gone`. */
+void qn_http_keep(struct qn_http_req *req, void (*gone)(void *arg), void *arg);
+
 /* qn_http_reply answers and forgets req. type is a media type. */
 void qn_http_reply(struct qn_http_req *req, int status, const char *type, struct qn_span body);
 /* A stream of server-sent events: begin, any number of sends, until gone is called. A reader that lags more than 1 MiB is cut. */

@@ -4,10 +4,12 @@
  * A query reads the finalised view. An action touches this node: sends a transaction, starts a job, keeps a
  * blob. Parameters are a record (core/schema), so every face checks them alike. A call never blocks:
  * it returns QN_E_AGAIN and is called again after the next block or job event, until timeout_ms (a
- * parameter every call has by itself, default 30,000) is over; then the caller gets QN_E_TIMEOUT. */
+ * parameter every call has by itself, default 30,000) is over; then the caller gets QN_E_TIMEOUT. A call that
+ * waits for a job that serves is one line: see qn_job_ask_wait in core/job/job.h. */
 #ifndef QN_CORE_MODULE_CALL_H
 #define QN_CORE_MODULE_CALL_H
 
+#include "core/crypto/sign.h"
 #include "core/env/env.h"
 #include "core/job/job.h"
 #include "ledger/state/view.h"
@@ -24,6 +26,13 @@ struct qn_node_ops {
                       struct qn_why *why);
     qn_rc (*blob_path)(struct qn_node *node, const struct qn_hash *hash, char *dst, size_t dst_len,
                        struct qn_why *why);
+    /* key loads a key of the home's wallet by name, for a service that the owner lets sign (agent.serve). Only for
+     * calls that are QN_CALL_LOCAL; the caller wipes it. */
+    qn_rc (*key)(struct qn_node *node, const char *name, struct qn_key *ret, struct qn_why *why);
+    /* later calls fn once, after what is ready in this turn of the loop: for one disk write for many requests. */
+    void (*later)(struct qn_node *node, void (*fn)(void *arg), void *arg);
+    /* api gives the port that HTTP is served on. */
+    unsigned (*api)(struct qn_node *node);
 };
 
 struct qn_call_ctx {
@@ -34,6 +43,7 @@ struct qn_call_ctx {
     struct qn_jobs *jobs;
     const char *home;       /* the node's data folder */
     struct qn_arena *arena; /* life of the request */
+    void *self;             /* what the call's module made in its start, or NULL */
     bool local;             /* came over the owner's socket or with the node's cookie */
     uint64_t *state; /* 0 at the first try; a call that returns QN_E_AGAIN may keep a number here */
 };

@@ -4,8 +4,10 @@
 #ifndef QN_CORE_MODULE_MODULE_H
 #define QN_CORE_MODULE_MODULE_H
 
+#include "core/http/server.h"
 #include "core/job/job.h"
 #include "core/module/call.h"
+#include "core/module/local.h"
 #include "ledger/state/apply.h"
 
 /* An offline verb: a command that needs no node, e.g. `quoin proof verify FILE`. */
@@ -15,6 +17,17 @@ struct qn_verb {
     const char *doc;
     const char *example;                          /* one line to paste */
     int (*run)(int argc, char **argv, bool json); /* returns the exit status */
+};
+
+/* A raw HTTP path for what is no call: a protocol of the outside world. It is reached without the node's cookie
+ * (loopback's Host and Origin rules hold), so handle decides by itself who gets what. */
+struct qn_route {
+    const char *prefix; /* "/svc/": this and all below */
+    const char *doc;
+    /* handle answers req now (qn_http_reply) or keeps it (qn_http_keep). method is "GET" or "POST", query may be
+     * NULL; ctx and all but req are lent for the call. */
+    void (*handle)(struct qn_call_ctx *ctx, struct qn_http_req *req, const char *method,
+                   const char *path, const char *query, struct qn_span body);
 };
 
 struct qn_module {
@@ -27,11 +40,18 @@ struct qn_module {
     const struct qn_chain_fn *chain;
     const struct qn_job_kind *jobs;
     const struct qn_verb *verbs;
+    const struct qn_route *routes;
+    const struct qn_local *locals; /* functions that run where the caller's keys are */
     void (*genesis)(struct qn_apply *ap);
     void (*block_end)(struct qn_apply *ap); /* after all transactions of a block, in tag order */
     /* on_final is for the node alone, after a block became final: a module may start or cancel jobs then.
      * Nothing it does reaches the ledger but by transactions. */
     void (*on_final)(struct qn_call_ctx *ctx);
+    /* start runs once in a node, before its first block of this run; *ret_self becomes ctx->self in the module's
+     * calls, routes and on_final. stop ends it, after the API and before the jobs are gone. ops, env and jobs
+     * of start's ctx live until after stop. */
+    qn_rc (*start)(struct qn_call_ctx *ctx, void **ret_self, struct qn_why *why);
+    void (*stop)(void *self);
 };
 
 /* qn_module_at returns module idx of this build in tag order, NULL past the last:

@@ -97,6 +97,7 @@ static qn_rc run(struct qn_api *api, struct pending *p, json_t **ret, struct qn_
                                .jobs = api->conf.jobs,
                                .home = api->conf.home,
                                .arena = &arena,
+                               .self = qn_node_self(api->conf.node, p->call),
                                .local = p->owner,
                                .state = &p->state };
     if (rc == QN_OK) rc = p->call->fn(&ctx, params, ret, why);
@@ -362,6 +363,30 @@ void qn_api_event(struct qn_api *api, const char *id, const char *topic, const j
     free(text);
 }
 
+/* A module's own path, if it is one. */
+static bool handle_route(struct qn_api *api, struct qn_http_req *req, const char *method,
+                         const char *path, const char *query, struct qn_span body, bool owner)
+{
+    void *self;
+    const struct qn_route *route = qn_node_route(api->conf.node, path, &self);
+    if (!route) return false;
+    struct qn_arena arena = { .max = ARENA_MAX };
+    uint64_t state = 0;
+    struct qn_call_ctx ctx = { .env = api->conf.env,
+                               .view = qn_chain_view(qn_node_chain(api->conf.node)),
+                               .node = api->conf.node,
+                               .ops = api->conf.ops,
+                               .jobs = api->conf.jobs,
+                               .home = api->conf.home,
+                               .arena = &arena,
+                               .self = self,
+                               .local = owner,
+                               .state = &state };
+    route->handle(&ctx, req, method, path, query, body);
+    qn_arena_free(&arena);
+    return true;
+}
+
 static void handle(void *arg, struct qn_http_req *req, const char *method, const char *path,
                    const char *query, struct qn_span body, bool owner)
 {
@@ -371,6 +396,8 @@ static void handle(void *arg, struct qn_http_req *req, const char *method, const
         qn_http_reply(req, 200, "text/plain", QN_SPAN_STR("ok\n"));
     else if (strcmp(path, "/metrics") == 0)
         metrics(api, req);
+    else if (handle_route(api, req, method, path, query, body, owner))
+        return;
     else if (!owner)
         refuse(req, 401, QN_E_AUTH, "send the node's cookie: Authorization: Bearer COOKIE");
     else if (strcmp(path, "/openapi.json") == 0)

@@ -3,6 +3,7 @@
 
 #include "core/base/embed.h"
 #include "core/node/demo.h"
+#include "core/node/local.h"
 #include "core/node/node.h"
 #include "core/node/script.h"
 #include "core/node/wallet.h"
@@ -505,6 +506,24 @@ static int run_call(struct qn_cli *cli, const struct qn_call *call)
     return call_print(cli, call->name, params);
 }
 
+static int run_local(struct qn_cli *cli, const struct qn_local *local)
+{
+    struct qn_why why = { "" };
+    struct qn_locals keep = { 0 };
+    json_t *params = json_object(), *result = NULL;
+    qn_rc rc = qn_crypto_init();
+    if (rc == QN_OK)
+        rc = fields_of(cli, local->params ? local->params() : NULL, local->args ? local->args : "",
+                       params, &why);
+    if (rc == QN_OK) rc = qn_local_run(&cli->client, &keep, local, cli->as, params, &result, &why);
+    qn_locals_end(&keep);
+    json_decref(params);
+    if (rc) return qn_fail(cli, rc, &why);
+    qn_print(cli, result);
+    json_decref(result);
+    return 0;
+}
+
 static int run_tx(struct qn_cli *cli, const struct qn_tx_kind *kind)
 {
     struct qn_why why = { "" };
@@ -565,6 +584,7 @@ static int unknown(const struct qn_cli *cli, const char *noun, const char *verb)
     struct qn_why why;
     const struct qn_call *c;
     const struct qn_tx_kind *t;
+    const struct qn_local *l;
     const struct qn_module *mod;
     snprintf(asked, sizeof asked, "%s%s%s", noun, verb ? " " : "", verb ? verb : "");
     for (size_t i = 0; i < QN_COUNT(OWN); i++) {
@@ -577,6 +597,8 @@ static int unknown(const struct qn_cli *cli, const char *noun, const char *verb)
         nearest(asked, c->name, &best, near);
     for (size_t i = 0; (t = qn_txkind_at(i)); i++)
         nearest(asked, t->name, &best, near);
+    for (size_t i = 0; (l = qn_local_at(i)); i++)
+        nearest(asked, l->name, &best, near);
     for (size_t m = 0; (mod = qn_module_at(m)); m++)
         for (const struct qn_verb *v = mod->verbs; v && v->name; v++)
             nearest(asked, v->name, &best, near);
@@ -610,10 +632,12 @@ static int dispatch(struct qn_cli *cli)
                                  : v->run(cli->argc - 2, cli->argv + 2, cli->json);
     const struct qn_call *call = qn_call_find(dotted);
     const struct qn_tx_kind *kind = qn_txkind_find(dotted);
-    if (!call && !kind) return unknown(cli, noun, verb);
+    const struct qn_local *local = qn_local_find(dotted);
+    if (!call && !kind && !local) return unknown(cli, noun, verb);
     if (cli->help) return qn_help(noun, verb);
     cli->argv += 2;
     cli->argc -= 2;
+    if (local) return run_local(cli, local);
     return call && !(kind && cli->argc > 1) ? run_call(cli, call) : run_tx(cli, kind);
 }
 

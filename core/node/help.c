@@ -72,6 +72,9 @@ static void overview(void)
     const struct qn_tx_kind *t;
     for (size_t i = 0; (t = qn_txkind_at(i)); i++)
         line(t->name, t->doc);
+    const struct qn_local *l;
+    for (size_t i = 0; (l = qn_local_at(i)); i++)
+        line(l->name, l->doc);
     printf("\nGlobal flags: --json --home DIR --node SOCKET|URL --as KEY --mandate ID --no-wait -q "
            "-h\n"
            "Example: quoin wallet send qn1.. 2.5QN --as alice        Help: quoin help NOUN VERB\n");
@@ -135,6 +138,19 @@ int qn_help(const char *noun, const char *verb)
             seen = true;
         }
     }
+    const struct qn_local *l;
+    for (size_t i = 0; (l = qn_local_at(i)); i++) {
+        if (strcmp(l->name, dotted) == 0) {
+            printf("quoin %s %s [--FIELD VALUE..]\n  %s\n", spaced, l->args ? l->args : "", l->doc);
+            fields(l->params ? l->params() : NULL, l->args);
+            printf("Result: %s\nExample:\n  quoin %s\n", l->result ? l->result : "-", l->example);
+            return 0;
+        }
+        if (!verb && noun_is(l->name, noun)) {
+            line(l->name, l->doc);
+            seen = true;
+        }
+    }
     const struct qn_tx_kind *t;
     for (size_t i = 0; (t = qn_txkind_at(i)); i++) {
         if (strcmp(t->name, dotted) == 0) {
@@ -164,6 +180,7 @@ int qn_completion(const char *shell)
 {
     struct qn_buf words = { 0 };
     const struct qn_call *c;
+    const struct qn_local *l;
     const struct qn_tx_kind *t;
     const struct qn_module *mod;
     for (size_t k = 0; k < QN_COUNT(OWN); k++)
@@ -175,6 +192,8 @@ int qn_completion(const char *shell)
         qn_buf_printf(&words, "%s\n", c->name);
     for (size_t i = 0; (t = qn_txkind_at(i)); i++)
         qn_buf_printf(&words, "%s\n", t->name);
+    for (size_t i = 0; (l = qn_local_at(i)); i++)
+        qn_buf_printf(&words, "%s\n", l->name);
     qn_buf_u8(&words, 0);
     for (uint8_t *at = words.ptr; *at; at++)
         if (*at == '.') *at = ' ';

@@ -35,6 +35,8 @@ struct qn_node {
     int lock_fd;
     uint64_t started_ms;
     struct qn_exec_module exec[MODULES_MAX];
+    void *self[MODULES_MAX]; /* of the modules in exec that were started */
+    bool begun[MODULES_MAX];
     size_t exec_cnt;
     const struct qn_job_kind *kinds[MODULES_MAX + 1]; /* tables, NULL last */
     qn_rc rc;
@@ -114,7 +116,100 @@ static qn_rc op_blob_path(struct qn_node *node, const struct qn_hash *hash, char
                                   : qn_why(why, QN_E_NOTFOUND, "this node has no such blob");
 }
 
-static const struct qn_node_ops OPS = { op_tx_send, op_blob_put, op_blob_path };
+static qn_rc op_key(struct qn_node *node, const char *name, struct qn_key *ret, struct qn_why *why)
+{
+    return qn_wallet_load(node->opts->home, name, ret, why);
+}
+
+struct later {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    struct later l = *(struct later *)arg;
+    (void)fd;
+    (void)what;
+    free(arg);
+    l.fn(l.arg);
+}
+
+static void op_later(struct qn_node *node, void (*fn)(void *arg), void *arg)
+{
+    const struct timeval now = { 0, 0 };
+    struct later *l = malloc(sizeof *l);
+    QN_ASSERT(l != NULL);
+    *l = (struct later){ fn, arg };
+    QN_ASSERT(event_base_once(node->base, -1, EV_TIMEOUT, on_later, l, &now) == 0);
+}
+
+static unsigned op_api(struct qn_node *node)
+{
+    return qn_api_port(node->api);
+}
+
+static const struct qn_node_ops OPS = { op_tx_send, op_blob_put, op_blob_path,
+                                        op_key,     op_later,    op_api };
+
+/* --- modules ------------------------------------------------------------------------------------------------ */
+
+static struct qn_call_ctx ctx_of(struct qn_node *node, size_t idx, struct qn_arena *arena,
+                                 uint64_t *state)
+{
+    return (struct qn_call_ctx){ .env = qn_env_real(),
+                                 .view = qn_chain_view(node->chain),
+                                 .node = node,
+                                 .ops = &OPS,
+                                 .jobs = node->jobs,
+                                 .home = node->opts->home,
+                                 .arena = arena,
+                                 .self = node->self[idx],
+                                 .local = true,
+                                 .state = state };
+}
+
+static qn_rc start_modules(struct qn_node *node, struct qn_why *why)
+{
+    qn_rc rc = QN_OK;
+    for (size_t i = 0; rc == QN_OK && i < node->exec_cnt; i++) {
+        const struct qn_module *mod = qn_module_find(node->exec[i].name);
+        struct qn_arena arena = { .max = 64u << 20 };
+        uint64_t state = 0;
+        struct qn_call_ctx ctx = ctx_of(node, i, &arena, &state);
+        if (mod->start) rc = mod->start(&ctx, &node->self[i], why);
+        node->begun[i] = mod->start && rc == QN_OK;
+        qn_arena_free(&arena);
+    }
+    return rc;
+}
+
+static void stop_modules(struct qn_node *node)
+{
+    for (size_t i = 0; i < node->exec_cnt; i++)
+        if (node->begun[i]) qn_module_find(node->exec[i].name)->stop(node->self[i]);
+}
+
+void *qn_node_self(struct qn_node *node, const struct qn_call *call)
+{
+    for (size_t i = 0; i < node->exec_cnt; i++)
+        for (const struct qn_call *c = qn_module_find(node->exec[i].name)->calls; c && c->name; c++)
+            if (c == call) return node->self[i];
+    return NULL;
+}
+
+const struct qn_route *qn_node_route(struct qn_node *node, const char *path, void **ret_self)
+{
+    for (size_t i = 0; i < node->exec_cnt; i++) {
+        const struct qn_route *r = qn_module_find(node->exec[i].name)->routes;
+        for (; r && r->prefix; r++) {
+            if (strncmp(path, r->prefix, strlen(r->prefix)) != 0) continue;
+            *ret_self = node->self[i];
+            return r;
+        }
+    }
+    return NULL;
+}
 
 /* --- the loop ---------------------------------------------------------------------------------------------- */
 
@@ -125,15 +220,7 @@ static void tell_modules(struct qn_node *node)
         const struct qn_module *mod = qn_module_find(node->exec[i].name);
         struct qn_arena arena = { .max = 64u << 20 };
         uint64_t state = 0;
-        struct qn_call_ctx ctx = { .env = qn_env_real(),
-                                   .view = qn_chain_view(node->chain),
-                                   .node = node,
-                                   .ops = &OPS,
-                                   .jobs = node->jobs,
-                                   .home = node->opts->home,
-                                   .arena = &arena,
-                                   .local = true,
-                                   .state = &state };
+        struct qn_call_ctx ctx = ctx_of(node, i, &arena, &state);
         if (mod->on_final) mod->on_final(&ctx);
         qn_arena_free(&arena);
     }
@@ -420,6 +507,7 @@ int qn_node_up(const struct qn_up_opts *opts)
     event_add(node->sigint, NULL);
     event_add(node->sigterm, NULL);
     rc = open_jobs(node, &why);
+    if (rc == QN_OK) rc = start_modules(node, &why);
     if (rc) goto out;
     qn_env_random(qn_env_real(), secret, sizeof secret);
     qn_hex(secret, sizeof secret, cookie);
@@ -451,6 +539,7 @@ int qn_node_up(const struct qn_up_opts *opts)
 out:
     qn_api_close(node->api);
     node->api = NULL;
+    stop_modules(node);
     qn_jobs_free(node->jobs);
     qn_chain_close(node->chain);
     if (node->turn) {

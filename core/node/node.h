@@ -18,6 +18,10 @@ int qn_node_up(const struct qn_up_opts *opts);
 struct qn_chain *qn_node_chain(struct qn_node *node);
 json_t *qn_node_modules(struct qn_node *node) QN_GIVES; /* [{"name","on"}] */
 uint64_t qn_node_started_ms(struct qn_node *node);
+/* qn_node_self returns what the module that owns this call made in its start; NULL for calls of the core.
+ * qn_node_route finds the route of a path among the modules that are on. */
+void *qn_node_self(struct qn_node *node, const struct qn_call *call);
+const struct qn_route *qn_node_route(struct qn_node *node, const char *path, void **ret_self);
 void qn_node_stop(struct qn_node *node);
 
 #endif

@@ -53,6 +53,23 @@ const struct qn_tx_kind *qn_txkind_find(const char *name)
     return NULL;
 }
 
+const struct qn_local *qn_local_at(size_t idx)
+{
+    const struct qn_module *mod;
+    for (size_t m = 0; (mod = qn_module_at(m)); m++)
+        for (const struct qn_local *l = mod->locals; l && l->name; l++)
+            if (idx-- == 0) return l;
+    return NULL;
+}
+
+const struct qn_local *qn_local_find(const char *name)
+{
+    const struct qn_local *l;
+    for (size_t i = 0; (l = qn_local_at(i)); i++)
+        if (strcmp(l->name, name) == 0) return l;
+    return NULL;
+}
+
 const struct qn_table *qn_table_at(size_t idx)
 {
     const struct qn_table *table = QN_CORE_TABLES;

@@ -8,6 +8,9 @@
 /* qn_call_at and qn_txkind_at return entry idx over all tables, NULL past the last. */
 const struct qn_call *qn_call_at(size_t idx);
 const struct qn_call *qn_call_find(const char *name);
+/* qn_local_at and _find do the same for functions on the caller's side. */
+const struct qn_local *qn_local_at(size_t idx);
+const struct qn_local *qn_local_find(const char *name);
 const struct qn_tx_kind *qn_txkind_at(size_t idx);
 const struct qn_tx_kind *qn_txkind_find(const char *name);
 /* qn_table_at returns table idx over core and modules, NULL past the last. */

@@ -1,6 +1,7 @@
 /* script.c - the host behind scripts: every call and transaction as a function. */
 #include "core/node/script.h"
 
+#include "core/node/local.h"
 #include "core/node/wallet.h"
 #include "lua/bind/run.h"
 
@@ -19,6 +20,8 @@
 struct host {
     struct qn_lua_host lua;
     const struct qn_cli *cli;
+    struct qn_client client; /* the cli's */
+    struct qn_locals locals;
     const char *names[NAMES_MAX];
     uint64_t begun_us, shown_us;
     bool bar; /* a progress bar stands on the line */
@@ -127,7 +130,16 @@ static qn_rc invoke(void *self, const char *name, json_t *args, json_t **ret, st
     json_t *as = json_incref(json_object_get(args, "as")),
            *under = json_incref(json_object_get(args, "mandate"));
     const struct qn_tx_kind *kind = qn_txkind_find(name);
+    const struct qn_local *local = qn_local_find(name);
     qn_rc rc;
+    if (local) {
+        json_object_del(args, "as");
+        rc = qn_local_run(&h->client, &h->locals, local,
+                          json_string_value(as) ? json_string_value(as) : "owner", args, ret, why);
+        json_decref(as);
+        json_decref(under);
+        return rc;
+    }
     if (!kind || (qn_call_find(name) && !as)) {
         json_decref(as);
         json_decref(under);
@@ -152,14 +164,19 @@ static void host_init(struct host *h, const struct qn_cli *cli)
 {
     const struct qn_call *c;
     const struct qn_tx_kind *t;
+    const struct qn_local *l;
     size_t cnt = 0;
-    *h = (struct host){ .cli = cli, .begun_us = qn_env_mono_us(qn_env_real()) };
+    *h = (struct host){ .cli = cli,
+                        .client = cli->client,
+                        .begun_us = qn_env_mono_us(qn_env_real()) };
     for (size_t i = 0; i < QN_COUNT(OWN); i++)
         h->names[cnt++] = OWN[i];
     for (size_t i = 0; (c = qn_call_at(i)) && cnt + 1 < NAMES_MAX; i++)
         h->names[cnt++] = c->name;
     for (size_t i = 0; (t = qn_txkind_at(i)) && cnt + 1 < NAMES_MAX; i++)
         h->names[cnt++] = t->name;
+    for (size_t i = 0; (l = qn_local_at(i)) && cnt + 1 < NAMES_MAX; i++)
+        h->names[cnt++] = l->name;
     h->lua = (struct qn_lua_host){ h, h->names, invoke };
 }
 
@@ -168,7 +185,9 @@ qn_rc qn_script_run(const struct qn_cli *cli, const char *name, struct qn_span s
 {
     struct host host;
     host_init(&host, cli);
-    return qn_lua_run(&host.lua, name, source, args, ret, why);
+    qn_rc rc = qn_lua_run(&host.lua, name, source, args, ret, why);
+    qn_locals_end(&host.locals);
+    return rc;
 }
 
 /* --- quoin lua ------------------------------------------------------------------------------------------------------ */
@@ -212,5 +231,6 @@ int qn_script_lua(struct qn_cli *cli)
     json_decref(args);
     json_decref(ret);
     qn_buf_free(&text);
+    qn_locals_end(&host.locals);
     return rc ? qn_fail(cli, rc, &why) : 0;
 }
