@@ -1,0 +1,12 @@
+/* ops_body.h - a whole variant: the including file defines LANES, GEMM_MR, GEMM_NV, GEMM_SIZES. */
+#include "core/base/base.h"
+#include "gpu/cpu/ops.h"
+#include "gpu/dialect/vec.h"
+
+#include "gpu/dialect/fn.k"
+#include "gpu/dialect/num.k"
+#include "gpu/kernels/map.k"
+
+#include "gpu/cpu/map_body.h"
+
+#include "gpu/cpu/gemm_body.h"
