@@ -3,6 +3,13 @@
 
 #include "core/job/jobs.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "core/schema/define.h"
 
 #include "core/job/job.def"
@@ -114,6 +121,61 @@ static qn_rc job_ask(struct qn_call_ctx *ctx, const void *params, json_t **ret, 
     return rc;
 }
 
+/* Opens HOME/jobs/ID/out/NAME and nothing that a link leads to. A hard link could stand for a file of the
+ * node's that the sandbox let the worker name, so a file has one name only. */
+static qn_rc open_result(const char *home, const struct qn_hash *job, const char *name, int *ret_fd,
+                         struct qn_why *why)
+{
+    char path[4096], hex[65];
+    struct stat st;
+    if (!name[0] || name[0] == '.' || strchr(name, '/'))
+        return qn_why(why, QN_E_USAGE, "name: expected a file name alone");
+    qn_hex(job->b, 32, hex);
+    snprintf(path, sizeof path, "%s/jobs/%s/out", home, hex);
+    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (dir < 0) return qn_why(why, QN_E_NOTFOUND, "this node knows no job of that id");
+    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    int err = errno;
+    close(dir);
+    if (fd < 0 && err == ENOENT) return qn_why(why, QN_E_NOTFOUND, "the job left no file %s", name);
+    if (fd < 0) return qn_why(why, QN_E_REFUSED, "%s: %s", name, strerror(err));
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
+        close(fd);
+        return qn_why(why, QN_E_REFUSED, "%s is not a file of the job's own", name);
+    }
+    *ret_fd = fd;
+    return QN_OK;
+}
+
+qn_rc qn_job_keep(struct qn_call_ctx *ctx, const struct qn_hash *job, const char *name,
+                  struct qn_hash *ret, uint64_t *ret_bytes, struct qn_why *why)
+{
+    struct qn_job_info info;
+    int fd;
+    if (qn_job_get(ctx->jobs, job, &info) == QN_OK &&
+        (info.state == QN_JOB_QUEUED || info.state == QN_JOB_RUNNING))
+        return qn_why(why, QN_E_STATE, "the job has not ended");
+    qn_rc rc = open_result(ctx->home, job, name, &fd, why);
+    if (rc) return rc;
+    rc = ctx->ops->blob_keep(ctx->node, fd, ret, ret_bytes, why);
+    close(fd);
+    return rc;
+}
+
+static qn_rc job_keep(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
+{
+    const struct job_keep *p = params;
+    struct qn_hash blob;
+    uint64_t bytes;
+    char name[256], hex[65];
+    snprintf(name, sizeof name, "%.*s", (int)p->name.len, (const char *)p->name.ptr);
+    qn_rc rc = qn_job_keep(ctx, &p->job, name, &blob, &bytes, why);
+    if (rc) return rc;
+    qn_hex(blob.b, 32, hex);
+    *ret = json_pack("{s:s,s:I}", "blob", hex, "bytes", (json_int_t)bytes);
+    return QN_OK;
+}
+
 /* To add a call: a function above, a line here. */
 const struct qn_call QN_JOB_CALLS[] = {
     { "job.list", "Lists jobs of this node, newest first.", "job list",
@@ -126,6 +188,8 @@ const struct qn_call QN_JOB_CALLS[] = {
       job_logs_record, "id", "job offset next size text", job_logs },
     { "job.ask", "Asks a job that serves.", "job ask 81ab.. '{\"n\": 1}'", QN_CALL_LOCAL,
       job_ask_record, "id message", "answer", job_ask },
+    { "job.keep", "Keeps a file that a job left as a blob.", "job keep 81ab.. model.onnx",
+      QN_CALL_LOCAL, job_keep_record, "job name", "blob bytes", job_keep },
     { "job.cancel", "Ends a job at once.", "job cancel 81ab..", QN_CALL_LOCAL, job_by_id_record,
       "id", "", job_cancel },
     { 0 },

@@ -1,4 +1,4 @@
-/* calls.h - jobs as calls: job.list, job.get, job.logs, job.cancel. core/node puts them into its table. */
+/* calls.h - jobs as calls: job.list, job.get, job.logs, job.ask, job.keep, job.cancel. core/node puts them into its table. */
 #ifndef QN_CORE_JOB_CALLS_H
 #define QN_CORE_JOB_CALLS_H
 
@@ -14,5 +14,13 @@ extern const struct qn_call QN_JOB_CALLS[]; /* ends with a zero row */
  * *ret_rc when there is none. */
 json_t *qn_job_log_json(const char *home, const struct qn_hash *id, uint64_t offset, uint32_t max,
                         qn_rc *ret_rc, struct qn_why *why) QN_GIVES;
+
+/* qn_job_keep makes a blob of the file `name` that a job left in its out folder, as the call job.keep does. The job
+ * must have ended, or be of an earlier run of the node. What a worker leaves is foreign: a name with a folder
+ * in it, a link of any kind and what is no file are refused, so that nothing outside the folder is ever read.
+ *
+ * QN_E_USAGE, QN_E_STATE while it runs, QN_E_NOTFOUND, QN_E_REFUSED, QN_E_TOOBIG, disk trouble. */
+QN_CHECK qn_rc qn_job_keep(struct qn_call_ctx *ctx, const struct qn_hash *job, const char *name,
+                           struct qn_hash *ret, uint64_t *ret_bytes, struct qn_why *why);
 
 #endif

@@ -33,6 +33,9 @@ struct qn_node_ops {
     void (*later)(struct qn_node *node, void (*fn)(void *arg), void *arg);
     /* api gives the port that HTTP is served on. */
     unsigned (*api)(struct qn_node *node);
+    /* blob_keep keeps a copy of the file open at fd without holding it in memory; at most 1 GiB. */
+    qn_rc (*blob_keep)(struct qn_node *node, int fd, struct qn_hash *ret, uint64_t *ret_bytes,
+                       struct qn_why *why);
 };
 
 struct qn_call_ctx {

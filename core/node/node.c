@@ -4,6 +4,7 @@
 #include "core/crypto/hash.h"
 #include "core/job/jobs.h"
 #include "core/node/api.h"
+#include "core/node/blob.h"
 #include "core/node/wallet.h"
 
 #include <errno.h>
@@ -88,32 +89,22 @@ static qn_rc op_tx_send(struct qn_node *node, struct qn_span tx, struct qn_hash 
     return rc;
 }
 
-static void blob_file(struct qn_node *node, const struct qn_hash *hash, char *dst, size_t len)
-{
-    char hex[65];
-    qn_hex(hash->b, 32, hex);
-    snprintf(dst, len, "%s/blobs/%.2s/%s", node->opts->home, hex, hex);
-}
-
 static qn_rc op_blob_put(struct qn_node *node, struct qn_span bytes, struct qn_hash *ret,
                          struct qn_why *why)
 {
-    char path[4096], dir[4096];
-    *ret = qn_blake3(bytes.ptr, bytes.len);
-    blob_file(node, ret, path, sizeof path);
-    if (access(path, F_OK) == 0) return QN_OK;
-    snprintf(dir, sizeof dir, "%s", path);
-    *strrchr(dir, '/') = 0;
-    qn_rc rc = qn_dir_make(dir, why);
-    return rc ? rc : qn_file_write(path, bytes, 0600, why);
+    return blob_put(node->opts->home, bytes, ret, why);
 }
 
 static qn_rc op_blob_path(struct qn_node *node, const struct qn_hash *hash, char *dst,
                           size_t dst_len, struct qn_why *why)
 {
-    blob_file(node, hash, dst, dst_len);
-    return access(dst, R_OK) == 0 ? QN_OK
-                                  : qn_why(why, QN_E_NOTFOUND, "this node has no such blob");
+    return blob_path(node->opts->home, hash, dst, dst_len, why);
+}
+
+static qn_rc op_blob_keep(struct qn_node *node, int fd, struct qn_hash *ret, uint64_t *ret_bytes,
+                          struct qn_why *why)
+{
+    return blob_keep(node->opts->home, fd, ret, ret_bytes, why);
 }
 
 static qn_rc op_key(struct qn_node *node, const char *name, struct qn_key *ret, struct qn_why *why)
@@ -149,8 +140,8 @@ static unsigned op_api(struct qn_node *node)
     return qn_api_port(node->api);
 }
 
-static const struct qn_node_ops OPS = { op_tx_send, op_blob_put, op_blob_path,
-                                        op_key,     op_later,    op_api };
+static const struct qn_node_ops OPS = { op_tx_send, op_blob_put, op_blob_path, op_key,
+                                        op_later,   op_api,      op_blob_keep };
 
 /* --- modules ------------------------------------------------------------------------------------------------ */
 
