@@ -3,8 +3,9 @@
 #include "gpu/cpu/ops.h"
 #include "gpu/dialect/vec.h"
 
-#include "gpu/dialect/fn.k"
 #include "gpu/dialect/num.k"
+
+#include "gpu/dialect/fn.k"
 #include "gpu/kernels/map.k"
 
 #include "gpu/cpu/map_body.h"

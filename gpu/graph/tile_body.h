@@ -1,7 +1,8 @@
 /* tile_body.h - the text of the tile step, built twice: tile_step.c (integers), tile_ref.c (C floats).
  * The including file has a prelude and defines TILE_STEP and TILE_INIT, the names of what comes out. */
-#include "gpu/dialect/fn.k"
 #include "gpu/dialect/num.k"
+
+#include "gpu/dialect/fn.k"
 #include "gpu/kernels/contract.k"
 #include "gpu/kernels/map.k"
 #include "gpu/kernels/philox.k"
