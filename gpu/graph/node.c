@@ -4,8 +4,9 @@
 #include "core/crypto/hash.h"
 
 #include "core/schema/define.h"
-#include "core/schema/undef.h"
 #include "gpu/graph/graph.def"
+
+#include "core/schema/undef.h" /* after the .def */
 
 #include <stdlib.h>
 #include <string.h>

@@ -22,8 +22,9 @@
 #include "gpu/kernels/map.h"
 
 #include "core/schema/declare.h"
-#include "core/schema/undef.h"
 #include "gpu/graph/graph.def"
+
+#include "core/schema/undef.h" /* after the .def */
 
 #define GRAPH_SEMVER     1
 #define GRAPH_NODE_MAX   4096u
