@@ -134,7 +134,7 @@ static qn_rc limits(const struct wire_hello *hello, const struct sandbox *box, s
     bool ok = limit(RLIMIT_CORE, 0, 0) && limit(RLIMIT_CPU, cpu_s, cpu_s + 1) &&
               limit(RLIMIT_FSIZE, hello->file_mib << 20, hello->file_mib << 20) &&
               limit(RLIMIT_NOFILE, 256, 256) && limit(RLIMIT_MEMLOCK, 0, 0);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef QN_SANITIZED
     /* Sanitizers reserve terabytes of address space; there the watch on resident memory holds alone. */
     ok = ok && limit(RLIMIT_AS, hello->mem_mib << 20, hello->mem_mib << 20);
 #endif
