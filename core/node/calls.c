@@ -400,9 +400,10 @@ static qn_rc call_list(struct qn_call_ctx *ctx, const void *params, json_t **ret
 }
 
 const struct qn_call QN_CORE_CALLS[] = {
-    { "node.status", "what this node is and where its chain stands", "status", QN_CALL_QUERY, NULL,
-      NULL, "version chain height block_hash state_root supply_uqn sum_uqn peers", status_call },
-    { "node.stop", "stop the node cleanly", "down", QN_CALL_LOCAL, NULL, NULL,
+    { "node.status", "what this node is and where its chain stands", "node status", QN_CALL_QUERY,
+      NULL, NULL, "version chain height block_hash state_root supply_uqn sum_uqn peers",
+      status_call },
+    { "node.stop", "stop the node cleanly", "node stop", QN_CALL_LOCAL, NULL, NULL,
       "stopping height state_root", stop_call },
     { "block.get", "a final block with its receipts", "block get 12", QN_CALL_QUERY,
       node_height_record, "height", "block cert receipts events hash borsh", block_get },

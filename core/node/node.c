@@ -451,7 +451,8 @@ static void say_ready(struct qn_node *node, const char *addr, bool fresh, uint64
                o->home, (int)getpid(), qn_api_port(node->api), o->home, hex,
                qn_view_height(qn_chain_view(node->chain)), addr, took_us / 1000);
     } else if (!o->quiet) {
-        printf("quoin " QN_VERSION "   data %s\n", o->home);
+        printf("quoin " QN_VERSION "   data %s   config %s\n", o->home,
+               o->config && o->config[0] ? o->config : "none");
         printf("  key       %s  %.10s..%s   HOME/wallet/owner.key\n", fresh ? "new  " : "kept ",
                addr, addr + strlen(addr) - 4);
         printf("  ledger    %s  %.8s, validator 1 of 1 (this node), block %" PRIu64 "\n",

@@ -7,6 +7,7 @@
 struct qn_up_opts {
     const char *home, *api;       /* api "127.0.0.1:7846" */
     const char *enable, *disable; /* comma-separated module names, or NULL */
+    const char *config;           /* the quoin.lua it came from, or NULL or "" */
     uint64_t map_gib;
     bool json, quiet;
 };

@@ -85,9 +85,41 @@ static void table(const json_t *list)
     json_decref(mutable);
 }
 
+/* The object with only the fields that --fields names, in that order; a new reference. */
+static json_t *picked(const char *fields, const json_t *obj)
+{
+    json_t *out = json_object();
+    for (const char *at = fields; *at;) {
+        char name[80];
+        size_t n = strcspn(at, ",");
+        snprintf(name, sizeof name, "%.*s", (int)QN_MIN(n, sizeof name - 1), at);
+        json_t *val = json_object_get(obj, name);
+        if (val) json_object_set(out, name, val);
+        at += n + (at[n] == ',');
+    }
+    return out;
+}
+
+static json_t *pick_all(const char *fields, const json_t *result)
+{
+    if (json_is_object(result)) return picked(fields, result);
+    json_t *out = json_array();
+    for (size_t i = 0; i < json_array_size(result); i++)
+        json_array_append_new(out, picked(fields, json_array_get(result, i)));
+    return out;
+}
+
 void qn_print(const struct qn_cli *cli, const json_t *result)
 {
     if (cli->quiet) return;
+    if (cli->fields && (json_is_object(result) || json_is_array(result))) {
+        struct qn_cli all = *cli;
+        all.fields = NULL;
+        json_t *some = pick_all(cli->fields, result);
+        qn_print(&all, some);
+        json_decref(some);
+        return;
+    }
     if (cli->json) {
         size_t cnt = json_is_array(result) ? json_array_size(result) : 1;
         for (size_t i = 0; i < cnt; i++) {

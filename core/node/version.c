@@ -1,44 +1,70 @@
-/* version.c - what this file is and what is in it. */
+/* version.c - what this file is and what is in it, each part with the version that it says of itself. */
 #include "core/node/cli.h"
 
-#include <openssl/crypto.h>
-#include <stdio.h>
+#include "lua/vm/lua.h"
 
-static const struct {
+#include <event2/event.h>
+#include <gnu/libc-version.h>
+#include <lmdb.h>
+#include <openssl/opensslv.h>
+#include <seccomp.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <zlib.h>
+
+struct part {
     const char *name, *version, *licence;
-} PARTS[] = {
-    { "quoin", QN_VERSION, "Apache-2.0" },
-    { "glibc", "2.36", "LGPL-2.1-or-later" },
-    { "libevent", "2.1.12", "BSD-3-Clause" },
-    { "LMDB", "0.9.24", "OLDAP-2.8" },
-    { "libsodium", "1.0.18", "ISC" },
-    { "jansson", "2.14", "MIT" },
-    { "OpenSSL", OPENSSL_VERSION_STR, "Apache-2.0" },
-    { "libseccomp", "2.5.4", "LGPL-2.1-only" },
-    { "zlib", "1.2.13", "Zlib" },
 };
+
+/* To add one: a line here, when a library is linked or a source vendored. */
+static size_t parts(struct part dst[static 12], char seccomp[32])
+{
+    const struct scmp_version *scmp = seccomp_version();
+    const struct part all[] = {
+        { "quoin", QN_VERSION, "Apache-2.0" },
+        { "glibc", gnu_get_libc_version(), "LGPL-2.1-or-later" },
+        { "libgcc", "12", "GPL-3.0-or-later WITH GCC-exception-3.1" },
+        { "Lua", LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE, "MIT" },
+        { "libevent", event_get_version(), "BSD-3-Clause" },
+        { "LMDB", mdb_version(NULL, NULL, NULL), "OLDAP-2.8" },
+        { "libsodium", sodium_version_string(), "ISC" },
+        { "jansson", jansson_version_str(), "MIT" },
+        { "OpenSSL", OPENSSL_VERSION_STR, "Apache-2.0" },
+        { "libseccomp", seccomp, "LGPL-2.1-only" },
+        { "zlib", zlibVersion(), "Zlib" },
+    };
+    snprintf(seccomp, 32, "%u.%u.%u", scmp->major, scmp->minor, scmp->micro);
+    memcpy(dst, all, sizeof all);
+    return QN_COUNT(all);
+}
 
 int qn_version(bool json, bool licences)
 {
+    struct part list[12];
+    char seccomp[32];
+    size_t cnt = parts(list, seccomp);
+    const struct qn_module *mod;
     if (json) {
-        json_t *parts = json_array();
-        for (size_t i = 0; i < QN_COUNT(PARTS); i++)
-            json_array_append_new(parts,
-                                  json_pack("{s:s, s:s, s:s}", "name", PARTS[i].name, "version",
-                                            PARTS[i].version, "licence", PARTS[i].licence));
-        json_t *all = json_pack("{s:s, s:s, s:s, s:o}", "version", QN_VERSION, "commit", QN_COMMIT,
-                                "compiler", __VERSION__, "parts", parts);
+        json_t *has = json_array(), *modules = json_array();
+        for (size_t i = 0; i < cnt; i++)
+            json_array_append_new(has, json_pack("{s:s, s:s, s:s}", "name", list[i].name, "version",
+                                                 list[i].version, "licence", list[i].licence));
+        for (size_t i = 0; (mod = qn_module_at(i)); i++)
+            json_array_append_new(modules, json_string(mod->name));
+        json_t *all =
+            json_pack("{s:s, s:s, s:s, s:o, s:o}", "version", QN_VERSION, "commit", QN_COMMIT,
+                      "compiler", __VERSION__, "features", modules, "parts", has);
         json_dumpf(all, stdout, JSON_COMPACT);
         putchar('\n');
         json_decref(all);
         return 0;
     }
     printf("quoin " QN_VERSION " (" QN_COMMIT ")");
-    const struct qn_module *mod;
     for (size_t i = 0; (mod = qn_module_at(i)); i++)
         printf(" +%s", mod->name);
     putchar('\n');
-    for (size_t i = 0; licences && i < QN_COUNT(PARTS); i++)
-        printf("%-12s %-10s %s\n", PARTS[i].name, PARTS[i].version, PARTS[i].licence);
+    for (size_t i = 0; licences && i < cnt; i++)
+        printf("%-12s %-24.24s %s\n", list[i].name, list[i].version, list[i].licence);
     return 0;
 }

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# The command line: every command has help with an example, wrong words name the nearest right one, settings come from where they should,
+# completion works in the shells themselves, the manual page is clean.
+. tests/lib.sh
+export HOME=$tmp XDG_CONFIG_HOME=$tmp/conf
+unset QUOIN_HOME QUOIN_CONFIG QUOIN_API XDG_DATA_HOME
+
+# Help and reference
+bad=""
+while read -r name; do
+    # shellcheck disable=SC2086
+    "$q" $name --help | grep -q "^  quoin $name" || bad="$bad [$name]"
+done < <("$q" help --json | jq -r .name)
+check "every command's help ends with its example" "" "$bad"
+check "commands are many" true "$("$q" help --json | jq -s 'length > 60')"
+bad=""
+for part in $("$q" help ref | awk '{print $4}'); do [ "$("$q" help ref "$part" | wc -l)" -ge 8 ] || bad="$bad $part"; done
+check "every part of the reference prints" "" "$bad"
+bad=""
+for code in $("$q" help ref errors | sed -n 's/^| `\([A-Z]*\)`.*/\1/p'); do "$q" explain "$code" | grep -q '^Do ' || bad="$bad $code"; done
+check "every error code is explained" "" "$bad"
+"$q" explain FUNSD 2>"$tmp/err"
+check "an unknown code: exit 3" 3 $?
+check "names the nearest" 1 "$(grep -c 'did you mean FUNDS' "$tmp/err")"
+"$q" help --man >"$tmp/quoin.1"
+check "the manual page is clean" "" "$(mandoc -T lint -W warning "$tmp/quoin.1")"
+
+# Words
+"$q" walet new 2>"$tmp/err"
+check "a wrong noun: exit 2" 2 $?
+check "names the nearest" 1 "$(grep -c 'did you mean "quoin wallet new"' "$tmp/err")"
+"$q" wallet new a --jsn 2>/dev/null
+check "one word too many: exit 2" 2 $?
+"$q" status --home 2>/dev/null
+check "a flag without its value: exit 2" 2 $?
+check "an error is one JSON object on stderr" NONODE "$("$q" status --json 2>&1 >/dev/null | jq -r .error.code)"
+"$q" status >"$tmp/out" 2>/dev/null
+check "no node: exit 3" 3 $?
+check "and stdout stays empty" 0 "$(wc -c <"$tmp/out")"
+check "quoin alone says how to begin" 1 "$("$q" | grep -c 'quoin demo')"
+
+# Settings: flag over environment over set.lua over quoin.lua over default
+setting() { "$q" config show --json "$@" | jq -r 'select(.name=="api")|"\(.value) \(.origin)"'; }
+check "default" "127.0.0.1:7846 default" "$(setting)"
+mkdir -p "$XDG_CONFIG_HOME/quoin"
+conf=$XDG_CONFIG_HOME/quoin/quoin.lua
+printf -- '-- mine\nlocal port = 7000 + 1\napi = "127.0.0.1:" .. port\n' >"$conf"
+check "quoin.lua, with its line" "127.0.0.1:7001 $conf:3" "$(setting)"
+check "config set" 0 "$("$q" config set api 127.0.0.1:7002 -q; echo $?)"
+"$q" config set disable agents,compute -q
+check "set.lua stands over it" "127.0.0.1:7002 $tmp/.local/share/quoin/set.lua:2" "$(setting)"
+check "and keeps what it held" "agents,compute" "$("$q" config show --json | jq -r 'select(.name=="disable").value|join(",")')"
+check "the environment over that" "127.0.0.1:7003 QUOIN_API" "$(QUOIN_API=127.0.0.1:7003 setting)"
+check "a flag over all" "127.0.0.1:7004 --set" "$(QUOIN_API=127.0.0.1:7003 setting --set api=127.0.0.1:7004)"
+refuse() { # WHAT CONTENT WORDS: quoin.lua with CONTENT is refused with exit 78 and WORDS
+    printf '%b' "$2" >"$tmp/bad.lua"
+    "$q" config check "$tmp/bad.lua" 2>"$tmp/err"
+    check "$1: exit 78" 78 $?
+    check "$1: says where" 1 "$(grep -c "$3" "$tmp/err")"
+}
+refuse "an unknown setting" '\napii = "x"\n' 'bad.lua:2: there is no setting "apii"; did you mean "api"?'
+refuse "a number out of range" 'store_map_gib = 0\n' 'bad.lua:1: store_map_gib takes a number from 1 to 65536'
+refuse "not Lua" 'api = = 1\n' 'bad.lua:1:'
+refuse "an endless loop" 'while true do end\n' 'bad.lua'
+refuse "a memory bomb" 'local s = "x" while true do s = s .. s end\n' 'memory\|gas'
+refuse "the machine" 'api = os.getenv("HOME")\n' 'bad.lua:1:'
+"$q" up --config "$tmp/bad.lua" >/dev/null 2>&1
+check "up refuses a bad file: exit 78" 78 $?
+"$q" up --enable nosuch >/dev/null 2>"$tmp/err"
+check "an unknown module: exit 2" 2 $?
+rm -f "$conf" "$tmp/.local/share/quoin/set.lua"
+
+# A node, seen through the words
+start --disable agents
+check "up" 0 $?
+check "a module is off" false "$(n config modules --json | jq 'select(.name=="agents").on')"
+n call channel.get '{"id":"'"$(printf '%064d' 0)"'"}' >/dev/null 2>"$tmp/err"
+check "its calls are not there: exit 3" 3 $?
+n wallet new alice -q
+for _ in 1 2 3; do n wallet send @alice 1QN -q; done
+check "one object a line, and the next page" "true 3" "$(n block list --limit 2 --json | jq -s 'map(type=="object")|all' | tr -d '\n') $(n block list --limit 2 --json | wc -l)"
+check "fields" '{"balance_uqn":3000000}' "$(n wallet balance alice --fields balance_uqn --json)"
+check "a pipe gets tabs and no escapes" 0 "$(n block list --limit 3 | grep -c "$(printf '\033')\|\r")"
+n block list | head -1 >/dev/null
+check "a closed pipe is no error" "" "$(n block list 2>&1 >/dev/null | head -1)"
+check "doctor ends with its count" true "$(n doctor --json | tail -1 | jq .ok)"
+check "quoin alone is its status" 1 "$(n | grep -c '^height')"
+n wallet send @alice 1uqn --wait pool --json | jq -e .tx >/dev/null
+check "--wait pool answers with the id" 0 $?
+check "--timeout" 6 "$(n job wait "$(printf '%064d' 1)" --timeout 100ms >/dev/null 2>&1; r=$?; [ $r = 3 ] && echo 6 || echo $r)"
+
+# Completion, in the shells
+b='. <("$QUOIN" completion bash); COMP_WORDS=("$QUOIN" wal); COMP_CWORD=1; _quoin; echo "${COMPREPLY[@]}"'
+check "bash: nouns" wallet "$(bash -c "$b")"
+b='. <("$QUOIN" completion bash); COMP_WORDS=("$QUOIN" wallet ba); COMP_CWORD=2; _quoin; echo "${COMPREPLY[@]}"'
+check "bash: verbs" balance "$(bash -c "$b")"
+if command -v zsh >/dev/null; then
+    check "zsh" 1 "$(zsh -fc 'autoload -U compinit; compinit -u -D; eval "$($QUOIN completion zsh)"; print $_comps[quoin]' 2>/dev/null | grep -c _quoin)"
+    check "zsh: words" 1 "$(zsh -fc 'words=($QUOIN wallet ""); CURRENT=3; compadd() { print -l ${(P)2} }; compdef() { : }; eval "$($QUOIN completion zsh)"; _quoin' 2>/dev/null | grep -cx balance)"
+fi
+if command -v fish >/dev/null; then
+    ln -sf "$q" "$tmp/quoin"
+    check "fish" 1 "$(PATH=$tmp:$PATH fish --no-config -c 'quoin completion fish | source; complete -C "quoin wallet ba"' | grep -c '^balance')"
+fi
+check "flags of a command" 1 "$("$q" __complete wallet send | grep -cx -- --amount)"
+check "ids from the node" true "$(n __complete block get | grep -cE '^[0-9]+$' | jq '. > 2')"
+kill -STOP "$pid"
+begin=$(date +%s%N)
+n __complete block get >/dev/null
+took_ms=$((($(date +%s%N) - begin) / 1000000))
+check "a node that hangs costs a moment ($took_ms ms)" 1 $((took_ms < 3000))
+kill -CONT "$pid"
+
+# What is in the file
+check "static" 1 "$(file "$q" | grep -c 'static-pie linked\|statically linked')"
+check "licences of all parts" true "$("$q" version --json | jq '.parts | length >= 10 and all(.licence != "")')"
+part() { "$q" version --json | jq -r --arg n "$1" '.parts[]|select(.name==$n).version' | grep -oE '[0-9]+\.[0-9]+(\.[0-9]+)?' | head -1; }
+deb() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null | grep -oE '[0-9]+\.[0-9]+(\.[0-9]+)?' | head -1; }
+for pair in libevent:libevent-dev LMDB:liblmdb-dev libsodium:libsodium-dev jansson:libjansson-dev OpenSSL:libssl-dev libseccomp:libseccomp-dev glibc:libc6-dev; do
+    want=$(deb "${pair#*:}")
+    [ -z "$want" ] || check "version of ${pair%:*}" "$want" "$(part "${pair%:*}")"
+done
+stop
+check "clean stop" 0 $?
+finish
