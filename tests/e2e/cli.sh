@@ -9,7 +9,7 @@ unset QUOIN_HOME QUOIN_CONFIG QUOIN_API XDG_DATA_HOME
 bad=""
 while read -r name; do
     # shellcheck disable=SC2086
-    "$q" $name --help | grep -q "^  quoin $name" || bad="$bad [$name]"
+    "$q" $name --help | grep -A1 "^Example:" | grep -q "^  quoin " || bad="$bad [$name]"
 done < <("$q" help --json | jq -r .name)
 check "every command's help ends with its example" "" "$bad"
 check "commands are many" true "$("$q" help --json | jq -s 'length > 60')"
