@@ -29,8 +29,9 @@ struct qn_node_ops {
     /* key loads a key of the home's wallet by name, for a service that the owner lets sign (agent.serve). Only for
      * calls that are QN_CALL_LOCAL; the caller wipes it. */
     qn_rc (*key)(struct qn_node *node, const char *name, struct qn_key *ret, struct qn_why *why);
-    /* later calls fn once, after what is ready in this turn of the loop: for one disk write for many requests. */
-    void (*later)(struct qn_node *node, void (*fn)(void *arg), void *arg);
+    /* later calls fn once, ms from now; 0: after what is ready in this turn of the loop, so that many requests share
+     * one write to the disk. It is not called any more once the node stops. */
+    void (*later)(struct qn_node *node, uint32_t ms, void (*fn)(void *arg), void *arg);
     /* api gives the port that HTTP is served on. */
     unsigned (*api)(struct qn_node *node);
     /* blob_keep keeps a copy of the file open at fd without holding it in memory; at most 1 GiB. */

@@ -48,8 +48,8 @@ struct qn_module {
      * Nothing it does reaches the ledger but by transactions. */
     void (*on_final)(struct qn_call_ctx *ctx);
     /* start runs once in a node, before its first block of this run; *ret_self becomes ctx->self in the module's
-     * calls, routes and on_final. stop ends it, after the API and before the jobs are gone. ops, env and jobs
-     * of start's ctx live until after stop. */
+     * calls, routes and on_final. stop ends it, when API and jobs are gone (requests that were kept were told so by their
+     * `gone`, asks of jobs by their callback). ops, env and jobs of start's ctx may be kept until then. */
     qn_rc (*start)(struct qn_call_ctx *ctx, void **ret_self, struct qn_why *why);
     void (*stop)(void *self);
 };

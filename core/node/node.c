@@ -126,13 +126,13 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
     l.fn(l.arg);
 }
 
-static void op_later(struct qn_node *node, void (*fn)(void *arg), void *arg)
+static void op_later(struct qn_node *node, uint32_t ms, void (*fn)(void *arg), void *arg)
 {
-    const struct timeval now = { 0, 0 };
+    const struct timeval when = { ms / 1000, (suseconds_t)(ms % 1000 * 1000) };
     struct later *l = malloc(sizeof *l);
     QN_ASSERT(l != NULL);
     *l = (struct later){ fn, arg };
-    QN_ASSERT(event_base_once(node->base, -1, EV_TIMEOUT, on_later, l, &now) == 0);
+    QN_ASSERT(event_base_once(node->base, -1, EV_TIMEOUT, on_later, l, &when) == 0);
 }
 
 static unsigned op_api(struct qn_node *node)
@@ -531,8 +531,8 @@ int qn_node_up(const struct qn_up_opts *opts)
 out:
     qn_api_close(node->api);
     node->api = NULL;
-    stop_modules(node);
     qn_jobs_free(node->jobs);
+    stop_modules(node);
     qn_chain_close(node->chain);
     if (node->turn) {
         event_free(node->turn);

@@ -3,6 +3,8 @@
 
 #include "core/module/module.h"
 #include "modules/agents/channel.h"
+#include "modules/agents/payer.h"
+#include "modules/agents/serve.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -140,6 +142,32 @@ static const struct qn_call CALLS[] = {
     { "channel.list", "payment channels", "channel list --payer qn1..",
       QN_CALL_QUERY | QN_CALL_MANY, agents_list_record, NULL,
       "id payer payee deposit claimed state", channel_list },
+    { "agent.serve", "sell a job's answers at POST /svc/NAME for vouchers",
+      "agent serve vision --key service --price 0.0005QN", QN_CALL_LOCAL, agent_serve_record,
+      "name", "name url price_uqn account key job resumed", agent_serve_call },
+    { "agent.unserve", "take a service off", "agent unserve vision", QN_CALL_LOCAL,
+      agent_name_record, "name", "name served", agent_unserve_call },
+    { "agent.services", "services of this node", "agent services",
+      QN_CALL_QUERY | QN_CALL_MANY | QN_CALL_LOCAL, NULL, NULL, "name url price_uqn served aborted",
+      agent_services_call },
+    { "agent.income", "channels that paid this node", "agent income",
+      QN_CALL_QUERY | QN_CALL_MANY | QN_CALL_LOCAL, NULL, NULL,
+      "channel state calls charged_uqn claimable_uqn claimed_uqn deposit_uqn", agent_income_call },
+    { "agent.settle", "claim what a channel owes, with one transaction",
+      "agent settle 77aa.. --close", QN_CALL_LOCAL, agent_settle_record, "channel",
+      "tx calls claim_uqn", agent_settle_call },
+    { 0 },
+};
+
+static const struct qn_route ROUTES[] = {
+    { "/svc/", "paid services over HTTP 402: see modules/agents/d402.h", serve_route },
+    { 0 },
+};
+
+static const struct qn_local LOCALS[] = {
+    { "agent.call", "call a service and pay it by a voucher",
+      "agent call vision '{\"image\": ..}' --channel 77aa.. --as scout", agent_call_record,
+      "url body", "answer charged_uqn seq", payer_call, payer_end },
     { 0 },
 };
 
@@ -151,4 +179,10 @@ const struct qn_module agents_module = {
     .dues = DUES,
     .tables = TABLES,
     .calls = CALLS,
+    .jobs = SERVE_JOBS,
+    .routes = ROUTES,
+    .locals = LOCALS,
+    .on_final = settle_final,
+    .start = serve_start,
+    .stop = serve_stop,
 };

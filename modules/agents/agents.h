@@ -32,6 +32,11 @@ QN_CHECK qn_rc voucher_check(const struct qn_hash *chain, const struct qn_hash *
                              const struct agents_channel *channel, const struct agents_voucher *v,
                              struct qn_amount worth, uint64_t now_ms, struct qn_why *why);
 
+/* voucher_limits is all of voucher_check but the signature: what a payer asks itself before it signs. */
+QN_CHECK qn_rc voucher_limits(const struct qn_hash *id, const struct agents_channel *channel,
+                              const struct agents_voucher *v, struct qn_amount worth,
+                              uint64_t now_ms, struct qn_why *why);
+
 /* receipt_hash is what the payee signs: H("receipt", chain | every field before sig). */
 struct qn_hash receipt_hash(const struct qn_hash *chain, const struct agents_receipt *r);
 

@@ -6,6 +6,7 @@
 #include "modules/agents/agents.h"
 
 enum { AGENTS_DUE_CHANNEL = AGENTS_TAG << 8 | 0x10 };
+enum { CHANNEL_KIND_CLAIM = AGENTS_TAG << 8 | 0x12 };
 
 QN_CHECK qn_rc channel_open_check(const void *body, struct qn_why *why);
 QN_CHECK qn_rc channel_open_apply(struct qn_apply *ap, const void *body, struct qn_why *why);

@@ -69,9 +69,9 @@ qn_rc voucher_worth(const struct agents_voucher *v, uint32_t ticks, const struct
     return qn_amount_add(v->cum, QN_UQN(extra), ret);
 }
 
-qn_rc voucher_check(const struct qn_hash *chain, const struct qn_hash *id,
-                    const struct agents_channel *channel, const struct agents_voucher *v,
-                    struct qn_amount worth, uint64_t now_ms, struct qn_why *why)
+qn_rc voucher_limits(const struct qn_hash *id, const struct agents_channel *channel,
+                     const struct agents_voucher *v, struct qn_amount worth, uint64_t now_ms,
+                     struct qn_why *why)
 {
     if (!qn_hash_eq(&v->channel, id))
         return qn_why(why, QN_E_REFUSED, "the voucher is for another channel");
@@ -102,6 +102,15 @@ qn_rc voucher_check(const struct qn_hash *chain, const struct qn_hash *id,
                       "the sum %" PRIu64 " uqn is above burst %" PRIu64 " + %" PRIu64
                       " earned by the rate",
                       worth.uqn, channel->burst.uqn, earned);
+    return QN_OK;
+}
+
+qn_rc voucher_check(const struct qn_hash *chain, const struct qn_hash *id,
+                    const struct agents_channel *channel, const struct agents_voucher *v,
+                    struct qn_amount worth, uint64_t now_ms, struct qn_why *why)
+{
+    qn_rc rc = voucher_limits(id, channel, v, worth, now_ms, why);
+    if (rc) return rc;
     struct qn_hash hash = voucher_hash(chain, v);
     if (!qn_verify(&channel->signer, QN_SPAN_OF(hash), &v->sig))
         return qn_why(why, QN_E_SIGNATURE, "the voucher is not signed by the channel's signer");
