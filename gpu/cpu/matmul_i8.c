@@ -9,7 +9,8 @@
 static const struct matmul_i8_build *const BUILDS[] = {
     &matmul_i8_c,
 #ifdef __x86_64__
-    &matmul_i8_sse2, &matmul_i8_avx2, &matmul_i8_avxvnni, &matmul_i8_avx512, &matmul_i8_avx512vnni,
+    &matmul_i8_sse2,   &matmul_i8_avx2,       &matmul_i8_avxvnni,
+    &matmul_i8_avx512, &matmul_i8_avx512vnni, &matmul_i8_amx,
 #endif
 };
 
@@ -62,31 +63,6 @@ void matmul_i8_packed_fini(struct matmul_i8_packed *packed)
     packed->words = NULL;
 }
 
-/* Rows [row, row + cnt) of a as words, with the start values that undo the bias of B. */
-static void pack_rows(const struct matmul_i8_packed *packed, const int8_t *a, uint32_t cnt,
-                      uint32_t *dst, int32_t *start)
-{
-    const struct matmul_i8_build *build = packed->build;
-    uint32_t k = packed->k;
-    for (uint32_t row = 0; row < cnt; row++, a += k, dst += packed->kw) {
-        int32_t sum = 0;
-        if (build->dot_cnt == 4) {
-            memcpy(dst, a, k);
-            memset((uint8_t *)dst + k, 0, (size_t)packed->kw * 4 - k);
-        } else {
-            int16_t *wide = (int16_t *)dst;
-            for (uint32_t i = 0; i < k; i++)
-                wide[i] = a[i];
-            for (uint32_t i = k; i < packed->kw * 2; i++)
-                wide[i] = 0;
-        }
-        if (build->bias)
-            for (uint32_t i = 0; i < k; i++)
-                sum += a[i];
-        start[row] = -(int32_t)build->bias * sum;
-    }
-}
-
 qn_rc matmul_i8_run(const struct matmul_i8_packed *packed, const int8_t *a, int32_t *c, uint32_t m)
 {
     const struct matmul_i8_build *build = packed->build;
@@ -94,8 +70,8 @@ qn_rc matmul_i8_run(const struct matmul_i8_packed *packed, const int8_t *a, int3
     if (m == 0 || (uint64_t)m * n > UINT64_C(1) << 31 ||
         (uint64_t)m * packed->k > UINT64_C(1) << 31)
         return QN_E_RANGE;
-    bool single = build->single && m < build->rows;
-    uint32_t rows = single ? 1 : build->rows;
+    bool few = build->few && m < build->rows;
+    uint32_t rows = few ? build->few_rows : build->rows;
     uint32_t chunk = QN_MAX(CHUNK_WORDS / kw / rows, 1u) * rows;
     chunk = QN_MIN(chunk, (m + rows - 1) / rows * rows);
     size_t a_bytes = ((size_t)chunk * kw * 4 + 63) / 64 * 64;
@@ -105,11 +81,11 @@ qn_rc matmul_i8_run(const struct matmul_i8_packed *packed, const int8_t *a, int3
     if (build->begin) build->begin();
     for (uint32_t row = 0; row < m; row += chunk) {
         uint32_t cnt = QN_MIN(chunk, m - row);
-        pack_rows(packed, a + (size_t)row * packed->k, cnt, words, start);
+        build->pack_rows(a + (size_t)row * packed->k, cnt, packed->k, kw, words, start);
         for (uint32_t x = 0; x < panel_cnt; x++)
             for (uint32_t y = 0; y * rows < cnt; y++)
-                (single ? build->single : build->many)(words, packed->words, start,
-                                                       c + (size_t)row * n, cnt, n, kw, x, y);
+                (few ? build->few : build->many)(words, packed->words, start, c + (size_t)row * n,
+                                                 cnt, n, kw, x, y);
     }
     if (build->end) build->end();
     free(words);

@@ -11,16 +11,18 @@ typedef void matmul_i8_fn(const uint32_t *a, const uint32_t *b, const int32_t *s
                           uint32_t m, uint32_t n, uint32_t kw, uint32_t group_x, uint32_t group_y);
 
 struct matmul_i8_build {
-    const char *name;     /* "avx2" */
-    const char *doc;      /* what it is made from, in words */
-    bool (*runs)(void);   /* whether this CPU and kernel have it */
-    uint8_t dot_cnt;      /* int8 values in a word: 2 (as 16 bits) or 4 */
-    uint8_t bias;         /* added to B when it is packed; 128 or 0 */
-    uint8_t kw_step;      /* rows are padded to a multiple of so many words */
-    uint8_t panel, rows;  /* columns and rows of a group of `many` */
-    matmul_i8_fn *many;   /* groups of `rows` rows */
-    matmul_i8_fn *single; /* groups of one row, for few rows; NULL: use many */
-    void (*begin)(void);  /* around the groups of one product, or NULL */
+    const char *name;       /* "avx2" */
+    const char *doc;        /* what it is made from, in words */
+    bool (*runs)(void);     /* whether this CPU and kernel have it */
+    uint8_t dot_cnt;        /* int8 values in a word: 2 (as 16 bits) or 4 */
+    uint8_t bias;           /* added to B when it is packed; 128 or 0 */
+    uint8_t kw_step;        /* rows are padded to a multiple of so many words */
+    uint8_t panel;          /* columns of a group */
+    uint8_t rows, few_rows; /* rows of a group of `many`, and of `few` */
+    void (*pack_rows)(const int8_t *a, uint32_t cnt, uint32_t k, uint32_t kw, uint32_t *dst,
+                      int32_t *start); /* rows_i8.h */
+    matmul_i8_fn *many, *few;          /* few is for m < rows; NULL: many does */
+    void (*begin)(void);               /* around the groups of one product, or NULL */
     void (*end)(void);
 };
 

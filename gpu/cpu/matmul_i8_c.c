@@ -3,6 +3,8 @@
 
 #include "gpu/dialect/group.h"
 
+#include "gpu/cpu/rows_i8.h"
+
 #define PANEL     4u
 #define COLS      4u
 #define ROWS      2u
@@ -21,4 +23,5 @@ const struct matmul_i8_build matmul_i8_c = { .name = "c",
                                              .kw_step = 1,
                                              .panel = PANEL,
                                              .rows = ROWS,
+                                             .pack_rows = rows_i8,
                                              .many = many };

@@ -5,6 +5,8 @@
 
 #include "gpu/dialect/simd.h"
 
+#include "gpu/cpu/rows_i8.h"
+
 #define COLS      2u
 #define PANEL     (LANES * COLS)
 #define ROWS      4u
@@ -14,7 +16,7 @@
 #undef MATMUL_I8
 
 #define ROWS      1u
-#define MATMUL_I8 single
+#define MATMUL_I8 few
 #include "gpu/kernels/matmul_i8.k"
 
 static bool runs(void)
@@ -30,7 +32,9 @@ const struct matmul_i8_build matmul_i8_sse2 = { .name = "sse2",
                                                 .kw_step = 1,
                                                 .panel = PANEL,
                                                 .rows = 4,
+                                                .pack_rows = rows_i8,
                                                 .many = many,
-                                                .single = single };
+                                                .few_rows = 1,
+                                                .few = few };
 
 #endif

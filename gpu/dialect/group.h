@@ -7,10 +7,14 @@
 #ifndef QN_GPU_DIALECT_GROUP_H
 #define QN_GPU_DIALECT_GROUP_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef uint32_t u32;
 typedef int32_t i32;
+typedef size_t
+    idx; /* of a word in a matrix; as wide as pointers, so that compilers step pointers */
+#define idx(x) ((idx)(x))
 
 #ifdef __clang__
 #define UNROLL _Pragma("unroll")
@@ -39,6 +43,8 @@ typedef i32 lane_i32;
     do {                                                                                           \
         if ((col) < (end)) (buf)[(row) + (col)] = (v);                                             \
     } while (0)
+#define DOT_CNT        4
+#define DOT_BIAS       0
 #define DOT(acc, a, b) dot4((acc), (a), (b))
 
 /* acc plus the products of four int8 pairs; wraps modulo 2^32. */
