@@ -43,8 +43,8 @@ static void draw(struct zk_fs *fs, uint8_t label, void *dst, size_t len)
 
 void zk_fs_squeeze(struct zk_fs *fs, uint8_t label, struct zk_k *ret, size_t cnt)
 {
-    uint64_t raw[64 * ZK_DEG]; /* u64 mod p: bias 2^-33 */
-    QN_ASSERT(cnt <= 64);
+    uint64_t raw[128 * ZK_DEG]; /* u64 mod p: bias 2^-33 */
+    QN_ASSERT(cnt <= 128);
     draw(fs, label, raw, cnt * ZK_DEG * sizeof *raw);
     for (size_t i = 0; i < cnt * ZK_DEG; i++)
         ret[i / ZK_DEG].c[i % ZK_DEG] = zk_f_from((uint32_t)(raw[i] % ZK_P));

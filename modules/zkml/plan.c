@@ -148,6 +148,15 @@ static void w_layout(struct zk_plan *p, uint32_t log_m)
     }
 }
 
+/* At most so many terms come out of proto.c: equation and factors of each layer, four sums over slots a layer, bits. */
+static uint64_t terms(const struct zk_plan *p)
+{
+    uint64_t cnt = p->groups;
+    for (uint32_t l = 0; l < p->shape.layer_cnt; l++)
+        cnt += 2 * (uint64_t)p->layer[l].w_blks + 5 * (uint64_t)p->groups;
+    return cnt;
+}
+
 static struct prob query_error(const struct zk_plan *p, uint32_t log_n, uint32_t deg, uint32_t t)
 {
     struct prob miss = prob_of((UINT64_C(1) << log_n) + deg, -(int)log_n - 1); /* (1 + rho) / 2 */
@@ -206,6 +215,7 @@ qn_rc zk_plan_make(const struct zk_shape *shape, uint32_t budget, struct zk_plan
     if (rc) return rc;
     for (uint32_t log_m = 4; log_m <= 7; log_m++) {
         w_layout(&p, log_m);
+        if (terms(&p) > ZK_TERMS_MAX) continue;
         for (uint32_t log_n = 10; log_n <= 16; log_n++) {
             uint32_t t = queries_for(&p, log_n);
             if (t == 0) continue;

@@ -28,6 +28,8 @@
 #define ZK_PROOF_MAX   (256u << 10)
 #define ZK_BUDGET_MAX  1024
 #define ZK_SALT        16
+#define ZK_CLAIMS_MAX  96
+#define ZK_TERMS_MAX   1024 /* pieces of covectors; plans with more are refused */
 
 enum { ZK_P_SW = 0, ZK_P_A = 5, ZK_P_SA = 17, ZK_P_Z = 22, ZK_P_SZ = 27 };
 

@@ -1,0 +1,24 @@
+/* verify.h - checking a proof. Needs the file alone, no clock, no randomness, no state; memory is bounded by the
+ * plan (at most 8 MiB, a few hundred KiB for a small network) and freed before it returns. */
+#ifndef QN_MODULES_ZKML_VERIFY_H
+#define QN_MODULES_ZKML_VERIFY_H
+
+#include "modules/zkml/wire.h"
+
+struct zk_verdict {
+    struct zk_statement st; /* x and y lie in the proof's bytes */
+    struct qn_hash model;   /* M */
+    struct qn_hash input;   /* H("zk/input", x) */
+    struct qn_hash
+        id; /* H("zk/proof", statement section): names the statement, not the proof's randomness */
+    uint32_t class_idx; /* argmax of y, ties to the lower index */
+    uint32_t bits;      /* tenths */
+    bool hiding;
+};
+
+/* zk_verify returns QN_OK for a valid proof; else PEER errors and one clear line in why. */
+QN_CHECK qn_rc zk_verify(struct qn_span proof, struct zk_verdict *ret, struct qn_why *why);
+
+struct qn_hash zk_input_hash(const int8_t *x, size_t len);
+
+#endif
