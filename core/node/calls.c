@@ -2,10 +2,13 @@
 #include "core/job/jobs.h"
 #include "core/node/node.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/schema/declare.h"
 
@@ -359,6 +362,29 @@ static qn_rc blob_path(struct qn_call_ctx *ctx, const void *params, json_t **ret
     return rc;
 }
 
+/* A piece of a blob as hex: what scripts take samples from. */
+static qn_rc blob_read(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                       struct qn_why *why)
+{
+    const struct node_blob_read *p = params;
+    size_t len = QN_MIN(p->len, UINT32_C(1) << 20);
+    char path[4096];
+    qn_rc rc = ctx->ops->blob_path(ctx->node, &p->id, path, sizeof path, why);
+    if (rc) return rc;
+    uint8_t *bytes = qn_arena_alloc(ctx->arena, len + 1);
+    char *text = qn_arena_alloc(ctx->arena, 2 * len + 1);
+    if (!bytes || !text) return QN_E_MEMORY;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : pread(fd, bytes, len, (off_t)p->offset);
+    int err = errno;
+    if (fd >= 0) close(fd);
+    if (n < 0) return qn_why(why, qn_err_errno(err), "%s: %s", path, strerror(err));
+    qn_hex(bytes, (size_t)n, text);
+    *ret = json_pack("{s:I, s:I, s:s}", "offset", (json_int_t)p->offset, "bytes", (json_int_t)n,
+                     "data", text);
+    return QN_OK;
+}
+
 static json_t *job_json(const struct qn_job_info *info)
 {
     static const char *const STATES[] = { "queued", "running", "done", "failed", "cancelled" };
@@ -438,6 +464,8 @@ const struct qn_call QN_CORE_CALLS[] = {
       node_blob_add_record, "path", "blob bytes", blob_add },
     { "blob.path", "where a blob lies on this machine", "blob path 5f3a..",
       QN_CALL_QUERY | QN_CALL_LOCAL, node_id_record, "id", "path", blob_path },
+    { "blob.read", "a piece of a blob, as hex", "blob read 5f3a.. --offset 64 --len 800",
+      QN_CALL_QUERY | QN_CALL_LOCAL, node_blob_read_record, "id", "offset bytes data", blob_read },
     { "job.wait", "wait until a job has ended", "job wait 5f3a..", QN_CALL_QUERY | QN_CALL_LOCAL,
       node_id_record, "id", "id kind state result", job_wait },
     { "call.list", "every call of this node", "call list", QN_CALL_QUERY | QN_CALL_MANY, NULL, NULL,

@@ -110,7 +110,17 @@ qn_rc qn_client_tx(const struct qn_client *c, const char *kind_name, const json_
     uint64_t now_ms;
     if (!kind) return qn_why(why, QN_E_NOTFOUND, "no transaction kind is called %s", kind_name);
     void *obj = qn_arena_alloc(&arena, kind->body()->size);
-    qn_rc rc = qn_from_json(kind->body(), fields, &arena, obj, why);
+    const json_t *gas =
+        qn_field_find(kind->body(), "gas_max") ? NULL : json_object_get(fields, "gas_max");
+    json_t *own = json_copy((json_t *)(uintptr_t)fields); /* shallow: json_copy only reads */
+    if (gas) json_object_del(own, "gas_max");
+    qn_rc rc = qn_from_json(kind->body(), own, &arena, obj, why);
+    json_decref(own);
+    if (gas && (!json_is_integer(gas) || json_integer_value(gas) <= 0 ||
+                json_integer_value(gas) > UINT32_MAX))
+        rc = qn_why(why, QN_E_USAGE, "gas_max: expected a number above 0");
+    else if (gas)
+        opts.gas_max = (uint32_t)json_integer_value(gas);
     if (rc == QN_OK && kind->check) rc = kind->check(obj, why);
     if (rc && qn_err_exit(rc) == QN_CLASS_PEER)
         rc = QN_E_USAGE; /* here the words are the caller's own */

@@ -19,7 +19,8 @@ QN_CHECK qn_rc qn_client_call(const struct qn_client *c, const char *name, const
                               json_t **ret, struct qn_why *why);
 
 /* qn_client_tx builds a transaction of that kind from JSON fields, signs it with the wallet's key `as`, sends it and, when wait is set, waits until
- * it is final. *ret is the receipt (or {"tx"}); a receipt with an error comes back as that error. mandate may be NULL. */
+ * it is final. *ret is the receipt (or {"tx"}); a receipt with an error comes back as that error. mandate may be NULL.
+ * A field gas_max, where the kind has none of its own, bounds the fee set aside: a mandate's call_max counts that. */
 QN_CHECK qn_rc qn_client_tx(const struct qn_client *c, const char *kind, const json_t *fields,
                             const char *as, const struct qn_hash *mandate, bool wait, json_t **ret,
                             struct qn_why *why);

@@ -130,5 +130,68 @@ step("lease", function()
         winner, lease.rate_nqn_h / 1e9, log:match("working as process %d+"), before - balance(tenant))
 end)
 
+-- pay: an agent that may spend so much and no more buys 1,000 classifications of test images over HTTP 402.
+step("pay", function()
+    local calls, price = 1000, 500
+    local patron, scout, vision = role("patron", "5QN"), role("scout", "1QN"), role("vision", "1QN")
+    -- what is sold: a job's answers. With a model they are its classes; before there is one, an echo of the image.
+    local job = shared.model and qn.model.serve{ model = shared.model }.job
+    local service = qn.agent.serve{ name = "vision", key = "vision", job = job, price = price .. "uqn",
+        doc = "tells what a Fashion-MNIST image shows", claim_ppm = 2000000 } -- this run claims by hand
+    -- the patron's mandate: at most 0.501 QN in all, fees included, one call at most its price, to the service alone, for an hour
+    local mandate = event(qn.mandate.open{ as = "patron", key = scout.account, total = (calls * price + 1000) .. "uqn", call_max = price .. "uqn",
+        payees = { { acct = vision.account, cap = (calls * price) .. "uqn" } }, expires_ms = qn.time.now() + 3600000 }, "mandate.opened").id
+    local terms = { as = "scout", mandate = mandate, payee = vision.account, signer = scout.pub, deposit = (calls * price) .. "uqn",
+        step_max = price .. "uqn", calls_max = 2 * calls, burst = (calls * price) .. "uqn", delay_ms = 60000, gas_max = 100000 }
+    terms.step_max = (price + 1) .. "uqn"
+    local ok, why = pcall(qn.channel.open, terms)
+    assert(not ok and why:find("LIMIT", 1, true), "a channel whose calls may cost more than the mandate allows is refused")
+    terms.step_max = price .. "uqn"
+    local before = { vision = balance(vision), patron = balance(patron), scout = balance(scout) }
+    local opened = qn.channel.open(terms)
+    local channel = event(opened, "channel.opened").id
+    -- 1,000 test images, as the agent would have photographed them
+    local bodies, labels = {}, {}
+    for from = 0, calls - 1, 250 do
+        local hex = qn.blob.read{ id = shared.data.test, offset = 64 + from * 800, len = 250 * 800 }.data
+        for i = 0, 249 do
+            local at = i * 1600
+            bodies[#bodies + 1] = '{"image":"' .. hex:sub(at + 1, at + 1568) .. '"}'
+            labels[#labels + 1] = tonumber(hex:sub(at + 1569, at + 1570), 16)
+        end
+    end
+    local begun = qn.time.now()
+    local got = qn.agent.call{ as = "scout", url = service.url, channel = channel, bodies = bodies }
+    local took = qn.time.now() - begun
+    assert(got.calls == calls and #got.answers == calls and got.charged_uqn == calls * price, "1,000 answers, each paid for")
+    local right = 0
+    for i, answer in ipairs(got.answers) do
+        if shared.model then
+            right = right + (answer.class == labels[i] and 1 or 0)
+        else
+            assert(answer.echo.image == bodies[i]:sub(11, -3), "each answer is its own request's")
+        end
+    end
+    -- the 1,001st: the agent's own side refuses to sign, the service refuses to serve, the ledger refuses more deposit
+    ok, why = pcall(qn.agent.call, { as = "scout", url = service.url, channel = channel, body = bodies[1] })
+    assert(not ok and why:find("LIMIT", 1, true), "the agent's side does not sign what the ledger would not pay")
+    local _, refusal = pcall(qn.agent.call, { as = "scout", url = service.url, channel = channel, body = bodies[1], blind = true })
+    assert(type(refusal) == "string" and refusal:find("402", 1, true), "the service does not serve it either")
+    ok, why = pcall(qn.channel.fund, { as = "scout", mandate = mandate, channel = channel, amount = price .. "uqn", gas_max = 100000 })
+    assert(not ok and why:find("LIMIT", 1, true), "the mandate lends no more")
+    -- one transaction settles all
+    local settled = qn.tx.wait{ id = qn.agent.settle{ channel = channel, close = true }.tx }
+    assert(settled.rc == 0, settled.why)
+    local state = qn.channel.get{ id = channel }
+    assert(state.state == "closed" and state.claimed == calls * price and state.claimed_seq == calls, "all is claimed, the channel closed")
+    assert(balance(vision) - before.vision == calls * price - settled.fee, "the service got its price 1,000 times, less one fee")
+    assert(before.patron - balance(patron) <= calls * price + 1000, "the patron paid no more than the mandate's total")
+    assert(balance(scout) == before.scout, "the agent's own coins are untouched")
+    result.vouchers = state.claimed_seq
+    return string.format("%d calls paid by voucher in %.2f s (%d/s)%s; the 1,001st: %s; one transaction claimed %d uqn", calls, took / 1000,
+        calls * 1000 // math.max(took, 1), shared.model and string.format(", %.1f %% right", right * 100 / calls) or "",
+        refusal:match("%(402%): (.-) *%[") or refusal, settled.rc == 0 and state.claimed or 0)
+end)
+
 result.steps = steps
 return result
