@@ -23,7 +23,7 @@ struct payer {
     struct purse *purse;
     char where[300]; /* "http://ADDRESS:PORT" that conns lead to */
     struct qn_http_conn *conns[WINDOW];
-    char url[301]; /* the offer is of */
+    char url[301]; /* what the offer is of, resolved */
     struct d402_offer offer;
 };
 
@@ -175,10 +175,8 @@ static qn_rc send_one(const struct deal *d, struct qn_http_conn *conn, const str
                                 .price = it->row.price,
                                 .idem = it->row.idem,
                                 .voucher = it->row.voucher };
-    char url[301];
     const char *path;
-    snprintf(url, sizeof url, "%.*s", (int)it->row.url.len, (const char *)it->row.url.ptr);
-    qn_rc rc = path_of(url, &path, why);
+    qn_rc rc = path_of(d->payer->url, &path, why);
     if (rc) return rc;
     d402_network(&d->chain, pay.network);
     voucher_sign(&d->chain, &d->key, &pay.voucher); /* Ed25519: the same bytes each time */
@@ -331,13 +329,15 @@ static qn_rc deliver_pending(struct deal *d, struct qn_why *why)
     while (d->chan->pending) {
         struct intent *list[WINDOW];
         size_t cnt = 0;
-        for (struct intent *it = d->chan->pending; it && cnt < WINDOW; it = it->next)
+        const struct intent *before = d->chan->pending;
+        struct qn_span to =
+            before->row.url; /* as it was named: its address may be another by now */
+        for (struct intent *it = d->chan->pending;
+             it && cnt < WINDOW && qn_span_eq(it->row.url, to); it = it->next)
             list[cnt++] = it;
         char url[301];
-        snprintf(url, sizeof url, "%.*s", (int)list[0]->row.url.len,
-                 (const char *)list[0]->row.url.ptr);
-        const struct intent *before = d->chan->pending;
-        qn_rc rc = reach(d->payer, url, why);
+        qn_rc rc = resolve(d->ctx, to, url, why);
+        if (rc == QN_OK) rc = reach(d->payer, url, why);
         if (rc == QN_OK) rc = fetch_offer(d->payer, url, why);
         if (rc == QN_OK) rc = deliver(d, list, cnt, why);
         if (rc && d->chan->pending == before) return rc; /* nothing was settled */
@@ -349,16 +349,15 @@ static qn_rc deliver_pending(struct deal *d, struct qn_why *why)
 
 /* --- the call ------------------------------------------------------------------------------------------------ */
 
-static qn_rc note(struct deal *d, const char *url, struct qn_span body, size_t slot, bool blind,
+static qn_rc note(struct deal *d, struct qn_span to, struct qn_span body, size_t slot, bool blind,
                   struct intent **ret, struct qn_why *why)
 {
     const char *path;
-    struct agents_intent row = { .url = QN_SPAN_STR(url),
-                                 .price = d->payer->offer.price,
-                                 .t_ms = qn_env_now_ms(d->ctx->env),
-                                 .body = body };
+    struct agents_intent row = {
+        .url = to, .price = d->payer->offer.price, .t_ms = qn_env_now_ms(d->ctx->env), .body = body
+    };
     struct agents_voucher *v = &row.voucher;
-    qn_rc rc = path_of(url, &path, why);
+    qn_rc rc = path_of(d->payer->url, &path, why);
     if (rc) return rc;
     v->channel = d->id;
     v->seq = d->chan->seq + 1;
@@ -376,11 +375,11 @@ static qn_rc note(struct deal *d, const char *url, struct qn_span body, size_t s
 }
 
 /* A pending request like one of these is that one, sent again: it is not paid for twice. */
-static void match_pending(struct deal *d, const char *url, const struct qn_span *bodies, size_t cnt,
-                          bool *ret_had)
+static void match_pending(struct deal *d, struct qn_span to, const struct qn_span *bodies,
+                          size_t cnt, bool *ret_had)
 {
     for (struct intent *it = d->chan->pending; it; it = it->next) {
-        if (!qn_span_eq(it->row.url, QN_SPAN_STR(url))) continue;
+        if (!qn_span_eq(it->row.url, to)) continue;
         for (size_t i = 0; i < cnt && it->slot < 0; i++) {
             if (ret_had[i] || !qn_span_eq(it->row.body, bodies[i])) continue;
             ret_had[i] = true;
@@ -389,7 +388,7 @@ static void match_pending(struct deal *d, const char *url, const struct qn_span 
     }
 }
 
-static qn_rc pay_all(struct deal *d, const char *url, const struct qn_span *bodies, size_t cnt,
+static qn_rc pay_all(struct deal *d, struct qn_span to, const struct qn_span *bodies, size_t cnt,
                      const bool *had, bool blind, struct qn_why *why)
 {
     qn_rc rc = QN_OK;
@@ -397,7 +396,7 @@ static qn_rc pay_all(struct deal *d, const char *url, const struct qn_span *bodi
         struct intent *list[WINDOW];
         size_t n = 0;
         while (rc == QN_OK && n < WINDOW && at < cnt) {
-            if (!had[at]) rc = note(d, url, bodies[at], at, blind, &list[n++], why);
+            if (!had[at]) rc = note(d, to, bodies[at], at, blind, &list[n++], why);
             if (rc)
                 n--;
             else
@@ -463,12 +462,12 @@ qn_rc payer_call(struct qn_local_ctx *ctx, const void *params, json_t **ret, str
         json_array_append_new(d.answers, json_null());
     bool *had = qn_arena_alloc(ctx->arena, cnt);
     d.chan = purse_chan(d.payer->purse, &d.id, d.channel.claimed_seq, d.channel.claimed);
-    match_pending(&d, url, bodies, cnt, had);
+    match_pending(&d, p->url, bodies, cnt, had);
     rc = deliver_pending(&d, why);
     if (rc == QN_OK) rc = reach(d.payer, url, why);
     if (rc == QN_OK) rc = fetch_offer(d.payer, url, why);
     if (rc == QN_OK) rc = check_offer(&d, p->max, why);
-    if (rc == QN_OK) rc = pay_all(&d, url, bodies, cnt, had, p->blind, why);
+    if (rc == QN_OK) rc = pay_all(&d, p->url, bodies, cnt, had, p->blind, why);
     if (rc) { /* the price may have changed */
         d.payer->url[0] = 0;
         goto out;
