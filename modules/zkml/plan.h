@@ -25,7 +25,7 @@
 #define ZK_BIAS_MAX    (1 << 22)
 #define ZK_Z_MAX       512
 #define ZK_QUERIES_MAX 256
-#define ZK_PROOF_MAX   (256u << 10)
+#define ZK_PROOF_MAX   262000u /* 256 KiB, less what its hex needs around it in a call */
 #define ZK_BUDGET_MAX  1024
 #define ZK_SALT        16
 #define ZK_CLAIMS_MAX  96

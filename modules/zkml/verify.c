@@ -175,39 +175,59 @@ static void verdict(const struct zk_file *f, const struct zk_statement *st,
                                 .model = zk_model_hash(&st->shape, st->budget, &st->root_w),
                                 .input = zk_input_hash(st->x, st->shape.layer[0].in),
                                 .id = qn_h("zk/proof", s.ptr, s.len),
+                                .out_cnt = out,
                                 .bits = plan->bits,
                                 .hiding = true };
     for (uint32_t o = 1; o < out; o++)
         if (st->y[o] > st->y[ret->class_idx]) ret->class_idx = o;
 }
 
+static qn_rc stated(struct qn_span proof, struct zk_file *f, struct zk_verdict *ret,
+                    struct zk_plan *plan, struct qn_hash *ret_root_p, struct qn_why *why)
+{
+    struct zk_statement st;
+    struct qn_hash root_w;
+    qn_rc rc = zk_file_split(proof, f, why);
+    if (rc) return rc;
+    struct qn_span roots = f->sec[ZK_SEC_ROOTS];
+    if (!qn_take_hash(&roots, &root_w) || !qn_take_hash(&roots, ret_root_p) || roots.len)
+        return qn_why(why, QN_E_FORMAT, "a proof has two roots");
+    rc = zk_statement_get(f->sec[ZK_SEC_STATEMENT], &root_w, &st, why);
+    if (rc == QN_OK) rc = zk_plan_make(&st.shape, st.budget, plan, why);
+    if (rc) return rc;
+    if (f->sec[ZK_SEC_SCALARS].len != 20 * (size_t)plan->scalar_cnt ||
+        f->sec[ZK_SEC_LEVELS].len != 8 ||
+        f->sec[ZK_SEC_END].len != 20 * ((size_t)plan->w_deg + plan->a_deg + plan->z_deg + 1))
+        return qn_why(why, QN_E_FORMAT,
+                      "a section has not the length that the model's shape asks for");
+    verdict(f, &st, plan, ret);
+    return QN_OK;
+}
+
+qn_rc zk_verdict_read(struct qn_span proof, struct zk_verdict *ret, struct zk_plan *ret_plan,
+                      struct qn_why *why)
+{
+    struct zk_file f;
+    struct qn_hash root_p;
+    return stated(proof, &f, ret, ret_plan, &root_p, why);
+}
+
 qn_rc zk_verify(struct qn_span proof, struct zk_verdict *ret, struct qn_why *why)
 {
     struct zk_file f;
-    struct zk_statement st;
+    struct zk_verdict v;
     struct zk_plan plan;
-    struct qn_hash root_w, root_p;
-    qn_rc rc = zk_file_split(proof, &f, why);
+    struct qn_hash root_p;
+    qn_rc rc = stated(proof, &f, &v, &plan, &root_p, why);
     if (rc) return rc;
-    struct qn_span roots = f.sec[ZK_SEC_ROOTS];
-    if (!qn_take_hash(&roots, &root_w) || !qn_take_hash(&roots, &root_p) || roots.len)
-        return qn_why(why, QN_E_FORMAT, "a proof has two roots");
-    rc = zk_statement_get(f.sec[ZK_SEC_STATEMENT], &root_w, &st, why);
-    if (rc == QN_OK) rc = zk_plan_make(&st.shape, st.budget, &plan, why);
-    if (rc) return rc;
-    if (f.sec[ZK_SEC_SCALARS].len != 20 * (size_t)plan.scalar_cnt ||
-        f.sec[ZK_SEC_LEVELS].len != 8 ||
-        f.sec[ZK_SEC_END].len != 20 * ((size_t)plan.w_deg + plan.a_deg + plan.z_deg + 1))
-        return qn_why(why, QN_E_FORMAT,
-                      "a section has not the length that the model's shape asks for");
     struct zk_proto *p = malloc(sizeof *p);
     if (!p) return QN_E_MEMORY;
     struct reader r = { f.sec[ZK_SEC_SCALARS] };
     const struct zk_source src = { &r, read_scalars };
-    rc = zk_proto_begin(p, &plan, &st, &src);
+    rc = zk_proto_begin(p, &plan, &v.st, &src);
     if (rc == QN_OK) rc = conversation(p, &f, &root_p, why);
     QN_ASSERT(rc != QN_OK || r.scalars.len == 0);
-    if (rc == QN_OK) verdict(&f, &st, &plan, ret);
+    if (rc == QN_OK) *ret = v;
     zk_proto_fini(p);
     free(p);
     return rc;

@@ -11,6 +11,7 @@ struct zk_verdict {
     struct qn_hash input;   /* H("zk/input", x) */
     struct qn_hash
         id; /* H("zk/proof", statement section): names the statement, not the proof's randomness */
+    uint32_t out_cnt;   /* outputs in st.y */
     uint32_t class_idx; /* argmax of y, ties to the lower index */
     uint32_t bits;      /* tenths */
     bool hiding;
@@ -18,6 +19,10 @@ struct zk_verdict {
 
 /* zk_verify returns QN_OK for a valid proof; else PEER errors and one clear line in why. */
 QN_CHECK qn_rc zk_verify(struct qn_span proof, struct zk_verdict *ret, struct qn_why *why);
+
+/* zk_verdict_read reads what a proof states without checking that it holds: only for proofs that zk_verify accepted. */
+QN_CHECK qn_rc zk_verdict_read(struct qn_span proof, struct zk_verdict *ret,
+                               struct zk_plan *ret_plan, struct qn_why *why);
 
 struct qn_hash zk_input_hash(const int8_t *x, size_t len);
 
