@@ -70,6 +70,9 @@ int qn_verb_wallet_balance(struct qn_cli *cli);
 int qn_verb_ledger_prove(struct qn_cli *cli);
 int qn_verb_ledger_verify(struct qn_cli *cli);
 int qn_verb_ledger_replay(struct qn_cli *cli);
+int qn_verb_device_list(struct qn_cli *cli); /* verb_device.c */
+int qn_verb_device_test(struct qn_cli *cli);
+int qn_verb_device_bench(struct qn_cli *cli);
 
 /* qn_version prints version and parts. */
 int qn_version(bool json, bool licences);
