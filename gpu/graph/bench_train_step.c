@@ -54,7 +54,8 @@ static double accuracy(struct graph_run *run, const uint8_t *rec, uint32_t cnt, 
     return (double)hits / cnt;
 }
 
-static void one(const char *variant, uint8_t arith, uint32_t steps, const uint8_t *train, const uint8_t *test)
+static void one(const char *variant, uint8_t arith, uint32_t steps, const uint8_t *train,
+                const uint8_t *test)
 {
     struct qn_arena arena = { 0 };
     struct graph g;
@@ -64,7 +65,8 @@ static void one(const char *variant, uint8_t arith, uint32_t steps, const uint8_
     o.arith = arith;
     struct graph_run *run = NULL;
     qn_rc rc = graph_mlp(&o, &arena, &g, NULL);
-    if (rc == QN_OK) rc = graph_run_new(&g, &(struct graph_run_opt){ .variant = variant }, &run, NULL);
+    if (rc == QN_OK)
+        rc = graph_run_new(&g, &(struct graph_run_opt){ .variant = variant }, &run, NULL);
     QN_ASSERT(rc == QN_OK);
     const char *seed = getenv("QUOIN_BENCH_SEED");
     graph_run_init(run, seed ? strtoull(seed, NULL, 10) : 1);
@@ -74,7 +76,8 @@ static void one(const char *variant, uint8_t arith, uint32_t steps, const uint8_
     uint64_t us = 0;
     for (uint32_t s = 0; s < steps; s++) {
         for (uint32_t b = 0; b < o.batch; b++) /* a fixed walk with a stride coprime to 60,000 */
-            memcpy(batch + (size_t)b * REC, train + (uint64_t)(s * o.batch + b) * 30011 % 60000 * REC, REC);
+            memcpy(batch + (size_t)b * REC,
+                   train + (uint64_t)(s * o.batch + b) * 30011 % 60000 * REC, REC);
         struct graph_records r = { batch, REC, REC, o.batch };
         uint64_t t0 = qn_env_mono_us(qn_env_real());
         rc = graph_run_step(run, s, &r, &res, NULL);
@@ -83,9 +86,10 @@ static void one(const char *variant, uint8_t arith, uint32_t steps, const uint8_
     }
     free(batch);
     const char *kind = arith == CONTRACT_T12 ? "t12" : "c32";
-    printf("{\"name\":\"train_step_%s_%s\",\"value\":%.4f,\"unit\":\"ms\"}\n", kind, graph_run_variant(run), (double)us / steps * 1e-3);
-    printf("{\"name\":\"train_accuracy_%s_%s_%u_steps\",\"value\":%.4f,\"unit\":\"share\"}\n", kind, graph_run_variant(run), steps,
-           accuracy(run, test, 10000, o.batch));
+    printf("{\"name\":\"train_step_%s_%s\",\"value\":%.4f,\"unit\":\"ms\"}\n", kind,
+           graph_run_variant(run), (double)us / steps * 1e-3);
+    printf("{\"name\":\"train_accuracy_%s_%s_%u_steps\",\"value\":%.4f,\"unit\":\"share\"}\n", kind,
+           graph_run_variant(run), steps, accuracy(run, test, 10000, o.batch));
     graph_run_free(run);
     qn_arena_free(&arena);
 }
@@ -94,8 +98,10 @@ int main(void)
 {
     const char *env = getenv("QUOIN_BENCH_STEPS"), *only = getenv("QUOIN_BENCH_VARIANT");
     uint32_t steps = env && atoi(env) > 0 ? (uint32_t)atoi(env) : 2000;
-    uint8_t *train = set_load(DIR "train-images-idx3-ubyte.gz", DIR "train-labels-idx1-ubyte.gz", 60000);
-    uint8_t *test = set_load(DIR "t10k-images-idx3-ubyte.gz", DIR "t10k-labels-idx1-ubyte.gz", 10000);
+    uint8_t *train =
+        set_load(DIR "train-images-idx3-ubyte.gz", DIR "train-labels-idx1-ubyte.gz", 60000);
+    uint8_t *test =
+        set_load(DIR "t10k-images-idx3-ubyte.gz", DIR "t10k-labels-idx1-ubyte.gz", 10000);
     uint32_t cnt;
     const struct cpu_ops *const *all = cpu_ops_all(&cnt);
     for (uint32_t i = 0; i < cnt; i++) {

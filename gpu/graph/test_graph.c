@@ -173,6 +173,29 @@ static void judge(struct qn_test_state *t, const struct graph_run *run, const st
     }
 }
 
+/* Whether any of some changed input bits changes what comes out. */
+static bool flips(struct qn_test_state *t, const struct graph_run *run, const struct graph *g,
+                  uint32_t node, uint64_t step, uint64_t *seed)
+{
+    struct graph_tile in[GRAPH_IN_MAX], want[GRAPH_CARRY_MAX], out[GRAPH_CARRY_MAX];
+    struct graph_need need;
+    uint32_t cnt = 0;
+    for (int rep = 0; rep < 400; rep++) {
+        uint32_t k = (uint32_t)(rnd(seed) % graph_tile_steps(g, node)),
+                 tile = (uint32_t)(rnd(seed) % graph_tile_cnt(&g->node.ptr[node]));
+        CHECK_RC(graph_tile_inputs(g, node, tile, k, &need), QN_OK);
+        if (need.open_cnt == 0) return true;
+        CHECK_RC(graph_run_gather(run, node, tile, k, in, &cnt), QN_OK);
+        CHECK_RC(graph_tile_step(g, node, tile, k, step, in, cnt, (struct qn_span){ 0 }, want),
+                 QN_OK);
+        in[rnd(seed) % cnt].v[rnd(seed) % 256] ^= 1u << (12 + rnd(seed) % 20);
+        CHECK_RC(graph_tile_step(g, node, tile, k, step, in, cnt, (struct qn_span){ 0 }, out),
+                 QN_OK);
+        if (memcmp(out, want, need.out_cnt * sizeof *out) != 0) return true;
+    }
+    return false;
+}
+
 static void test_referee(struct qn_test_state *t)
 {
     uint64_t seed = 99;
@@ -204,6 +227,7 @@ static void test_referee(struct qn_test_state *t)
                     judge(t, run, &g, i, (uint32_t)(rnd(&seed) % graph_tile_cnt(&g.node.ptr[i])), s,
                           &r, &seed);
                 seen[g.node.ptr[i].op]++;
+                if (s == 2) CHECK(flips(t, run, &g, i, s, &seed));
             }
         }
         graph_run_free(run);
@@ -214,9 +238,50 @@ static void test_referee(struct qn_test_state *t)
         CHECK(seen[op] || op == GRAPH_STATE);
 }
 
+/* What the ledger hands in may be anything: each misuse has its error. */
+static void test_bounds(struct qn_test_state *t)
+{
+    struct qn_arena arena = { 0 };
+    struct graph g;
+    struct graph_mlp o = small(CONTRACT_T12, MLP_ADAM);
+    CHECK_RC(graph_mlp(&o, &arena, &g, NULL), QN_OK);
+    struct graph_need need;
+    struct graph_tile in[GRAPH_IN_MAX] = { 0 }, out[GRAPH_CARRY_MAX];
+    uint32_t w0 = 0, loss = g.loss;
+    CHECK(graph_find_state(&g, "w0", &w0) && !graph_find_state(&g, "w", &w0));
+    CHECK_RC(graph_tile_inputs(&g, g.node.cnt, 0, 0, &need), QN_E_RANGE);
+    CHECK_RC(graph_tile_inputs(&g, loss, 1, 0, &need), QN_E_RANGE);
+    CHECK_RC(graph_tile_inputs(&g, loss, 0, 1, &need), QN_E_RANGE);
+    CHECK_RC(graph_tile_inputs(&g, w0, 0, 0, &need), QN_E_NOTFOUND);
+    CHECK_RC(graph_tile_step(&g, loss, 0, 0, 0, in, 1, (struct qn_span){ 0 }, out),
+             QN_E_RANGE); /* two tiles */
+    CHECK_RC(graph_tile_step(&g, loss, 0, 0, 0, in, 2, QN_SPAN(in, 5), out), QN_E_RANGE);
+    CHECK_RC(graph_init_tile(&g, loss, 0, 0, out), QN_E_NOTFOUND);
+    CHECK_RC(graph_init_tile(&g, w0, 1 << 20, 0, out), QN_E_RANGE);
+    struct graph_run *run = run_new(t, &g, NULL, false);
+    float bad[17 * 10] = { 0 };
+    uint32_t w2 = 0, denormal = 1;
+    CHECK(graph_find_state(&g, "w2", &w2));
+    CHECK_RC(graph_run_set(run, w2, bad, 169), QN_E_RANGE);
+    CHECK_RC(graph_run_set(run, w2, bad, 170), QN_OK);
+    memcpy(&bad[3], &denormal, 4);
+    CHECK_RC(graph_run_set(run, w2, bad, 170), QN_E_RANGE);
+    uint8_t rec[REC * 24] = { 0 };
+    struct graph_result res;
+    CHECK_RC(graph_run_step(run, 0, &(struct graph_records){ rec, REC, REC, 23 }, &res, NULL),
+             QN_E_RANGE);
+    CHECK_RC(graph_run_step(run, 0, &(struct graph_records){ rec, REC, 784, 24 }, &res, NULL),
+             QN_E_RANGE);
+    CHECK_RC(graph_run_step(run, 0, &(struct graph_records){ rec, REC, 785, 24 }, &res, NULL),
+             QN_OK);
+    graph_run_free(run);
+    qn_arena_free(&arena);
+}
+
 int main(void)
 {
     TEST_BEGIN();
+    TEST(test_bounds);
     TEST(test_codec);
     TEST(test_variants);
     TEST(test_referee);
