@@ -168,6 +168,9 @@ static const struct qn_local LOCALS[] = {
     { "agent.call", "call a service and pay it by a voucher",
       "agent call vision '{\"image\": ..}' --channel 77aa.. --as scout", agent_call_record,
       "url body", "answer charged_uqn seq", payer_call, payer_end },
+    { "agent.sign", "make the PAYMENT-SIGNATURE header of one call, for curl and other tools",
+      "agent sign /svc/vision '{}' --channel 77aa.. --seq 1 --cum 500uqn --price 500uqn --as scout",
+      agent_sign_record, "path body", "header idem voucher", payer_sign, NULL },
     { 0 },
 };
 

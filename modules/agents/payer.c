@@ -484,6 +484,40 @@ out:
     return rc;
 }
 
+qn_rc payer_sign(struct qn_local_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
+{
+    const struct agent_sign *p = params;
+    struct deal d = { .ctx = ctx, .id = p->channel };
+    struct d402_payment pay = { .price = p->price };
+    char path[301], idem[65], voucher[513];
+    qn_rc rc = look_up(&d, why);
+    if (rc) goto out;
+    snprintf(path, sizeof path, "%.*s", (int)p->path.len, (const char *)p->path.ptr);
+    if (p->idem.has)
+        pay.idem = p->idem.v;
+    else
+        qn_env_random(ctx->env, pay.idem.b, sizeof pay.idem.b);
+    pay.pay_to = d.channel.payee;
+    d402_network(&d.chain, pay.network);
+    pay.voucher = (struct agents_voucher){ .channel = d.id,
+                                           .seq = p->seq,
+                                           .cum = p->cum,
+                                           .req = request_hash("POST", path, p->body, &pay.idem) };
+    voucher_sign(&d.chain, &d.key, &pay.voucher);
+    struct qn_buf bytes = { 0 };
+    qn_encode(agents_voucher_record(), &pay.voucher, &bytes);
+    QN_ASSERT(bytes.len <= 256);
+    qn_hex(bytes.ptr, bytes.len, voucher);
+    qn_hex(pay.idem.b, 32, idem);
+    char *header = d402_payment_put(&pay);
+    *ret = json_pack("{s:s,s:s,s:s}", "header", header, "idem", idem, "voucher", voucher);
+    free(header);
+    qn_buf_free(&bytes);
+out:
+    qn_key_wipe(&d.key);
+    return rc;
+}
+
 void payer_end(void *state)
 {
     struct payer *p = state;
