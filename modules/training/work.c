@@ -23,5 +23,9 @@ qn_rc work_write(const char *path, struct qn_span bytes, struct qn_why *why)
 /* To add a kind: a function in a file of its own, declared in work.h, and a line here. */
 const struct qn_job_kind TRAINING_JOBS[] = {
     { "data.import", "make a data set of IDX files", work_import },
+    { "train", "train by a job's graph and order, leaving a trace", work_train },
+    { "train.check", "run a job again and compare it with its runs' traces", work_check },
+    { "train.plan", "make a perceptron's graph and its first state", work_plan },
+    { "train.move", "find a side's next move in a dispute", work_move },
     { 0 },
 };

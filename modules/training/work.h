@@ -8,6 +8,13 @@
  * job makes again. QN_E_IO, QN_E_DISKFULL. */
 QN_CHECK qn_rc work_write(const char *path, struct qn_span bytes, struct qn_why *why);
 
+#define WORK(name)                                                                                 \
+    QN_CHECK qn_rc name(struct qn_worker *w, const json_t *request, json_t **ret,                  \
+                        struct qn_why *why)
+WORK(work_train);
+WORK(work_check);
+WORK(work_plan);
+WORK(work_move);
 QN_CHECK qn_rc work_import(struct qn_worker *w, const json_t *request, json_t **ret,
                            struct qn_why *why);
 
