@@ -37,6 +37,10 @@ struct qn_node_ops {
     /* blob_keep keeps a copy of the file open at fd without holding it in memory; at most 1 GiB. */
     qn_rc (*blob_keep)(struct qn_node *node, int fd, struct qn_hash *ret, uint64_t *ret_bytes,
                        struct qn_why *why);
+    /* script runs function fn of a pure Lua text (lua/bind/pure.h) in the node itself: bound gas, 1 gas is about 1.4 ns. */
+    qn_rc (*script)(struct qn_node *node, const char *name, struct qn_span source, const char *fn,
+                    const json_t *args, uint64_t gas, uint64_t *ret_gas, json_t **ret,
+                    struct qn_why *why);
 };
 
 struct qn_call_ctx {

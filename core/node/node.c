@@ -6,6 +6,7 @@
 #include "core/node/api.h"
 #include "core/node/blob.h"
 #include "core/node/wallet.h"
+#include "lua/bind/pure.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,8 +141,17 @@ static unsigned op_api(struct qn_node *node)
     return qn_api_port(node->api);
 }
 
+static qn_rc op_script(struct qn_node *node, const char *name, struct qn_span source,
+                       const char *fn, const json_t *args, uint64_t gas, uint64_t *ret_gas,
+                       json_t **ret, struct qn_why *why)
+{
+    (void)node;
+    return qn_lua_pure(name, source, fn, args, gas, ret_gas, ret, why);
+}
+
 static const struct qn_node_ops OPS = { op_tx_send, op_blob_put, op_blob_path, op_key,
-                                        op_later,   op_api,      op_blob_keep };
+                                        op_later,   op_api,      op_blob_keep,
+    op_script };
 
 /* --- modules ------------------------------------------------------------------------------------------------ */
 

@@ -1,6 +1,7 @@
 /* run.c - a Lua state for scripts off the ledger. */
 #include "lua/bind/run.h"
 
+#include "lua/bind/strict.h"
 #include "lua/bind/value.h"
 #include "lua/vm/lauxlib.h"
 #include "lua/vm/lualib.h"
@@ -112,7 +113,12 @@ static lua_State *state_new(const struct qn_lua_host *host)
         lua_pushnil(L);
         lua_setglobal(L, GONE[i]);
     }
+    lua_getglobal(L, LUA_MATHLIBNAME);
+    lua_pushcfunction(L, qn_lua_muldiv);
+    lua_setfield(L, -2, "muldiv");
+    lua_pop(L, 1);
     open_qn(L, host);
+    qn_require_open(L, true);
     return L;
 }
 

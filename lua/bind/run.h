@@ -1,5 +1,6 @@
-/* run.h - scripts off the ledger: the prompt, files, -e. A script has Lua's own library less what touches the machine (io, os.execute, require,
- * debug), and the table `qn` with every call and transaction of the host. */
+/* run.h - scripts off the ledger: the prompt, files, -e. A script has Lua's own library less what touches the machine (io, os, load,
+ * debug), math.muldiv, the table `qn` with every call and transaction of the host, and `require` of the Lua files that travel in the
+ * binary: require "score" is lua/std/score.lua, require "subnets/fashion" is lua/subnets/fashion.lua. */
 #ifndef QN_LUA_BIND_RUN_H
 #define QN_LUA_BIND_RUN_H
 

@@ -58,8 +58,13 @@ static void test_errors(struct qn_test_state *t)
 static void test_reach(struct qn_test_state *t)
 {
     CHECK(gives(
-        "return {io == nil, os == nil, require == nil, debug == nil, load == nil, dofile == nil}",
+        "return {io == nil, os == nil, package == nil, debug == nil, load == nil, dofile == nil}",
         "[true,true,true,true,true,true]"));
+    CHECK(gives("return require('q32').one", "4294967296")); /* what travels in the binary */
+    CHECK(gives("return require('subnets/fashion').name", "\"fashion\""));
+    CHECK(gives("require '/etc/passwd'", "there is no lua/"));
+    CHECK(gives("require '../lego/fashion'", "names are of"));
+    CHECK(gives("require 'nothing'", "there is no lua/std/nothing.lua"));
     struct qn_why why = { "" };
     CHECK_RC(qn_lua_check("b.lua", QN_SPAN("\x1bLua", 4), &why), QN_E_SCRIPT); /* bytecode */
     CHECK_RC(qn_lua_check("b.lua", QN_SPAN_STR("return 1"), &why), QN_OK);

@@ -26,6 +26,7 @@
 #include "lobject.h"
 #include "lopcodes.h"
 #include "lparser.h"
+#include "lstate.h"
 #include "lstring.h"
 #include "ltable.h"
 #include "lvm.h"
@@ -646,6 +647,10 @@ static int nilK (FuncState *fs) {
   TValue k, v;
   setnilvalue(&v);
   /* cannot use nil as key; instead use table itself to represent nil */
+  if (G(fs->ls->L)->qn_strict) {  /* QN: no table is a key there, but no constant is a float either */
+    setfltvalue(&k, 0.5);
+  }
+  else
   sethvalue(fs->ls->L, &k, fs->ls->h);
   return addk(fs, &k, &v);
 }

@@ -150,8 +150,7 @@ qn_rc subnet_create_check(const void *body, struct qn_why *why)
     struct subnet_rules rules = b->rules;
     if (!name_ok(b->name))
         return qn_why(why, QN_E_RANGE, "name: 1 to 32 of a-z, 0-9, - (not first)");
-    if (b->script.len == 0 || !qn_text_ok(b->script))
-        return qn_why(why, QN_E_FORMAT, "script: expected a Lua text");
+    if (b->script.len == 0) return qn_why(why, QN_E_FORMAT, "script: expected a Lua text");
     if (b->lock.uqn < LOCK_MIN) return qn_why(why, QN_E_RANGE, "lock: 10 QN at least");
     return subnet_rules_fill(&rules, why);
 }
@@ -232,7 +231,8 @@ static void evict(struct qn_apply *ap, const struct qn_hash *sid, const struct s
     qn_row_del(ap, SUBNET_T_BOND, subnet_key_span(&key));
     key = subnet_key_hotkey(sid, &old.hotkey);
     qn_row_del(ap, SUBNET_T_HOTKEY, subnet_key_span(&key));
-    for (uint64_t e = s->epoch ? s->epoch - 1 : 0; e <= s->epoch; e++) {
+    for (uint64_t e = s->epoch - QN_MIN(s->epoch, (uint64_t)SUBNET_COMMITS_KEPT); e <= s->epoch;
+         e++) {
         key = subnet_key_commit(sid, e, &old.hotkey);
         qn_row_del(ap, SUBNET_T_COMMIT, subnet_key_span(&key));
     }

@@ -4,6 +4,7 @@
 #include "core/env/env.h"
 #include "core/module/module.h"
 #include "modules/subnet/epoch_json.h"
+#include "modules/subnet/local.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -99,4 +100,5 @@ const struct qn_module subnet_module = {
     .calls = SUBNET_CALLS,
     .chain = SUBNET_CHAIN,
     .verbs = VERBS,
+    .locals = SUBNET_LOCALS,
 };

@@ -40,6 +40,8 @@ enum { SUBNET_DUE_EPOCH = SUBNET_TAG << 8 | 1, SUBNET_DUE_UNBOND };
 #define SUBNET_SEATS_MAX                                                                           \
     1024 /* of a subnet on the ledger: an epoch of 1,024 / 64 takes about 10 ms */
 
+#define SUBNET_COMMITS_KEPT 8 /* epochs; as long a row can be checked against its evidence */
+
 /* A key of the tables above. */
 struct subnet_key {
     uint8_t b[72];

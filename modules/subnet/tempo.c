@@ -110,7 +110,7 @@ static uint64_t pay(struct qn_apply *ap, const struct qn_hash *to, uint64_t uqn)
     return uqn;
 }
 
-/* Commits of the epoch before the open one: shown, or void from now on. */
+/* What was committed so long ago that its evidence need not be kept; whether it was shown in time is settled long since. */
 static void drop_commits(struct qn_apply *ap, const struct qn_hash *sid, uint64_t epoch)
 {
     struct subnet_key prefix = subnet_key_epoch(sid, epoch), at;
@@ -189,7 +189,7 @@ void subnet_due_epoch(struct qn_apply *ap, const struct qn_hash *sid)
         key = subnet_key_epoch(sid, s.epoch - PAST_KEPT);
         qn_row_del(ap, SUBNET_T_PAST, subnet_key_span(&key));
     }
-    if (s.epoch) drop_commits(ap, sid, s.epoch - 1);
+    if (s.epoch >= SUBNET_COMMITS_KEPT) drop_commits(ap, sid, s.epoch - SUBNET_COMMITS_KEPT);
     s.epoch++;
     s.epoch_ms = ap->now_ms;
     s.beacon = ap->beacon;
