@@ -24,7 +24,7 @@ static int run(const char *name, const uint32_t *dims, uint32_t layers)
     struct testnet n;
     struct qn_why why = { "" };
     struct qn_buf proof = { 0 };
-    struct zk_verdict v;
+    struct zkml_verdict v;
     uint64_t prove[ROUNDS], verify[ROUNDS], begun = qn_env_mono_us(env);
     if (testnet_make(&n, dims, layers, 16, 1, &why)) return 1;
     double setup = (double)(qn_env_mono_us(env) - begun) / 1000;
@@ -34,7 +34,7 @@ static int run(const char *name, const uint32_t *dims, uint32_t layers)
         if (testnet_prove(&n, NULL, i, &proof, NULL, &why)) return 1;
         prove[i] = qn_env_mono_us(env) - begun;
         begun = qn_env_mono_us(env);
-        if (zk_verify(qn_buf_get(&proof), &v, &why)) return 1;
+        if (zkml_verify(qn_buf_get(&proof), &v, &why)) return 1;
         verify[i] = qn_env_mono_us(env) - begun;
     }
     qsort(prove, ROUNDS, sizeof *prove, by_value);

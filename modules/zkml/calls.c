@@ -37,12 +37,12 @@ static qn_rc proof_list(struct qn_call_ctx *ctx, const void *params, json_t **re
     if (p->after.has) after = QN_SPAN_OF(p->after.v);
     while (json_array_size(*ret) < limit &&
            qn_view_next(ctx->view, ZKML_T_VERDICT, all, after, &key, &val)) {
-        struct zkml_verdict v;
+        struct zkml_ruling v;
         memcpy(id.b, key.ptr, 32);
         after = QN_SPAN_OF(id);
-        if (qn_decode(zkml_verdict_record(), val, ctx->arena, &v, NULL)) break;
+        if (qn_decode(zkml_ruling_record(), val, ctx->arena, &v, NULL)) break;
         if (!p->model.has || qn_hash_eq(&p->model.v, &v.model))
-            json_array_append_new(*ret, with_id(zkml_verdict_record(), &v, &id));
+            json_array_append_new(*ret, with_id(zkml_ruling_record(), &v, &id));
     }
     return QN_OK;
 }
@@ -51,11 +51,11 @@ static qn_rc proof_get(struct qn_call_ctx *ctx, const void *params, json_t **ret
                        struct qn_why *why)
 {
     const struct zkml_by_id *p = params;
-    struct zkml_verdict v;
-    if (qn_view_rec(ctx->view, ZKML_T_VERDICT, QN_SPAN_OF(p->id), zkml_verdict_record(), ctx->arena,
+    struct zkml_ruling v;
+    if (qn_view_rec(ctx->view, ZKML_T_VERDICT, QN_SPAN_OF(p->id), zkml_ruling_record(), ctx->arena,
                     &v))
         return qn_why(why, QN_E_NOTFOUND, "no verdict has that id");
-    *ret = with_id(zkml_verdict_record(), &v, &p->id);
+    *ret = with_id(zkml_ruling_record(), &v, &p->id);
     return QN_OK;
 }
 
@@ -80,23 +80,23 @@ static qn_rc proof_models(struct qn_call_ctx *ctx, const void *params, json_t **
     return QN_OK;
 }
 
-static qn_rc plan_of(const struct qn_call_ctx *ctx, const struct qn_hash *id, struct zk_plan *ret,
+static qn_rc plan_of(const struct qn_call_ctx *ctx, const struct qn_hash *id, struct zkml_plan *ret,
                      struct qn_why *why)
 {
     struct zkml_model m;
-    struct zk_shape shape;
+    struct zkml_shape shape;
     if (qn_view_rec(ctx->view, ZKML_T_MODEL, QN_SPAN_OF(*id), zkml_model_record(), ctx->arena, &m))
         return qn_why(why, QN_E_NOTFOUND, "no model of that id is registered");
     struct qn_span bytes = m.shape;
-    QN_ASSERT(zk_shape_get(&bytes, &shape)); /* checked when it was put */
-    return zk_plan_make(&shape, m.budget, ret, why);
+    QN_ASSERT(zkml_shape_get(&bytes, &shape)); /* checked when it was put */
+    return zkml_plan_make(&shape, m.budget, ret, why);
 }
 
 static qn_rc proof_inspect(struct qn_call_ctx *ctx, const void *params, json_t **ret,
                            struct qn_why *why)
 {
     const struct zkml_by_id *p = params;
-    struct zk_plan plan;
+    struct zkml_plan plan;
     qn_rc rc = plan_of(ctx, &p->id, &plan, why);
     if (rc == QN_OK) *ret = zkml_plan_json(&plan);
     return rc;
@@ -243,13 +243,13 @@ static qn_rc spend(const struct qn_call_ctx *ctx, const char *hex, uint32_t budg
 static qn_rc secret_head(const char *path, uint32_t *ret_budget, struct qn_why *why)
 {
     uint8_t head[512];
-    struct zk_shape shape;
+    struct zkml_shape shape;
     FILE *f = fopen(path, "rb");
     if (!f) return qn_why(why, QN_E_NOTFOUND, "this node holds no weights of that model");
     struct qn_span s = QN_SPAN(head, fread(head, 1, sizeof head, f)), magic;
     uint16_t version;
     fclose(f);
-    if (!qn_take(&s, 4, &magic) || !qn_take_u16(&s, &version) || !zk_shape_get(&s, &shape) ||
+    if (!qn_take(&s, 4, &magic) || !qn_take_u16(&s, &version) || !zkml_shape_get(&s, &shape) ||
         !qn_take_u32(&s, ret_budget))
         return qn_why(why, QN_E_CORRUPT, "%s is damaged", path);
     return QN_OK;
@@ -285,7 +285,7 @@ static qn_rc proof_create(struct qn_call_ctx *ctx, const void *params, json_t **
 {
     struct qn_job_info job;
     struct qn_buf file = { 0 };
-    struct zk_verdict v;
+    struct zkml_verdict v;
     struct qn_hash blob;
     char path[4200], hex[65];
     if (*ctx->state == 0) return create_begin(ctx, params, why);
@@ -293,7 +293,7 @@ static qn_rc proof_create(struct qn_call_ctx *ctx, const void *params, json_t **
     if (rc) return rc;
     snprintf(path, sizeof path, "%s/out/proof.qproof", job.folder);
     rc = qn_file_read(path, ZK_PROOF_MAX, &file, why);
-    if (rc == QN_OK) rc = zk_verify(qn_buf_get(&file), &v, why); /* a worker is not believed */
+    if (rc == QN_OK) rc = zkml_verify(qn_buf_get(&file), &v, why); /* a worker is not believed */
     if (rc == QN_OK) rc = ctx->ops->blob_put(ctx->node, qn_buf_get(&file), &blob, why);
     if (rc == QN_OK) {
         *ret = zkml_verdict_json(&v, file.len);

@@ -16,108 +16,108 @@
 #define ZK_DEG   5
 #define ZK_KBITS 154 /* lower bound of log2 |K|, used in every security figure */
 
-typedef uint32_t zk_f;
+typedef uint32_t zkml_f;
 
-struct zk_k {
-    zk_f c[ZK_DEG];
+struct zkml_k {
+    zkml_f c[ZK_DEG];
 };
 
-static inline zk_f zk_f_reduce(uint64_t t) /* t < p * 2^32 */
+static inline zkml_f zkml_f_reduce(uint64_t t) /* t < p * 2^32 */
 {
     uint32_t q = (uint32_t)t * UINT32_C(0x88000001);
     uint32_t r = (uint32_t)(t >> 32) - (uint32_t)(((uint64_t)q * ZK_P) >> 32);
     return r + (ZK_P & -(r >> 31)); /* both halves are below p < 2^31: the sign tells */
 }
 
-static inline zk_f zk_f_add(zk_f a, zk_f b)
+static inline zkml_f zkml_f_add(zkml_f a, zkml_f b)
 {
     uint32_t r = a + b - ZK_P;
     return r + (ZK_P & -(r >> 31));
 }
 
-static inline zk_f zk_f_sub(zk_f a, zk_f b)
+static inline zkml_f zkml_f_sub(zkml_f a, zkml_f b)
 {
     uint32_t r = a - b;
     return r + (ZK_P & -(r >> 31));
 }
 
-static inline zk_f zk_f_mul(zk_f a, zk_f b)
+static inline zkml_f zkml_f_mul(zkml_f a, zkml_f b)
 {
-    return zk_f_reduce((uint64_t)a * b);
+    return zkml_f_reduce((uint64_t)a * b);
 }
 
-static inline zk_f zk_f_from(uint32_t canonical)
+static inline zkml_f zkml_f_from(uint32_t canonical)
 {
-    return zk_f_mul(canonical, ZK_R2);
+    return zkml_f_mul(canonical, ZK_R2);
 }
 
-static inline zk_f zk_f_int(int64_t v) /* any integer */
+static inline zkml_f zkml_f_int(int64_t v) /* any integer */
 {
     int64_t r = v % (int64_t)ZK_P;
-    return zk_f_from((uint32_t)(r < 0 ? r + (int64_t)ZK_P : r));
+    return zkml_f_from((uint32_t)(r < 0 ? r + (int64_t)ZK_P : r));
 }
 
-static inline uint32_t zk_f_to(zk_f a)
+static inline uint32_t zkml_f_to(zkml_f a)
 {
-    return zk_f_reduce(a);
+    return zkml_f_reduce(a);
 }
 
-zk_f zk_f_pow(zk_f a, uint64_t e);
-zk_f zk_f_inv(zk_f a);          /* of 0: 0 */
-zk_f zk_f_root(unsigned log_n); /* primitive 2^log_n-th root of unity */
+zkml_f zkml_f_pow(zkml_f a, uint64_t e);
+zkml_f zkml_f_inv(zkml_f a);        /* of 0: 0 */
+zkml_f zkml_f_root(unsigned log_n); /* primitive 2^log_n-th root of unity */
 
-static inline struct zk_k zk_k_zero(void)
+static inline struct zkml_k zkml_k_zero(void)
 {
-    return (struct zk_k){ { 0, 0, 0, 0, 0 } };
+    return (struct zkml_k){ { 0, 0, 0, 0, 0 } };
 }
 
-static inline struct zk_k zk_k_f(zk_f a)
+static inline struct zkml_k zkml_k_f(zkml_f a)
 {
-    return (struct zk_k){ { a, 0, 0, 0, 0 } };
+    return (struct zkml_k){ { a, 0, 0, 0, 0 } };
 }
 
-static inline struct zk_k zk_k_one(void)
+static inline struct zkml_k zkml_k_one(void)
 {
-    return zk_k_f(ZK_ONE);
+    return zkml_k_f(ZK_ONE);
 }
 
-static inline struct zk_k zk_k_add(struct zk_k a, struct zk_k b)
+static inline struct zkml_k zkml_k_add(struct zkml_k a, struct zkml_k b)
 {
     for (int i = 0; i < ZK_DEG; i++)
-        a.c[i] = zk_f_add(a.c[i], b.c[i]);
+        a.c[i] = zkml_f_add(a.c[i], b.c[i]);
     return a;
 }
 
-static inline struct zk_k zk_k_sub(struct zk_k a, struct zk_k b)
+static inline struct zkml_k zkml_k_sub(struct zkml_k a, struct zkml_k b)
 {
     for (int i = 0; i < ZK_DEG; i++)
-        a.c[i] = zk_f_sub(a.c[i], b.c[i]);
+        a.c[i] = zkml_f_sub(a.c[i], b.c[i]);
     return a;
 }
 
-static inline struct zk_k zk_k_scale(struct zk_k a, zk_f b)
+static inline struct zkml_k zkml_k_scale(struct zkml_k a, zkml_f b)
 {
     for (int i = 0; i < ZK_DEG; i++)
-        a.c[i] = zk_f_mul(a.c[i], b);
+        a.c[i] = zkml_f_mul(a.c[i], b);
     return a;
 }
 
-static inline struct zk_k zk_k_neg(struct zk_k a)
+static inline struct zkml_k zkml_k_neg(struct zkml_k a)
 {
-    return zk_k_sub(zk_k_zero(), a);
+    return zkml_k_sub(zkml_k_zero(), a);
 }
 
 /* c_i = sum a_j b_(i-j) + 2 sum a_j b_(i+5-j): five products below p^2 each. p^2 < 2^61.82: three of them
  * and a conditional - 2 p^2 leave room for two more below 2^64, and another brings them under p * 2^32. */
-static inline struct zk_k zk_k_mul(struct zk_k a, struct zk_k b)
+static inline struct zkml_k zkml_k_mul(struct zkml_k a, struct zkml_k b)
 {
     const uint64_t pp2 = 2 * (uint64_t)ZK_P * ZK_P;
     uint32_t w[2 * ZK_DEG];
-    struct zk_k r;
+    struct zkml_k r;
     for (int i = 0; i < ZK_DEG; i++) {
         w[i + ZK_DEG] = b.c[i];
-        w[i] =
-            zk_f_add(b.c[i], b.c[i]); /* w[i + 5 - j] is b_(i-j), or 2 b_(i+5-j) when that wraps */
+        w[i] = zkml_f_add(b.c[i],
+                          b.c[i]); /* w[i + 5 - j] is b_(i-j), or 2 b_(i+5-j) when that wraps */
     }
     for (int i = 0; i < ZK_DEG; i++) {
         uint64_t t =
@@ -125,12 +125,12 @@ static inline struct zk_k zk_k_mul(struct zk_k a, struct zk_k b)
         t = t >= pp2 ? t - pp2 : t;
         t += (uint64_t)a.c[3] * w[i + 2] + (uint64_t)a.c[4] * w[i + 1];
         t = t >= pp2 ? t - pp2 : t;
-        r.c[i] = zk_f_reduce(t);
+        r.c[i] = zkml_f_reduce(t);
     }
     return r;
 }
 
-static inline bool zk_k_eq(struct zk_k a, struct zk_k b)
+static inline bool zkml_k_eq(struct zkml_k a, struct zkml_k b)
 {
     uint32_t d = 0;
     for (int i = 0; i < ZK_DEG; i++)
@@ -138,56 +138,56 @@ static inline bool zk_k_eq(struct zk_k a, struct zk_k b)
     return d == 0;
 }
 
-static inline bool zk_k_is_zero(struct zk_k a)
+static inline bool zkml_k_is_zero(struct zkml_k a)
 {
-    return zk_k_eq(a, zk_k_zero());
+    return zkml_k_eq(a, zkml_k_zero());
 }
 
-struct zk_k zk_k_inv(struct zk_k a); /* of 0: 0 */
-struct zk_k zk_k_pow(struct zk_k a, uint64_t e);
+struct zkml_k zkml_k_inv(struct zkml_k a); /* of 0: 0 */
+struct zkml_k zkml_k_pow(struct zkml_k a, uint64_t e);
 
-/* Bytes: canonical little-endian u32s. zk_f_get and zk_k_get are false when a number is not below p. */
-void zk_f_put(zk_f a, uint8_t dst[4]);
-QN_CHECK bool zk_f_get(const uint8_t src[4], zk_f *ret);
-void zk_k_put(struct zk_k a, uint8_t dst[20]);
-QN_CHECK bool zk_k_get(const uint8_t src[20], struct zk_k *ret);
+/* Bytes: canonical little-endian u32s. zkml_f_get and zkml_k_get are false when a number is not below p. */
+void zkml_f_put(zkml_f a, uint8_t dst[4]);
+QN_CHECK bool zkml_f_get(const uint8_t src[4], zkml_f *ret);
+void zkml_k_put(struct zkml_k a, uint8_t dst[20]);
+QN_CHECK bool zkml_k_get(const uint8_t src[20], struct zkml_k *ret);
 
 /* --- vectors -------------------------------------------------------------------------------------------- */
 
-/* zk_eq writes eq(z, b) for b in {0,1}^n, z[0] the top bit: 2^n values. */
-void zk_eq(const struct zk_k *z, unsigned n, struct zk_k *ret);
+/* zkml_eq writes eq(z, b) for b in {0,1}^n, z[0] the top bit: 2^n values. */
+void zkml_eq(const struct zkml_k *z, unsigned n, struct zkml_k *ret);
 
-/* zk_axpy adds c * src[i] to dst[i], i < n. */
-void zk_axpy(zk_f *dst, zk_f c, const zk_f *src, size_t n);
+/* zkml_axpy adds c * src[i] to dst[i], i < n. */
+void zkml_axpy(zkml_f *dst, zkml_f c, const zkml_f *src, size_t n);
 
-/* zk_encode evaluates cnt polynomials side by side on the subgroup of order 2^log_n.
+/* zkml_encode evaluates cnt polynomials side by side on the subgroup of order 2^log_n.
  *
  * m  (2^log_n, cnt) row-major, cnt a multiple of 16: row i holds the coefficients of x^i; afterwards row q
- *    holds the values at zk_point(log_n, q). Rows from used on must be zero: work on them is saved. */
-void zk_encode(zk_f *m, unsigned log_n, size_t cnt, size_t used);
-/* zk_point is w^bitrev(q), the point of row q. */
-zk_f zk_point(unsigned log_n, uint32_t q);
+ *    holds the values at zkml_point(log_n, q). Rows from used on must be zero: work on them is saved. */
+void zkml_encode(zkml_f *m, unsigned log_n, size_t cnt, size_t used);
+/* zkml_point is w^bitrev(q), the point of row q. */
+zkml_f zkml_point(unsigned log_n, uint32_t q);
 
-/* zk_eval evaluates a polynomial with coefficients in K at cnt points of F.
+/* zkml_eval evaluates a polynomial with coefficients in K at cnt points of F.
  *
  * planes  five planes of n coefficients, plane i from planes + i * stride */
-void zk_eval(const zk_f *planes, size_t stride, size_t n, const zk_f *points, size_t cnt,
-             struct zk_k *ret);
+void zkml_eval(const zkml_f *planes, size_t stride, size_t n, const zkml_f *points, size_t cnt,
+               struct zkml_k *ret);
 
-/* zk_simd_get is the variant of this machine. */
-enum zk_simd { ZK_SIMD_C, ZK_SIMD_AVX2, ZK_SIMD_AVX512 };
-enum zk_simd zk_simd_get(void);
+/* zkml_simd_get is the variant of this machine. */
+enum zkml_simd { ZK_SIMD_C, ZK_SIMD_AVX2, ZK_SIMD_AVX512 };
+enum zkml_simd zkml_simd_get(void);
 
 /* The variants themselves, for the test that compares them. */
-struct zk_ops {
-    void (*axpy)(zk_f *dst, zk_f c, const zk_f *src, size_t n);
-    void (*butterfly)(zk_f *a, zk_f *b, zk_f w,
+struct zkml_ops {
+    void (*axpy)(zkml_f *dst, zkml_f c, const zkml_f *src, size_t n);
+    void (*butterfly)(zkml_f *a, zkml_f *b, zkml_f w,
                       size_t n); /* a, b = a + b, (a - b) w; n a multiple of 16 */
-    void (*scale)(zk_f *dst, zk_f c, const zk_f *src,
+    void (*scale)(zkml_f *dst, zkml_f c, const zkml_f *src,
                   size_t n); /* dst = c src; n a multiple of 16 */
     /* horner: acc[l] = acc[l] * x[l] + c[i] down from coefficient n - 1; 16 points at once */
-    void (*horner)(const zk_f *coef, size_t n, const zk_f x[16], zk_f acc[16]);
+    void (*horner)(const zkml_f *coef, size_t n, const zkml_f x[16], zkml_f acc[16]);
 };
-const struct zk_ops *zk_ops_get(enum zk_simd kind); /* NULL when the machine has it not */
+const struct zkml_ops *zkml_ops_get(enum zkml_simd kind); /* NULL when the machine has it not */
 
 #endif

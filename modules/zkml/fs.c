@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-void zk_fs_init(struct zk_fs *fs)
+void zkml_fs_init(struct zkml_fs *fs)
 {
-    *fs = (struct zk_fs){ .state = qn_h("zk/fs", "quoin/zkml/1", 12) };
+    *fs = (struct zkml_fs){ .state = qn_h("zk/fs", "quoin/zkml/1", 12) };
 }
 
-void zk_fs_absorb(struct zk_fs *fs, uint8_t label, enum zk_fs_type type, const void *bytes,
-                  size_t len)
+void zkml_fs_absorb(struct zkml_fs *fs, uint8_t label, enum zkml_fs_type type, const void *bytes,
+                    size_t len)
 {
     struct qn_hasher h;
     uint8_t head[6] = { label, (uint8_t)type };
@@ -27,7 +27,7 @@ void zk_fs_absorb(struct zk_fs *fs, uint8_t label, enum zk_fs_type type, const v
     fs->fresh = true;
 }
 
-static void draw(struct zk_fs *fs, uint8_t label, void *dst, size_t len)
+static void draw(struct zkml_fs *fs, uint8_t label, void *dst, size_t len)
 {
     struct qn_hasher h;
     uint8_t in[33];
@@ -41,16 +41,16 @@ static void draw(struct zk_fs *fs, uint8_t label, void *dst, size_t len)
     fs->state = qn_h("zk/fs2", in, sizeof in);
 }
 
-void zk_fs_squeeze(struct zk_fs *fs, uint8_t label, struct zk_k *ret, size_t cnt)
+void zkml_fs_squeeze(struct zkml_fs *fs, uint8_t label, struct zkml_k *ret, size_t cnt)
 {
     uint64_t raw[128 * ZK_DEG]; /* u64 mod p: bias 2^-33 */
     QN_ASSERT(cnt <= 128);
     draw(fs, label, raw, cnt * ZK_DEG * sizeof *raw);
     for (size_t i = 0; i < cnt * ZK_DEG; i++)
-        ret[i / ZK_DEG].c[i % ZK_DEG] = zk_f_from((uint32_t)(raw[i] % ZK_P));
+        ret[i / ZK_DEG].c[i % ZK_DEG] = zkml_f_from((uint32_t)(raw[i] % ZK_P));
 }
 
-void zk_fs_rows(struct zk_fs *fs, uint8_t label, unsigned log_n, uint32_t *ret, size_t cnt)
+void zkml_fs_rows(struct zkml_fs *fs, uint8_t label, unsigned log_n, uint32_t *ret, size_t cnt)
 {
     draw(fs, label, ret, cnt * sizeof *ret);
     for (size_t i = 0; i < cnt; i++)
@@ -66,7 +66,7 @@ static bool low_zero(const struct qn_hash *h, unsigned bits)
     return (w & ((UINT32_C(1) << bits) - 1)) == 0;
 }
 
-bool zk_fs_ground(const struct zk_fs *fs, uint64_t nonce, unsigned bits)
+bool zkml_fs_ground(const struct zkml_fs *fs, uint64_t nonce, unsigned bits)
 {
     uint8_t in[40];
     QN_ASSERT(bits < 32);
@@ -76,7 +76,7 @@ bool zk_fs_ground(const struct zk_fs *fs, uint64_t nonce, unsigned bits)
     return low_zero(&h, bits);
 }
 
-uint64_t zk_fs_grind(const struct zk_fs *fs, unsigned bits)
+uint64_t zkml_fs_grind(const struct zkml_fs *fs, unsigned bits)
 {
     uint8_t in[LANES][40];
     struct qn_hash out[LANES];

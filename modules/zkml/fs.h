@@ -9,23 +9,23 @@
 
 #include "modules/zkml/field.h"
 
-enum zk_fs_type { ZK_FS_BYTES, ZK_FS_HASH, ZK_FS_SCALAR, ZK_FS_NONCE };
+enum zkml_fs_type { ZK_FS_BYTES, ZK_FS_HASH, ZK_FS_SCALAR, ZK_FS_NONCE };
 
-struct zk_fs {
+struct zkml_fs {
     struct qn_hash state;
     bool fresh; /* something was absorbed since the last squeeze */
 };
 
-void zk_fs_init(struct zk_fs *fs);
-void zk_fs_absorb(struct zk_fs *fs, uint8_t label, enum zk_fs_type type, const void *bytes,
-                  size_t len);
-/* zk_fs_squeeze fills ret with cnt challenges in K. */
-void zk_fs_squeeze(struct zk_fs *fs, uint8_t label, struct zk_k *ret, size_t cnt);
-/* zk_fs_rows draws cnt row numbers below 2^log_n, repetition included. */
-void zk_fs_rows(struct zk_fs *fs, uint8_t label, unsigned log_n, uint32_t *ret, size_t cnt);
+void zkml_fs_init(struct zkml_fs *fs);
+void zkml_fs_absorb(struct zkml_fs *fs, uint8_t label, enum zkml_fs_type type, const void *bytes,
+                    size_t len);
+/* zkml_fs_squeeze fills ret with cnt challenges in K. */
+void zkml_fs_squeeze(struct zkml_fs *fs, uint8_t label, struct zkml_k *ret, size_t cnt);
+/* zkml_fs_rows draws cnt row numbers below 2^log_n, repetition included. */
+void zkml_fs_rows(struct zkml_fs *fs, uint8_t label, unsigned log_n, uint32_t *ret, size_t cnt);
 
-/* Grinding: the low bits of H("zk/pow", state | nonce) are zero. zk_fs_grind finds the smallest nonce. */
-bool zk_fs_ground(const struct zk_fs *fs, uint64_t nonce, unsigned bits);
-uint64_t zk_fs_grind(const struct zk_fs *fs, unsigned bits);
+/* Grinding: the low bits of H("zk/pow", state | nonce) are zero. zkml_fs_grind finds the smallest nonce. */
+bool zkml_fs_ground(const struct zkml_fs *fs, uint64_t nonce, unsigned bits);
+uint64_t zkml_fs_grind(const struct zkml_fs *fs, unsigned bits);
 
 #endif

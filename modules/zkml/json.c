@@ -13,7 +13,7 @@ static json_t *tenths(uint32_t v)
     return json_real((double)v / 10);
 }
 
-json_t *zkml_verdict_json(const struct zk_verdict *v, size_t bytes)
+json_t *zkml_verdict_json(const struct zkml_verdict *v, size_t bytes)
 {
     json_t *out = json_object(), *y = json_array();
     set_hash(out, "id", &v->id);
@@ -36,11 +36,11 @@ json_t *zkml_verdict_json(const struct zk_verdict *v, size_t bytes)
     return out;
 }
 
-json_t *zkml_plan_json(const struct zk_plan *p)
+json_t *zkml_plan_json(const struct zkml_plan *p)
 {
     json_t *out = json_object(), *layers = json_array();
     for (uint32_t l = 0; l < p->shape.layer_cnt; l++) {
-        const struct zk_layer_shape *s = &p->shape.layer[l];
+        const struct zkml_layer_shape *s = &p->shape.layer[l];
         json_array_append_new(layers, json_pack("{s:I,s:I,s:I,s:I,s:b}", "in", (json_int_t)s->in,
                                                 "out", (json_int_t)s->out, "m", (json_int_t)s->m,
                                                 "s", (json_int_t)s->s, "relu", s->relu));

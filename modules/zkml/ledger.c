@@ -9,13 +9,13 @@ qn_rc zkml_model_check(const void *body, struct qn_why *why)
 {
     const struct zkml_model_put *b = body;
     struct qn_span bytes = b->shape;
-    struct zk_shape shape;
-    struct zk_plan plan;
-    if (!zk_shape_get(&bytes, &shape) || bytes.len)
+    struct zkml_shape shape;
+    struct zkml_plan plan;
+    if (!zkml_shape_get(&bytes, &shape) || bytes.len)
         return qn_why(why, QN_E_FORMAT, "shape: not of the expected form");
-    qn_rc rc = zk_plan_make(&shape, b->budget, &plan, why);
+    qn_rc rc = zkml_plan_make(&shape, b->budget, &plan, why);
     if (rc) return rc;
-    struct qn_hash m = zk_model_hash(&shape, b->budget, &b->root);
+    struct qn_hash m = zkml_model_hash(&shape, b->budget, &b->root);
     if (!qn_hash_eq(&m, &b->model))
         return qn_why(why, QN_E_FORMAT, "model: not the hash of shape, budget and root");
     return QN_OK;
@@ -50,12 +50,12 @@ qn_rc zkml_model_apply(struct qn_apply *ap, const void *body, struct qn_why *why
 qn_rc zkml_proof_check(const void *body, struct qn_why *why)
 {
     const struct zkml_proof_put *b = body;
-    struct zk_verdict v;
-    return zk_verify(b->proof, &v, why);
+    struct zkml_verdict v;
+    return zkml_verify(b->proof, &v, why);
 }
 
 /* Rows opened: t (m + 12) products K x F; vectors at t points; each a fifth of a product in K. Claims: a few thousand. */
-uint64_t zkml_gas(const struct zk_plan *p, size_t proof_len)
+uint64_t zkml_gas(const struct zkml_plan *p, size_t proof_len)
 {
     uint64_t t = p->queries, mixed = t * (p->m + ZK_A_ROWS + p->w_deg + p->a_deg + p->z_deg);
     uint64_t k = mixed / 5 + 2 * (uint64_t)(p->w_cols + p->a_cols) + 40 * (uint64_t)p->z_cells;
@@ -66,11 +66,11 @@ uint64_t zkml_gas(const struct zk_plan *p, size_t proof_len)
 qn_rc zkml_proof_apply(struct qn_apply *ap, const void *body, struct qn_why *why)
 {
     const struct zkml_proof_put *b = body;
-    struct zk_verdict v;
-    struct zk_plan plan;
+    struct zkml_verdict v;
+    struct zkml_plan plan;
     struct zkml_model model;
     struct qn_span row;
-    qn_rc rc = zk_verdict_read(b->proof, &v, &plan, why);
+    qn_rc rc = zkml_verdict_read(b->proof, &v, &plan, why);
     if (rc) return rc;
     rc = qn_gas_use(ap, zkml_gas(&plan, b->proof.len));
     if (rc) return rc;
@@ -88,20 +88,20 @@ qn_rc zkml_proof_apply(struct qn_apply *ap, const void *body, struct qn_why *why
     if (rc == QN_E_NOTFOUND) return qn_why(why, rc, "the proof's model is not registered");
     if (rc) return rc;
     model.proof_cnt++;
-    const struct zkml_verdict verdict = { .model = v.model,
-                                          .input = v.input,
-                                          .outputs = QN_SPAN(v.st.y, v.out_cnt),
-                                          .class_idx = v.class_idx,
-                                          .bits10 = v.bits,
-                                          .profile = 0,
-                                          .hiding = v.hiding,
-                                          .prover = ap->sender,
-                                          .job = v.st.job,
-                                          .bytes = (uint32_t)b->proof.len,
-                                          .height = ap->height };
+    const struct zkml_ruling verdict = { .model = v.model,
+                                         .input = v.input,
+                                         .outputs = QN_SPAN(v.st.y, v.out_cnt),
+                                         .class_idx = v.class_idx,
+                                         .bits10 = v.bits,
+                                         .profile = 0,
+                                         .hiding = v.hiding,
+                                         .prover = ap->sender,
+                                         .job = v.st.job,
+                                         .bytes = (uint32_t)b->proof.len,
+                                         .height = ap->height };
     qn_row_put_rec(ap, ZKML_T_MODEL, QN_SPAN_OF(v.model), zkml_model_record(), &model);
-    qn_row_put_rec(ap, ZKML_T_VERDICT, QN_SPAN_OF(v.id), zkml_verdict_record(), &verdict);
-    qn_emit(ap, "proof.verdict", &v.id, zkml_verdict_record(), &verdict);
+    qn_row_put_rec(ap, ZKML_T_VERDICT, QN_SPAN_OF(v.id), zkml_ruling_record(), &verdict);
+    qn_emit(ap, "proof.verdict", &v.id, zkml_ruling_record(), &verdict);
     return QN_OK;
 }
 
@@ -112,10 +112,10 @@ qn_rc zkml_chain_proof(const struct qn_view *view, const json_t *arg, json_t **r
     const char *hex = json_string_value(arg);
     struct qn_arena arena = { 0 };
     struct qn_hash id;
-    struct zkml_verdict v;
+    struct zkml_ruling v;
     if (!hex || !qn_unhex(hex, strlen(hex), id.b, 32))
         return qn_why(why, QN_E_RANGE, "proof: expected an id of 64 hex digits");
-    qn_rc rc = qn_view_rec(view, ZKML_T_VERDICT, QN_SPAN_OF(id), zkml_verdict_record(), &arena, &v);
+    qn_rc rc = qn_view_rec(view, ZKML_T_VERDICT, QN_SPAN_OF(id), zkml_ruling_record(), &arena, &v);
     if (rc && rc != QN_E_NOTFOUND) return rc;
     *ret = json_pack("{s:b}", "ok", rc == QN_OK);
     if (rc == QN_OK) {

@@ -11,14 +11,14 @@ qn_rc netfile_get(struct qn_span file, struct qn_arena *arena, struct int8_model
 {
     struct qn_span magic, w, b;
     uint16_t version;
-    struct zk_shape shape;
+    struct zkml_shape shape;
     if (!qn_take(&file, 4, &magic) || memcmp(magic.ptr, "QNI8", 4) != 0)
         return qn_why(why, QN_E_FORMAT, "this is no int8 network");
-    if (!qn_take_u16(&file, &version) || version != 1 || !zk_shape_get(&file, &shape))
+    if (!qn_take_u16(&file, &version) || version != 1 || !zkml_shape_get(&file, &shape))
         return qn_why(why, QN_E_FORMAT, "the int8 network has a header of another form");
     *ret = (struct int8_model){ .layer_cnt = shape.layer_cnt };
     for (uint32_t l = 0; l < shape.layer_cnt; l++) {
-        const struct zk_layer_shape *a = &shape.layer[l];
+        const struct zkml_layer_shape *a = &shape.layer[l];
         if (a->in > ZK_DIM_MAX || a->out > ZK_DIM_MAX)
             return qn_why(why, QN_E_RANGE, "layer %u: %u x %u is no size of a layer", l, a->in,
                           a->out);
@@ -35,10 +35,10 @@ qn_rc netfile_get(struct qn_span file, struct qn_arena *arena, struct int8_model
 
 void netfile_put(const struct int8_model *net, struct qn_buf *out)
 {
-    struct zk_shape shape = zk_shape_of(net);
+    struct zkml_shape shape = zkml_shape_of(net);
     qn_buf_str(out, "QNI8");
     qn_buf_u16(out, 1);
-    zk_shape_put(&shape, out);
+    zkml_shape_put(&shape, out);
     for (uint32_t l = 0; l < net->layer_cnt; l++) {
         qn_buf_put(out, net->layer[l].w, (size_t)net->layer[l].in * net->layer[l].out);
         qn_buf_put(out, net->layer[l].bias, 4 * (size_t)net->layer[l].out);

@@ -87,7 +87,7 @@ static uint32_t bit_len(uint64_t n)
 
 /* Ranges of one layer. The equation m acc + 2^(s-1) = 2^s q + r holds mod p by the proof; it holds over the integers
  * because the difference of its sides cannot reach p. */
-static qn_rc layer_plan(const struct zk_layer_shape *s, bool last, struct zk_plan_layer *r,
+static qn_rc layer_plan(const struct zkml_layer_shape *s, bool last, struct zkml_plan_layer *r,
                         struct qn_why *why)
 {
     if (s->in < 1 || s->in > ZK_DIM_MAX || s->out < 1 || s->out > ZK_DIM_MAX)
@@ -108,9 +108,9 @@ static qn_rc layer_plan(const struct zk_layer_shape *s, bool last, struct zk_pla
     return QN_OK;
 }
 
-static qn_rc layout(struct zk_plan *p, struct qn_why *why)
+static qn_rc layout(struct zkml_plan *p, struct qn_why *why)
 {
-    const struct zk_shape *s = &p->shape;
+    const struct zkml_shape *s = &p->shape;
     if (s->layer_cnt < 1 || s->layer_cnt > ZK_LAYERS_MAX)
         return qn_why(why, QN_E_RANGE, "a model has 1 to %d layers", ZK_LAYERS_MAX);
     for (uint32_t l = 0; l < s->layer_cnt; l++) {
@@ -121,7 +121,7 @@ static qn_rc layout(struct zk_plan *p, struct qn_why *why)
                           s->layer[l].in, s->layer[l - 1].out);
         p->layer[l].off = p->cells;
         p->cells += s->layer[l].out;
-        p->slots = QN_MAX(p->slots, zk_slot_under(p, l) + p->layer[l].k);
+        p->slots = QN_MAX(p->slots, zkml_slot_under(p, l) + p->layer[l].k);
     }
     if (p->cells > ZK_CELLS_MAX)
         return qn_why(why, QN_E_RANGE, "a model has at most %d neurons", ZK_CELLS_MAX);
@@ -136,7 +136,7 @@ static qn_rc layout(struct zk_plan *p, struct qn_why *why)
     return QN_OK;
 }
 
-static void w_layout(struct zk_plan *p, uint32_t log_m)
+static void w_layout(struct zkml_plan *p, uint32_t log_m)
 {
     p->log_m = log_m;
     p->m = 1u << log_m;
@@ -149,7 +149,7 @@ static void w_layout(struct zk_plan *p, uint32_t log_m)
 }
 
 /* At most so many terms come out of proto.c: equation and factors of each layer, four sums over slots a layer, bits. */
-static uint64_t terms(const struct zk_plan *p)
+static uint64_t terms(const struct zkml_plan *p)
 {
     uint64_t cnt = p->groups;
     for (uint32_t l = 0; l < p->shape.layer_cnt; l++)
@@ -157,7 +157,7 @@ static uint64_t terms(const struct zk_plan *p)
     return cnt;
 }
 
-static struct prob query_error(const struct zk_plan *p, uint32_t log_n, uint32_t deg, uint32_t t)
+static struct prob query_error(const struct zkml_plan *p, uint32_t log_n, uint32_t deg, uint32_t t)
 {
     struct prob miss = prob_of((UINT64_C(1) << log_n) + deg, -(int)log_n - 1); /* (1 + rho) / 2 */
     return prob_mul(prob_pow(miss, t), prob_of(1, -(int)p->grind));
@@ -165,7 +165,7 @@ static struct prob query_error(const struct zk_plan *p, uint32_t log_n, uint32_t
 
 /* Everything but the queries. Schwartz-Zippel counts degrees: each round of a sumcheck 3 with its point of eq, each
  * batch the number of its claims; proximity gaps N a fold in each of three codes, unique decoding. */
-static void other_errors(const struct zk_plan *p, uint32_t log_n, struct prob *gap,
+static void other_errors(const struct zkml_plan *p, uint32_t log_n, struct prob *gap,
                          struct prob *iop, struct prob *hash)
 {
     uint64_t rounds = 2 * p->log_cells + p->log_slots + p->log_m, claims = 8 + 4 * p->triple_cnt;
@@ -176,7 +176,7 @@ static void other_errors(const struct zk_plan *p, uint32_t log_n, struct prob *g
     *hash = prob_of(3, -128);
 }
 
-static uint32_t proof_bytes(const struct zk_plan *p, uint32_t log_n, uint32_t w_deg, uint32_t t)
+static uint32_t proof_bytes(const struct zkml_plan *p, uint32_t log_n, uint32_t w_deg, uint32_t t)
 {
     uint32_t log_t = 31u - (uint32_t)__builtin_clz(t);
     uint32_t path = t * (log_n - QN_MIN(log_t, log_n)) + t; /* siblings of t leaves, at worst */
@@ -189,7 +189,7 @@ static uint32_t proof_bytes(const struct zk_plan *p, uint32_t log_n, uint32_t w_
 }
 
 /* The fewest queries that reach the bits wanted, for W of w_cols columns; 0 when none do. */
-static uint32_t queries_for(const struct zk_plan *p, uint32_t log_n)
+static uint32_t queries_for(const struct zkml_plan *p, uint32_t log_n)
 {
     struct prob gap, iop, hash;
     other_errors(p, log_n, &gap, &iop, &hash);
@@ -204,10 +204,10 @@ static uint32_t queries_for(const struct zk_plan *p, uint32_t log_n)
     return 0;
 }
 
-qn_rc zk_plan_make(const struct zk_shape *shape, uint32_t budget, struct zk_plan *ret,
-                   struct qn_why *why)
+qn_rc zkml_plan_make(const struct zkml_shape *shape, uint32_t budget, struct zkml_plan *ret,
+                     struct qn_why *why)
 {
-    struct zk_plan p = { .shape = *shape, .budget = budget, .grind = GRIND }, best = { 0 };
+    struct zkml_plan p = { .shape = *shape, .budget = budget, .grind = GRIND }, best = { 0 };
     struct prob gap, iop, hash;
     if (budget < 1 || budget > ZK_BUDGET_MAX)
         return qn_why(why, QN_E_RANGE, "a commitment is good for 1 to %d proofs", ZK_BUDGET_MAX);
@@ -257,18 +257,18 @@ qn_rc zk_plan_make(const struct zk_shape *shape, uint32_t budget, struct zk_plan
 
 /* --- names ----------------------------------------------------------------------------------------------------------- */
 
-static void shape_put(const struct zk_shape *s, struct qn_hasher *h)
+static void shape_put(const struct zkml_shape *s, struct qn_hasher *h)
 {
     uint32_t head[2] = { SEMANTICS, s->layer_cnt };
     qn_hasher_put(h, head, sizeof head);
     for (uint32_t l = 0; l < s->layer_cnt; l++) {
-        const struct zk_layer_shape *a = &s->layer[l];
+        const struct zkml_layer_shape *a = &s->layer[l];
         uint32_t row[5] = { a->in, a->out, (uint32_t)a->m, a->s, a->relu };
         qn_hasher_put(h, row, sizeof row);
     }
 }
 
-struct qn_hash zk_shape_hash(const struct zk_shape *shape)
+struct qn_hash zkml_shape_hash(const struct zkml_shape *shape)
 {
     struct qn_hasher h;
     qn_hasher_label(&h, "zk/graph");
@@ -276,11 +276,11 @@ struct qn_hash zk_shape_hash(const struct zk_shape *shape)
     return qn_hasher_end(&h);
 }
 
-struct qn_hash zk_model_hash(const struct zk_shape *shape, uint32_t budget,
-                             const struct qn_hash *root_w)
+struct qn_hash zkml_model_hash(const struct zkml_shape *shape, uint32_t budget,
+                               const struct qn_hash *root_w)
 {
     struct qn_hasher h;
-    struct qn_hash graph = zk_shape_hash(shape);
+    struct qn_hash graph = zkml_shape_hash(shape);
     qn_hasher_label(&h, "zk/model");
     qn_hasher_put(&h, graph.b, sizeof graph.b);
     qn_hasher_put(&h, &budget, sizeof budget);

@@ -1,5 +1,5 @@
 /* plan.h - everything about a proof that is known before it: the network's shape, where each cell lies, how many rows
- * are opened, how long each section is, and what an adversary's chances sum to. One function, zk_plan_make, computes
+ * are opened, how long each section is, and what an adversary's chances sum to. One function, zkml_plan_make, computes
  * it for prover, verifier and `quoin proof bits`; no floats.
  *
  * Oracles are matrices: a row is a polynomial over F (cells, then random coefficients), a column of the encoded matrix
@@ -34,19 +34,19 @@
 enum { ZK_P_SW = 0, ZK_P_A = 5, ZK_P_SA = 17, ZK_P_Z = 22, ZK_P_SZ = 27 };
 
 /* What the world knows of a model. */
-struct zk_layer_shape {
+struct zkml_layer_shape {
     uint32_t in, out;
     int32_t m; /* q = floor((m acc + 2^(s-1)) / 2^s) */
     uint8_t s;
     bool relu;
 };
 
-struct zk_shape {
+struct zkml_shape {
     uint32_t layer_cnt;
-    struct zk_layer_shape layer[ZK_LAYERS_MAX];
+    struct zkml_layer_shape layer[ZK_LAYERS_MAX];
 };
 
-struct zk_plan_layer {
+struct zkml_plan_layer {
     uint32_t off;           /* first neuron */
     uint32_t w_off, w_blks; /* columns of W */
     uint32_t k, y_bits;     /* slots: r at 0, y at s, over at s + y_bits, under behind */
@@ -54,9 +54,9 @@ struct zk_plan_layer {
     uint32_t log_in;        /* variables of the product's sumcheck; layers above the first */
 };
 
-struct zk_plan {
-    struct zk_shape shape;
-    struct zk_plan_layer layer[ZK_LAYERS_MAX];
+struct zkml_plan {
+    struct zkml_shape shape;
+    struct zkml_plan_layer layer[ZK_LAYERS_MAX];
     uint32_t budget;
     /* W */
     uint32_t log_m, m, w_cols, w_deg; /* w_deg = w_cols + budget * queries */
@@ -74,26 +74,26 @@ struct zk_plan {
     uint32_t bits, bits_query, bits_gap, bits_iop, bits_hash;
 };
 
-/* zk_plan_make checks the shape and computes the rest. budget: proofs a commitment of W is good for.
+/* zkml_plan_make checks the shape and computes the rest. budget: proofs a commitment of W is good for.
  *
  * QN_E_RANGE for a shape that cannot be proved (why says what: dimensions that do not chain, an accumulator that could
  * leave the field), QN_E_TOOBIG when a proof would not fit ZK_PROOF_MAX. */
-QN_CHECK qn_rc zk_plan_make(const struct zk_shape *shape, uint32_t budget, struct zk_plan *ret,
-                            struct qn_why *why);
+QN_CHECK qn_rc zkml_plan_make(const struct zkml_shape *shape, uint32_t budget,
+                              struct zkml_plan *ret, struct qn_why *why);
 
 /* Slots of a layer's neuron. */
-static inline uint32_t zk_slot_over(const struct zk_plan *p, uint32_t l)
+static inline uint32_t zkml_slot_over(const struct zkml_plan *p, uint32_t l)
 {
     return p->shape.layer[l].s + p->layer[l].y_bits;
 }
-static inline uint32_t zk_slot_under(const struct zk_plan *p, uint32_t l)
+static inline uint32_t zkml_slot_under(const struct zkml_plan *p, uint32_t l)
 {
-    return zk_slot_over(p, l) + p->layer[l].k;
+    return zkml_slot_over(p, l) + p->layer[l].k;
 }
 
-/* zk_shape_hash is the graph: H("zk/graph", semantics and every number of the shape). zk_model_hash is M. */
-struct qn_hash zk_shape_hash(const struct zk_shape *shape);
-struct qn_hash zk_model_hash(const struct zk_shape *shape, uint32_t budget,
-                             const struct qn_hash *root_w);
+/* zkml_shape_hash is the graph: H("zk/graph", semantics and every number of the shape). zkml_model_hash is M. */
+struct qn_hash zkml_shape_hash(const struct zkml_shape *shape);
+struct qn_hash zkml_model_hash(const struct zkml_shape *shape, uint32_t budget,
+                               const struct qn_hash *root_w);
 
 #endif

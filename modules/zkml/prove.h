@@ -6,8 +6,8 @@
 #include "modules/zkml/proto.h"
 #include "modules/zkml/secret.h"
 
-struct zk_prove_in {
-    const struct zk_secret *secret;
+struct zkml_prove_in {
+    const struct zkml_secret *secret;
     const int8_t *x;
     struct qn_hash chain, job, prover;
     uint64_t height_from, height_to;
@@ -15,7 +15,7 @@ struct zk_prove_in {
 };
 
 /* What a lying prover does, for the forgery suite: a whole proof is made round the lie, the rest as honest as can be. */
-enum zk_lie_kind {
+enum zkml_lie_kind {
     ZK_LIE_NONE,
     ZK_LIE_ROUND_UP,   /* neuron `at`: y + 1 with r - 2^s */
     ZK_LIE_ROUND_DOWN, /* y - 1 with r + 2^s */
@@ -40,27 +40,28 @@ enum zk_lie_kind {
     ZK_LIE_LEAF_W, /* of W */
 };
 
-struct zk_lie {
-    enum zk_lie_kind kind;
+struct zkml_lie {
+    enum zkml_lie_kind kind;
     uint32_t at;
 };
 
-/* zk_prove appends a proof. lie is NULL but in tests. ret_y: outputs, in the proof's order. */
-QN_CHECK qn_rc zk_prove(const struct zk_prove_in *in, const struct zk_lie *lie, struct qn_buf *out,
-                        int8_t *ret_y, struct qn_why *why);
+/* zkml_prove appends a proof. lie is NULL but in tests. ret_y: outputs, in the proof's order. */
+QN_CHECK qn_rc zkml_prove(const struct zkml_prove_in *in, const struct zkml_lie *lie,
+                          struct qn_buf *out, int8_t *ret_y, struct qn_why *why);
 
 /* --- witness.c: the run of the network and its bits ------------------------------------------------------------- */
 
-struct zk_witness {
+struct zkml_witness {
     int64_t *acc;          /* cells: sums with bias */
     int32_t *y;            /* cells */
     int64_t *over, *under; /* cells */
-    zk_f *bit;             /* (slots, cells): 0 or 1 of an honest prover */
+    zkml_f *bit;           /* (slots, cells): 0 or 1 of an honest prover */
     int8_t *x, *out;       /* as used; outputs of the last layer */
 };
 
-/* zk_witness_make runs the network on x; memory from arena. */
-void zk_witness_make(const struct zk_plan *plan, const struct int8_model *net, const int8_t *x,
-                     const struct zk_lie *lie, struct qn_arena *arena, struct zk_witness *ret);
+/* zkml_witness_make runs the network on x; memory from arena. */
+void zkml_witness_make(const struct zkml_plan *plan, const struct int8_model *net, const int8_t *x,
+                       const struct zkml_lie *lie, struct qn_arena *arena,
+                       struct zkml_witness *ret);
 
 #endif

@@ -12,14 +12,14 @@
 
 /* --- randomness --------------------------------------------------------------------------------------------------- */
 
-void zk_rand_init(struct zk_rand *r, const uint8_t seed[32], uint64_t what)
+void zkml_rand_init(struct zkml_rand *r, const uint8_t seed[32], uint64_t what)
 {
-    *r = (struct zk_rand){ .at = QN_COUNT(r->word) };
+    *r = (struct zkml_rand){ .at = QN_COUNT(r->word) };
     memcpy(r->key, seed, 32);
     memcpy(r->key + 32, &what, 8);
 }
 
-zk_f zk_rand_f(struct zk_rand *r)
+zkml_f zkml_rand_f(struct zkml_rand *r)
 {
     for (;;) {
         if (r->at == QN_COUNT(r->word)) {
@@ -36,17 +36,17 @@ zk_f zk_rand_f(struct zk_rand *r)
     }
 }
 
-struct zk_k zk_rand_k(struct zk_rand *r)
+struct zkml_k zkml_rand_k(struct zkml_rand *r)
 {
-    struct zk_k k;
+    struct zkml_k k;
     for (int i = 0; i < ZK_DEG; i++)
-        k.c[i] = zk_rand_f(r);
+        k.c[i] = zkml_rand_f(r);
     return k;
 }
 
 #define SALTS 256
 
-void zk_leaves(const zk_f *m, size_t n, size_t cnt, const uint8_t seed[32], uint8_t *ret)
+void zkml_leaves(const zkml_f *m, size_t n, size_t cnt, const uint8_t seed[32], uint8_t *ret)
 {
     uint8_t in[SALTS][40];
     struct qn_hash salt[SALTS];
@@ -65,26 +65,27 @@ void zk_leaves(const zk_f *m, size_t n, size_t cnt, const uint8_t seed[32], uint
         uint8_t *leaf = ret + i * len;
         memcpy(leaf, salt[i % SALTS].b, ZK_SALT);
         for (size_t j = 0; j < cnt; j++)
-            zk_f_put(m[i * cnt + j], leaf + ZK_SALT + 4 * j);
+            zkml_f_put(m[i * cnt + j], leaf + ZK_SALT + 4 * j);
     }
 }
 
 /* --- commitment ----------------------------------------------------------------------------------------------------- */
 
-struct zk_shape zk_shape_of(const struct int8_model *net)
+struct zkml_shape zkml_shape_of(const struct int8_model *net)
 {
-    struct zk_shape s = { .layer_cnt = net->layer_cnt };
+    struct zkml_shape s = { .layer_cnt = net->layer_cnt };
     for (uint32_t l = 0; l < net->layer_cnt; l++)
-        s.layer[l] = (struct zk_layer_shape){ net->layer[l].in, net->layer[l].out, net->layer[l].m,
-                                              net->layer[l].s, net->layer[l].relu };
+        s.layer[l] =
+            (struct zkml_layer_shape){ net->layer[l].in, net->layer[l].out, net->layer[l].m,
+                                       net->layer[l].s, net->layer[l].relu };
     return s;
 }
 
-static void commit(struct zk_secret *s)
+static void commit(struct zkml_secret *s)
 {
-    const struct zk_plan *p = &s->plan;
+    const struct zkml_plan *p = &s->plan;
     size_t n = (size_t)1 << p->log_n, leaf = ZK_SALT + 4 * p->m;
-    zk_f *m = calloc(n * p->m, sizeof *m);
+    zkml_f *m = calloc(n * p->m, sizeof *m);
     s->coef = calloc((size_t)p->w_deg * p->m, sizeof *s->coef);
     s->leaves = malloc(n * leaf);
     s->nodes = malloc(2 * n * sizeof *s->nodes);
@@ -94,32 +95,32 @@ static void commit(struct zk_secret *s)
         for (uint32_t o = 0; o < a->out; o++) {
             size_t col = p->layer[l].w_off + (size_t)(o / p->m) * (a->in + 1), row = o % p->m;
             for (uint32_t i = 0; i < a->in; i++)
-                s->coef[(col + i) * p->m + row] = zk_f_int(a->w[(size_t)o * a->in + i]);
-            s->coef[(col + a->in) * p->m + row] = zk_f_int(a->bias[o]);
+                s->coef[(col + i) * p->m + row] = zkml_f_int(a->w[(size_t)o * a->in + i]);
+            s->coef[(col + a->in) * p->m + row] = zkml_f_int(a->bias[o]);
         }
     }
-    struct zk_rand r;
-    zk_rand_init(&r, s->seed, 1);
+    struct zkml_rand r;
+    zkml_rand_init(&r, s->seed, 1);
     for (size_t i = (size_t)p->w_cols * p->m; i < (size_t)p->w_deg * p->m; i++)
-        s->coef[i] = zk_rand_f(&r);
+        s->coef[i] = zkml_rand_f(&r);
     memcpy(m, s->coef, (size_t)p->w_deg * p->m * sizeof *m);
-    zk_encode(m, p->log_n, p->m, p->w_deg);
-    zk_leaves(m, n, p->m, s->seed, s->leaves);
-    zk_tree_build(s->leaves, leaf, p->log_n, s->nodes);
+    zkml_encode(m, p->log_n, p->m, p->w_deg);
+    zkml_leaves(m, n, p->m, s->seed, s->leaves);
+    zkml_tree_build(s->leaves, leaf, p->log_n, s->nodes);
     free(m);
     s->root = s->nodes[1];
-    s->model = zk_model_hash(&p->shape, p->budget, &s->root);
+    s->model = zkml_model_hash(&p->shape, p->budget, &s->root);
 }
 
-qn_rc zk_secret_make(const struct int8_model *net, uint32_t budget, const uint8_t seed[32],
-                     struct zk_secret *ret, struct qn_why *why)
+qn_rc zkml_secret_make(const struct int8_model *net, uint32_t budget, const uint8_t seed[32],
+                       struct zkml_secret *ret, struct qn_why *why)
 {
-    struct zk_secret s = { .net.layer_cnt = net->layer_cnt };
-    struct zk_shape shape;
+    struct zkml_secret s = { .net.layer_cnt = net->layer_cnt };
+    struct zkml_shape shape;
     qn_rc rc = int8_model_check(net, why);
     if (rc) return rc;
-    shape = zk_shape_of(net);
-    rc = zk_plan_make(&shape, budget, &s.plan, why);
+    shape = zkml_shape_of(net);
+    rc = zkml_plan_make(&shape, budget, &s.plan, why);
     if (rc) return rc;
     memcpy(s.seed, seed, 32);
     for (uint32_t l = 0; l < net->layer_cnt; l++) {
@@ -139,7 +140,7 @@ qn_rc zk_secret_make(const struct int8_model *net, uint32_t budget, const uint8_
     return QN_OK;
 }
 
-void zk_secret_free(struct zk_secret *s)
+void zkml_secret_free(struct zkml_secret *s)
 {
     if (s->coef) explicit_bzero(s->coef, 4 * (size_t)s->plan.w_deg * s->plan.m);
     explicit_bzero(s->seed, sizeof s->seed);
@@ -147,14 +148,14 @@ void zk_secret_free(struct zk_secret *s)
     free(s->leaves);
     free(s->nodes);
     qn_arena_free(&s->arena);
-    *s = (struct zk_secret){ 0 };
+    *s = (struct zkml_secret){ 0 };
 }
 
-void zk_secret_put(const struct zk_secret *s, struct qn_buf *out)
+void zkml_secret_put(const struct zkml_secret *s, struct qn_buf *out)
 {
     qn_buf_str(out, SECRET_MAGIC);
     qn_buf_u16(out, 1);
-    zk_shape_put(&s->plan.shape, out);
+    zkml_shape_put(&s->plan.shape, out);
     qn_buf_u32(out, s->plan.budget);
     for (uint32_t l = 0; l < s->net.layer_cnt; l++) {
         const struct int8_layer *a = &s->net.layer[l];
@@ -164,24 +165,24 @@ void zk_secret_put(const struct zk_secret *s, struct qn_buf *out)
     qn_buf_put(out, s->seed, 32);
 }
 
-qn_rc zk_secret_get(struct qn_span file, struct zk_secret *ret, struct qn_why *why)
+qn_rc zkml_secret_get(struct qn_span file, struct zkml_secret *ret, struct qn_why *why)
 {
     struct qn_span magic, w, b, seed;
     uint16_t version;
-    struct zk_shape shape;
-    struct zk_plan plan;
+    struct zkml_shape shape;
+    struct zkml_plan plan;
     uint32_t budget;
     struct int8_model net = { 0 };
     struct qn_arena arena = { 0 };
     if (!qn_take(&file, 4, &magic) || memcmp(magic.ptr, SECRET_MAGIC, 4) != 0 ||
-        !qn_take_u16(&file, &version) || version != 1 || !zk_shape_get(&file, &shape) ||
+        !qn_take_u16(&file, &version) || version != 1 || !zkml_shape_get(&file, &shape) ||
         !qn_take_u32(&file, &budget))
         return qn_why(why, QN_E_FORMAT, "this is no model secret");
-    qn_rc rc = zk_plan_make(&shape, budget, &plan, why);
+    qn_rc rc = zkml_plan_make(&shape, budget, &plan, why);
     if (rc) return rc;
     net.layer_cnt = shape.layer_cnt;
     for (uint32_t l = 0; l < shape.layer_cnt && rc == QN_OK; l++) {
-        const struct zk_layer_shape *a = &shape.layer[l];
+        const struct zkml_layer_shape *a = &shape.layer[l];
         if (!qn_take(&file, (size_t)a->in * a->out, &w) ||
             !qn_take(&file, 4 * (size_t)a->out, &b)) {
             rc = qn_why(why, QN_E_SHORT, "the model secret ends in layer %u", l);
@@ -195,7 +196,7 @@ qn_rc zk_secret_get(struct qn_span file, struct zk_secret *ret, struct qn_why *w
     }
     if (rc == QN_OK && (!qn_take(&file, 32, &seed) || file.len))
         rc = qn_why(why, QN_E_FORMAT, "the model secret has not the length of its shape");
-    if (rc == QN_OK) rc = zk_secret_make(&net, budget, seed.ptr, ret, why);
+    if (rc == QN_OK) rc = zkml_secret_make(&net, budget, seed.ptr, ret, why);
     qn_arena_free(&arena);
     return rc;
 }

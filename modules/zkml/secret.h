@@ -11,40 +11,41 @@
 
 #define ZK_SECRET_MAX (64u << 20)
 
-struct zk_secret {
-    struct zk_plan plan;
+struct zkml_secret {
+    struct zkml_plan plan;
     struct int8_model net; /* weights in arena */
     uint8_t seed[32];
     struct qn_arena arena;
     /* what follows from them: coefficients (w_deg, m), leaves of the encoded matrix, tree */
-    zk_f *coef;
+    zkml_f *coef;
     uint8_t *leaves;
     struct qn_hash *nodes, root, model;
 };
 
-/* zk_secret_make commits to a model with fresh randomness from seed. QN_E_RANGE for models outside the plan's limits.
+/* zkml_secret_make commits to a model with fresh randomness from seed. QN_E_RANGE for models outside the plan's limits.
  * The net's memory is copied. */
-QN_CHECK qn_rc zk_secret_make(const struct int8_model *net, uint32_t budget, const uint8_t seed[32],
-                              struct zk_secret *ret, struct qn_why *why);
-void zk_secret_free(struct zk_secret *s); /* wipes */
+QN_CHECK qn_rc zkml_secret_make(const struct int8_model *net, uint32_t budget,
+                                const uint8_t seed[32], struct zkml_secret *ret,
+                                struct qn_why *why);
+void zkml_secret_free(struct zkml_secret *s); /* wipes */
 
-void zk_secret_put(const struct zk_secret *s, struct qn_buf *out);
-QN_CHECK qn_rc zk_secret_get(struct qn_span file, struct zk_secret *ret, struct qn_why *why);
+void zkml_secret_put(const struct zkml_secret *s, struct qn_buf *out);
+QN_CHECK qn_rc zkml_secret_get(struct qn_span file, struct zkml_secret *ret, struct qn_why *why);
 
-/* zk_shape_of is what the world may know of a net. */
-struct zk_shape zk_shape_of(const struct int8_model *net);
+/* zkml_shape_of is what the world may know of a net. */
+struct zkml_shape zkml_shape_of(const struct int8_model *net);
 
-/* zk_rand is an endless stream of uniform numbers of F from a seed: XOF, values of 31 bits not below p left out. */
-struct zk_rand {
+/* zkml_rand is an endless stream of uniform numbers of F from a seed: XOF, values of 31 bits not below p left out. */
+struct zkml_rand {
     uint8_t key[40];
     uint32_t word[512], at;
     uint64_t block;
 };
-void zk_rand_init(struct zk_rand *r, const uint8_t seed[32], uint64_t what);
-zk_f zk_rand_f(struct zk_rand *r);
-struct zk_k zk_rand_k(struct zk_rand *r);
+void zkml_rand_init(struct zkml_rand *r, const uint8_t seed[32], uint64_t what);
+zkml_f zkml_rand_f(struct zkml_rand *r);
+struct zkml_k zkml_rand_k(struct zkml_rand *r);
 
-/* zk_leaves writes salt | canonical row for each of n rows of cnt numbers; salts are H("zk/salt", seed | row). */
-void zk_leaves(const zk_f *m, size_t n, size_t cnt, const uint8_t seed[32], uint8_t *ret);
+/* zkml_leaves writes salt | canonical row for each of n rows of cnt numbers; salts are H("zk/salt", seed | row). */
+void zkml_leaves(const zkml_f *m, size_t n, size_t cnt, const uint8_t seed[32], uint8_t *ret);
 
 #endif

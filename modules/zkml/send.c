@@ -55,12 +55,12 @@ static qn_rc proof_send(struct qn_local_ctx *ctx, const void *params, json_t **r
     struct qn_key key = { 0 };
     struct qn_hash chain, id;
     struct qn_tx_opts opts = { 0 };
-    struct zk_verdict v;
+    struct zkml_verdict v;
     uint64_t now_ms;
     char path[1025], hex[65];
     snprintf(path, sizeof path, "%.*s", (int)p->file.len, (const char *)p->file.ptr);
     qn_rc rc = qn_file_read(path, ZK_PROOF_MAX, &file, why);
-    if (rc == QN_OK) rc = zk_verify(qn_buf_get(&file), &v, why);
+    if (rc == QN_OK) rc = zkml_verify(qn_buf_get(&file), &v, why);
     if (rc == QN_OK) rc = ctx->key(ctx->host, ctx->as, &key, why);
     if (rc == QN_OK) rc = chain_of(ctx, &chain, &now_ms, why);
     if (rc) goto out;

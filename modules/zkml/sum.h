@@ -5,21 +5,21 @@
 
 #include "modules/zkml/field.h"
 
-struct zk_pair {
-    struct zk_k coef, *a, *b; /* 2^n values each, folded in place; b NULL stands for a - 1 */
-    size_t live;              /* values of a and b from here on are zero (b NULL: a's) */
+struct zkml_pair {
+    struct zkml_k coef, *a, *b; /* 2^n values each, folded in place; b NULL stands for a - 1 */
+    size_t live;                /* values of a and b from here on are zero (b NULL: a's) */
 };
 
-struct zk_sum {
+struct zkml_sum {
     uint32_t n, pair_cnt;
-    struct zk_pair *pair;
-    const struct zk_k *z; /* NULL: no eq */
-    struct zk_k *eq;      /* room for 2^(n-1) values when z is given */
+    struct zkml_pair *pair;
+    const struct zkml_k *z; /* NULL: no eq */
+    struct zkml_k *eq;      /* room for 2^(n-1) values when z is given */
 };
 
-/* zk_sum_round gives h(0) and h(inf) of round i of the n rounds, after i folds. */
-void zk_sum_round(struct zk_sum *s, uint32_t i, struct zk_k *ret_0, struct zk_k *ret_inf);
-/* zk_sum_fold fixes the variable of round i to r. */
-void zk_sum_fold(struct zk_sum *s, uint32_t i, struct zk_k r);
+/* zkml_sum_round gives h(0) and h(inf) of round i of the n rounds, after i folds. */
+void zkml_sum_round(struct zkml_sum *s, uint32_t i, struct zkml_k *ret_0, struct zkml_k *ret_inf);
+/* zkml_sum_fold fixes the variable of round i to r. */
+void zkml_sum_fold(struct zkml_sum *s, uint32_t i, struct zkml_k r);
 
 #endif

@@ -11,15 +11,15 @@ struct suite {
     unsigned told, accepted;
 };
 
-static void tell(struct suite *s, enum zk_lie_kind kind, uint32_t at)
+static void tell(struct suite *s, enum zkml_lie_kind kind, uint32_t at)
 {
-    struct zk_lie lie = { kind, at };
+    struct zkml_lie lie = { kind, at };
     struct qn_buf proof = { 0 };
     struct qn_why why = { "" };
-    struct zk_verdict v;
+    struct zkml_verdict v;
     if (testnet_prove(&s->n, &lie, 1000 + at, &proof, NULL, &why) == QN_OK) {
         s->told++;
-        if (zk_verify(qn_buf_get(&proof), &v, &why) == QN_OK) {
+        if (zkml_verify(qn_buf_get(&proof), &v, &why) == QN_OK) {
             printf("ACCEPTED: lie %d at %u\n", (int)kind, at);
             s->accepted++;
         }
@@ -40,10 +40,10 @@ static void test_liars(struct qn_test_state *t)
     struct qn_why why;
     bool all = getenv("QUOIN_TEST_LONG") != NULL;
     CHECK_RC(testnet_make(&s.n, (const uint32_t[]){ 12, 9, 5 }, 2, 4, 21, &why), QN_OK);
-    const struct zk_plan *p = &s.n.secret.plan;
+    const struct zkml_plan *p = &s.n.secret.plan;
     uint32_t cells = p->cells, scalars = p->scalar_cnt;
     for (uint32_t o = 0; o < cells; o++)
-        for (enum zk_lie_kind k = ZK_LIE_ROUND_UP; k <= ZK_LIE_WRAP; k++)
+        for (enum zkml_lie_kind k = ZK_LIE_ROUND_UP; k <= ZK_LIE_WRAP; k++)
             tell(&s, k, o);
     for (uint32_t at = 0; at < cells * p->slots; at += all ? 1 : 11)
         if (at % p->slots + 1 < p->slots) tell(&s, ZK_LIE_BIT, at);
@@ -78,16 +78,16 @@ static void test_replay(struct qn_test_state *t)
     struct suite s = { 0 };
     struct qn_why why;
     struct qn_buf proof = { 0 }, other = { 0 }, st = { 0 };
-    struct zk_verdict v;
-    struct zk_file f;
+    struct zkml_verdict v;
+    struct zkml_file f;
     CHECK_RC(testnet_make(&s.n, (const uint32_t[]){ 12, 9, 5 }, 2, 4, 22, &why), QN_OK);
     CHECK_RC(testnet_prove(&s.n, NULL, 5, &proof, NULL, &why), QN_OK);
-    CHECK_RC(zk_verify(qn_buf_get(&proof), &v, &why), QN_OK);
-    CHECK_RC(zk_file_split(qn_buf_get(&proof), &f, &why), QN_OK);
+    CHECK_RC(zkml_verify(qn_buf_get(&proof), &v, &why), QN_OK);
+    CHECK_RC(zkml_file_split(qn_buf_get(&proof), &f, &why), QN_OK);
     int8_t x[12], y[5];
     memcpy(x, v.st.x, 12), memcpy(y, v.st.y, 5);
     for (int i = 0; i < 12; i++) {
-        struct zk_statement w = v.st;
+        struct zkml_statement w = v.st;
         w.x = x, w.y = y;
         memcpy(x, v.st.x, 12), memcpy(y, v.st.y, 5);
         switch (i) {
@@ -107,14 +107,14 @@ static void test_replay(struct qn_test_state *t)
             break;
         }
         }
-        struct zk_file g = f;
+        struct zkml_file g = f;
         qn_buf_clear(&st), qn_buf_clear(&other);
-        zk_statement_put(&w, &st);
+        zkml_statement_put(&w, &st);
         g.sec[ZK_SEC_STATEMENT] = qn_buf_get(&st);
-        zk_file_join(&g, &other);
-        struct zk_verdict ignored;
+        zkml_file_join(&g, &other);
+        struct zkml_verdict ignored;
         s.told++;
-        s.accepted += zk_verify(qn_buf_get(&other), &ignored, &why) == QN_OK;
+        s.accepted += zkml_verify(qn_buf_get(&other), &ignored, &why) == QN_OK;
     }
     qn_buf_free(&proof), qn_buf_free(&other), qn_buf_free(&st);
     suite_end(t, &s, 12);

@@ -12,11 +12,11 @@ static void honest(struct qn_test_state *t, const uint32_t *dims, uint32_t layer
     struct testnet n;
     struct qn_why why = { "" };
     struct qn_buf proof = { 0 };
-    struct zk_verdict v;
+    struct zkml_verdict v;
     int8_t y[64], ref[64];
     CHECK_RC(testnet_make(&n, dims, layers, 4, seed, &why), QN_OK);
     CHECK_RC(testnet_prove(&n, NULL, 1, &proof, y, &why), QN_OK);
-    qn_rc rc = zk_verify(qn_buf_get(&proof), &v, &why);
+    qn_rc rc = zkml_verify(qn_buf_get(&proof), &v, &why);
     if (rc) printf("%s\n", why.text);
     CHECK_RC(rc, QN_OK);
     CHECK_RC(int8_run(&n.secret.net, n.x, ref), QN_OK);
@@ -46,13 +46,13 @@ static void test_bytes(struct qn_test_state *t)
     struct testnet n;
     struct qn_why why = { "" };
     struct qn_buf proof = { 0 };
-    struct zk_verdict v;
-    struct zk_file f;
+    struct zkml_verdict v;
+    struct zkml_file f;
     size_t accepted = 0, silent = 0, cnt = getenv("QUOIN_TEST_LONG") ? 20000 : 1000;
     CHECK_RC(testnet_make(&n, (const uint32_t[]){ 784, 128, 10 }, 2, 8, 11, &why), QN_OK);
     CHECK_RC(testnet_prove(&n, NULL, 2, &proof, NULL, &why), QN_OK);
-    CHECK_RC(zk_verify(qn_buf_get(&proof), &v, &why), QN_OK);
-    CHECK_RC(zk_file_split(qn_buf_get(&proof), &f, &why), QN_OK);
+    CHECK_RC(zkml_verify(qn_buf_get(&proof), &v, &why), QN_OK);
+    CHECK_RC(zkml_file_split(qn_buf_get(&proof), &f, &why), QN_OK);
     uint64_t state = 88172645463325252u;
     for (size_t i = 0; i < cnt; i++) {
         state ^= state << 13, state ^= state >> 7, state ^= state << 17;
@@ -66,17 +66,17 @@ static void test_bytes(struct qn_test_state *t)
         uint8_t was = proof.ptr[at];
         proof.ptr[at] = (uint8_t)(was ^ (1 + (state >> 56) % 255));
         why.text[0] = 0;
-        accepted += zk_verify(qn_buf_get(&proof), &v, &why) == QN_OK;
+        accepted += zkml_verify(qn_buf_get(&proof), &v, &why) == QN_OK;
         silent += why.text[0] == 0 || strchr(why.text, '\n') != NULL;
         proof.ptr[at] = was;
     }
     CHECK(accepted == 0 && silent == 0);
     printf("%zu changed bytes, %zu accepted\n", cnt, accepted);
     for (size_t len = 0; len < proof.len; len += len < 200 ? 1 : 1009)
-        accepted += zk_verify(QN_SPAN(proof.ptr, len), &v, &why) == QN_OK;
+        accepted += zkml_verify(QN_SPAN(proof.ptr, len), &v, &why) == QN_OK;
     CHECK(accepted == 0);
     qn_buf_u8(&proof, 0);
-    CHECK_RC(zk_verify(qn_buf_get(&proof), &v, &why), QN_E_EXTRA);
+    CHECK_RC(zkml_verify(qn_buf_get(&proof), &v, &why), QN_E_EXTRA);
     /* numbers written as themselves plus p, in each section that holds numbers */
     for (int sec = ZK_SEC_SCALARS; sec <= ZK_SEC_END; sec++) {
         size_t base = (size_t)(f.sec[sec].ptr - proof.ptr), bad = 0;
@@ -87,13 +87,13 @@ static void test_bytes(struct qn_test_state *t)
             if (was > UINT32_MAX - ZK_P) continue;
             over = was + ZK_P;
             memcpy(proof.ptr + base + i, &over, 4);
-            accepted += zk_verify(qn_buf_get(&proof), &v, &why) == QN_OK;
+            accepted += zkml_verify(qn_buf_get(&proof), &v, &why) == QN_OK;
             memcpy(proof.ptr + base + i, &was, 4);
             bad++;
         }
     }
     CHECK(accepted == 0);
-    CHECK_RC(zk_verify(qn_buf_get(&proof), &v, &why), QN_OK); /* all was put back */
+    CHECK_RC(zkml_verify(qn_buf_get(&proof), &v, &why), QN_OK); /* all was put back */
     qn_buf_free(&proof);
     testnet_free(&n);
 }
@@ -104,22 +104,22 @@ static void test_splice(struct qn_test_state *t)
     struct testnet n;
     struct qn_why why;
     struct qn_buf a = { 0 }, b = { 0 }, c = { 0 };
-    struct zk_verdict v;
-    struct zk_file fa, fb;
+    struct zkml_verdict v;
+    struct zkml_file fa, fb;
     CHECK_RC(testnet_make(&n, (const uint32_t[]){ 20, 12, 10 }, 2, 4, 12, &why), QN_OK);
     CHECK_RC(testnet_prove(&n, NULL, 3, &a, NULL, &why), QN_OK);
     n.x[3] ^= 5;
     CHECK_RC(testnet_prove(&n, NULL, 4, &b, NULL, &why), QN_OK);
-    CHECK_RC(zk_file_split(qn_buf_get(&a), &fa, &why), QN_OK);
-    CHECK_RC(zk_file_split(qn_buf_get(&b), &fb, &why), QN_OK);
+    CHECK_RC(zkml_file_split(qn_buf_get(&a), &fa, &why), QN_OK);
+    CHECK_RC(zkml_file_split(qn_buf_get(&b), &fb, &why), QN_OK);
     for (unsigned set = 1; set + 1 < 1u << ZK_SEC_CNT; set++) {
-        struct zk_file f = fa;
+        struct zkml_file f = fa;
         if (set == 1u << ZK_SEC_LEVELS && qn_span_eq(fa.sec[3], fb.sec[3])) continue;
         for (int s = 0; s < ZK_SEC_CNT; s++)
             if (set >> s & 1) f.sec[s] = fb.sec[s];
         qn_buf_clear(&c);
-        zk_file_join(&f, &c);
-        CHECK(zk_verify(qn_buf_get(&c), &v, &why) != QN_OK);
+        zkml_file_join(&f, &c);
+        CHECK(zkml_verify(qn_buf_get(&c), &v, &why) != QN_OK);
     }
     qn_buf_free(&a), qn_buf_free(&b), qn_buf_free(&c);
     testnet_free(&n);

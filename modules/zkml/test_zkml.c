@@ -37,7 +37,7 @@ static void end(struct world *w)
 static qn_rc put_model(struct world *w, unsigned who)
 {
     struct qn_buf shape = { 0 };
-    zk_shape_put(&w->net.secret.plan.shape, &shape);
+    zkml_shape_put(&w->net.secret.plan.shape, &shape);
     const struct zkml_model_put put = { .model = w->net.secret.model,
                                         .shape = qn_buf_get(&shape),
                                         .budget = w->net.secret.plan.budget,
@@ -50,26 +50,26 @@ static qn_rc put_model(struct world *w, unsigned who)
     return rc;
 }
 
-static struct zk_prove_in input(const struct world *w, unsigned who)
+static struct zkml_prove_in input(const struct world *w, unsigned who)
 {
     static const uint8_t seed[32] = { 7 };
-    struct zk_prove_in in = { .secret = &w->net.secret,
-                              .x = w->net.x,
-                              .chain = w->fix.chain,
-                              .prover = qn_fix_acct(who),
-                              .height_to = 1000 };
+    struct zkml_prove_in in = { .secret = &w->net.secret,
+                                .x = w->net.x,
+                                .chain = w->fix.chain,
+                                .prover = qn_fix_acct(who),
+                                .height_to = 1000 };
     memcpy(in.seed, seed, 32);
     in.seed[1] = (uint8_t)w->fix.salt;
     return in;
 }
 
-static qn_rc put_proof(struct world *w, unsigned who, const struct zk_prove_in *in,
+static qn_rc put_proof(struct world *w, unsigned who, const struct zkml_prove_in *in,
                        struct qn_hash *ret_id)
 {
     struct qn_buf proof = { 0 };
-    struct zk_verdict v;
-    qn_rc rc = zk_prove(in, NULL, &proof, NULL, &w->why);
-    if (rc == QN_OK) rc = zk_verify(qn_buf_get(&proof), &v, &w->why);
+    struct zkml_verdict v;
+    qn_rc rc = zkml_prove(in, NULL, &proof, NULL, &w->why);
+    if (rc == QN_OK) rc = zkml_verify(qn_buf_get(&proof), &v, &w->why);
     if (rc == QN_OK) {
         const struct zkml_proof_put put = { qn_buf_get(&proof) };
         *ret_id = v.id;
@@ -84,7 +84,7 @@ static void test_verdict(struct qn_test_state *t)
     struct world w = { 0 };
     struct qn_hash id;
     begin(&w);
-    struct zk_prove_in in = input(&w, 1);
+    struct zkml_prove_in in = input(&w, 1);
     CHECK_RC(put_proof(&w, 1, &in, &id), QN_E_NOTFOUND); /* not registered */
     CHECK_RC(put_model(&w, 1), QN_OK);
     CHECK_RC(put_model(&w, 2), QN_E_AUTH);
@@ -100,10 +100,10 @@ static void test_verdict(struct qn_test_state *t)
     CHECK_RC(put_proof(&w, 1, &in, &id), QN_E_DUPLICATE);
     in.job.b[0] = 1;
     CHECK_RC(put_proof(&w, 1, &in, &id), QN_OK);
-    struct zkml_verdict v;
+    struct zkml_ruling v;
     struct qn_arena arena = { 0 };
     CHECK_RC(
-        qn_view_rec(w.fix.view, ZKML_T_VERDICT, QN_SPAN_OF(id), zkml_verdict_record(), &arena, &v),
+        qn_view_rec(w.fix.view, ZKML_T_VERDICT, QN_SPAN_OF(id), zkml_ruling_record(), &arena, &v),
         QN_OK);
     int8_t y[10];
     CHECK_RC(int8_run(&w.net.net, w.net.x, y), QN_OK);
@@ -120,8 +120,8 @@ static void test_spoiled(struct qn_test_state *t)
     struct qn_buf proof = { 0 };
     begin(&w);
     CHECK_RC(put_model(&w, 1), QN_OK);
-    struct zk_prove_in in = input(&w, 1);
-    CHECK_RC(zk_prove(&in, NULL, &proof, NULL, &w.why), QN_OK);
+    struct zkml_prove_in in = input(&w, 1);
+    CHECK_RC(zkml_prove(&in, NULL, &proof, NULL, &w.why), QN_OK);
     for (size_t i = 0; i < 20; i++) {
         size_t at = proof.len * i / 20;
         proof.ptr[at] ^= 4;
@@ -161,12 +161,12 @@ static void test_contract(struct qn_test_state *t)
                                  .value = QN_UQN(0) };
     CHECK_RC(qn_fix_tx(&w.fix, 0, QN_TX_DEPLOY, &d, NULL, &w.why), QN_OK);
     QN_ASSERT(qn_fix_event(&w.fix, "contract.deployed", &id));
-    input_hash = zk_input_hash(w.net.x, 16);
+    input_hash = zkml_input_hash(w.net.x, 16);
     qn_hex(w.net.secret.model.b, 32, model);
     qn_hex(input_hash.b, 32, x);
     snprintf(args, sizeof args, "[\"%s\",\"%s\"]", model, x);
     CHECK_RC(contract(&w, 0, &id, "ask", args, 5000), QN_OK);
-    struct zk_prove_in in = input(&w, 1);
+    struct zkml_prove_in in = input(&w, 1);
     CHECK_RC(put_proof(&w, 1, &in, &proof), QN_OK);
     qn_hex(proof.b, 32, hex);
     snprintf(args, sizeof args, "[1,\"%s\"]", x); /* no proof of that id */

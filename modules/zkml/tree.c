@@ -7,7 +7,7 @@
 
 #define ROWS_MAX 256
 
-void zk_tree_build(const uint8_t *src, size_t len, unsigned log_n, struct qn_hash *nodes)
+void zkml_tree_build(const uint8_t *src, size_t len, unsigned log_n, struct qn_hash *nodes)
 {
     size_t n = (size_t)1 << log_n;
     qn_h_many("zk/leaf", src, len, len, n, nodes + n);
@@ -31,7 +31,7 @@ static bool paired(const uint32_t *rows, size_t cnt, size_t i)
     return i + 1 < cnt && (rows[i] & 1) == 0 && rows[i + 1] == rows[i] + 1;
 }
 
-size_t zk_tree_siblings(unsigned log_n, const uint32_t *rows, size_t cnt)
+size_t zkml_tree_siblings(unsigned log_n, const uint32_t *rows, size_t cnt)
 {
     uint32_t at[ROWS_MAX];
     size_t sum = 0;
@@ -49,8 +49,8 @@ size_t zk_tree_siblings(unsigned log_n, const uint32_t *rows, size_t cnt)
     return sum;
 }
 
-void zk_tree_open(const struct qn_hash *nodes, unsigned log_n, const uint32_t *rows, size_t cnt,
-                  struct qn_buf *out)
+void zkml_tree_open(const struct qn_hash *nodes, unsigned log_n, const uint32_t *rows, size_t cnt,
+                    struct qn_buf *out)
 {
     uint32_t at[ROWS_MAX];
     QN_ASSERT(cnt <= ROWS_MAX);
@@ -67,8 +67,9 @@ void zk_tree_open(const struct qn_hash *nodes, unsigned log_n, const uint32_t *r
     }
 }
 
-bool zk_tree_check(const struct qn_hash *root, unsigned log_n, const uint32_t *rows, size_t cnt,
-                   const uint8_t *leaves, size_t len, struct qn_span siblings, struct qn_hash *work)
+bool zkml_tree_check(const struct qn_hash *root, unsigned log_n, const uint32_t *rows, size_t cnt,
+                     const uint8_t *leaves, size_t len, struct qn_span siblings,
+                     struct qn_hash *work)
 {
     uint32_t at[ROWS_MAX];
     struct qn_hash *now = work, *pairs = work + cnt, sibling;

@@ -5,35 +5,35 @@
 
 /* --- plain ------------------------------------------------------------------------------------------------ */
 
-static void axpy_c(zk_f *dst, zk_f c, const zk_f *src, size_t n)
+static void axpy_c(zkml_f *dst, zkml_f c, const zkml_f *src, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        dst[i] = zk_f_add(dst[i], zk_f_mul(c, src[i]));
+        dst[i] = zkml_f_add(dst[i], zkml_f_mul(c, src[i]));
 }
 
-static void butterfly_c(zk_f *a, zk_f *b, zk_f w, size_t n)
+static void butterfly_c(zkml_f *a, zkml_f *b, zkml_f w, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        zk_f x = a[i], y = b[i];
-        a[i] = zk_f_add(x, y);
-        b[i] = zk_f_mul(zk_f_sub(x, y), w);
+        zkml_f x = a[i], y = b[i];
+        a[i] = zkml_f_add(x, y);
+        b[i] = zkml_f_mul(zkml_f_sub(x, y), w);
     }
 }
 
-static void scale_c(zk_f *dst, zk_f c, const zk_f *src, size_t n)
+static void scale_c(zkml_f *dst, zkml_f c, const zkml_f *src, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        dst[i] = zk_f_mul(c, src[i]);
+        dst[i] = zkml_f_mul(c, src[i]);
 }
 
-static void horner_c(const zk_f *coef, size_t n, const zk_f x[16], zk_f acc[16])
+static void horner_c(const zkml_f *coef, size_t n, const zkml_f x[16], zkml_f acc[16])
 {
     for (size_t i = n; i-- > 0;)
         for (int l = 0; l < 16; l++)
-            acc[l] = zk_f_add(zk_f_mul(acc[l], x[l]), coef[i]);
+            acc[l] = zkml_f_add(zkml_f_mul(acc[l], x[l]), coef[i]);
 }
 
-static const struct zk_ops OPS_C = { axpy_c, butterfly_c, scale_c, horner_c };
+static const struct zkml_ops OPS_C = { axpy_c, butterfly_c, scale_c, horner_c };
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -64,12 +64,12 @@ static const struct zk_ops OPS_C = { axpy_c, butterfly_c, scale_c, horner_c };
         V s = PRE##_sub_epi32(a, b);                                                               \
         return PRE##_min_epu32(s, PRE##_add_epi32(s, p));                                          \
     }                                                                                              \
-    __attribute__((target(TARGET))) static inline V load_##NAME(const zk_f *src)                   \
+    __attribute__((target(TARGET))) static inline V load_##NAME(const zkml_f *src)                 \
     {                                                                                              \
         return PRE##_loadu_##SI((const void *)src);                                                \
     }                                                                                              \
-    __attribute__((target(TARGET))) static void axpy_##NAME(zk_f *dst, zk_f c, const zk_f *src,    \
-                                                            size_t n)                              \
+    __attribute__((target(TARGET))) static void axpy_##NAME(zkml_f *dst, zkml_f c,                 \
+                                                            const zkml_f *src, size_t n)           \
     {                                                                                              \
         const V cv = PRE##_set1_epi32((int)c);                                                     \
         size_t i = 0;                                                                              \
@@ -79,7 +79,7 @@ static const struct zk_ops OPS_C = { axpy_c, butterfly_c, scale_c, horner_c };
                 add_##NAME(load_##NAME(dst + i), mul_##NAME(cv, load_##NAME(src + i))));           \
         axpy_c(dst + i, c, src + i, n - i);                                                        \
     }                                                                                              \
-    __attribute__((target(TARGET))) static void butterfly_##NAME(zk_f *a, zk_f *b, zk_f w,         \
+    __attribute__((target(TARGET))) static void butterfly_##NAME(zkml_f *a, zkml_f *b, zkml_f w,   \
                                                                  size_t n)                         \
     {                                                                                              \
         const V wv = PRE##_set1_epi32((int)w);                                                     \
@@ -89,15 +89,15 @@ static const struct zk_ops OPS_C = { axpy_c, butterfly_c, scale_c, horner_c };
             PRE##_storeu_##SI((void *)(b + i), mul_##NAME(sub_##NAME(x, y), wv));                  \
         }                                                                                          \
     }                                                                                              \
-    __attribute__((target(TARGET))) static void scale_##NAME(zk_f *dst, zk_f c, const zk_f *src,   \
-                                                             size_t n)                             \
+    __attribute__((target(TARGET))) static void scale_##NAME(zkml_f *dst, zkml_f c,                \
+                                                             const zkml_f *src, size_t n)          \
     {                                                                                              \
         const V cv = PRE##_set1_epi32((int)c);                                                     \
         for (size_t i = 0; i < n; i += N)                                                          \
             PRE##_storeu_##SI((void *)(dst + i), mul_##NAME(cv, load_##NAME(src + i)));            \
     }                                                                                              \
-    __attribute__((target(TARGET))) static void horner_##NAME(const zk_f *coef, size_t n,          \
-                                                              const zk_f x[16], zk_f acc[16])      \
+    __attribute__((target(TARGET))) static void horner_##NAME(const zkml_f *coef, size_t n,        \
+                                                              const zkml_f x[16], zkml_f acc[16])  \
     {                                                                                              \
         V a[16 / N], xv[16 / N];                                                                   \
         for (int l = 0; l < 16 / N; l++) {                                                         \
@@ -112,8 +112,8 @@ static const struct zk_ops OPS_C = { axpy_c, butterfly_c, scale_c, horner_c };
         for (int l = 0; l < 16 / N; l++)                                                           \
             PRE##_storeu_##SI((void *)(acc + l * N), a[l]);                                        \
     }                                                                                              \
-    static const struct zk_ops OPS_##NAME = { axpy_##NAME, butterfly_##NAME, scale_##NAME,         \
-                                              horner_##NAME };
+    static const struct zkml_ops OPS_##NAME = { axpy_##NAME, butterfly_##NAME, scale_##NAME,       \
+                                                horner_##NAME };
 
 #define BLEND_256(even, odd) _mm256_blend_epi32(even, odd, 0xaa)
 #define BLEND_512(even, odd) _mm512_mask_blend_epi32(0xaaaa, even, odd)
@@ -122,7 +122,7 @@ VARIANT(avx2, "avx2", __m256i, 8, _mm256, si256, BLEND_256)
 VARIANT(avx512, "avx512f", __m512i, 16, _mm512, si512, BLEND_512)
 #endif
 
-enum zk_simd zk_simd_get(void)
+enum zkml_simd zkml_simd_get(void)
 {
 #ifdef __x86_64__
     if (__builtin_cpu_supports("avx512f")) return ZK_SIMD_AVX512;
@@ -131,9 +131,9 @@ enum zk_simd zk_simd_get(void)
     return ZK_SIMD_C;
 }
 
-const struct zk_ops *zk_ops_get(enum zk_simd kind)
+const struct zkml_ops *zkml_ops_get(enum zkml_simd kind)
 {
-    if (kind > zk_simd_get()) return NULL;
+    if (kind > zkml_simd_get()) return NULL;
     switch (kind) {
     case ZK_SIMD_C: return &OPS_C;
 #ifdef __x86_64__
@@ -144,15 +144,15 @@ const struct zk_ops *zk_ops_get(enum zk_simd kind)
     case ZK_SIMD_AVX512: return NULL;
 #endif
     }
-    QN_BUG("zk_simd out of range");
+    QN_BUG("zkml_simd out of range");
 }
 
-static const struct zk_ops *ops(void)
+static const struct zkml_ops *ops(void)
 {
-    return zk_ops_get(zk_simd_get());
+    return zkml_ops_get(zkml_simd_get());
 }
 
-void zk_axpy(zk_f *dst, zk_f c, const zk_f *src, size_t n)
+void zkml_axpy(zkml_f *dst, zkml_f c, const zkml_f *src, size_t n)
 {
     ops()->axpy(dst, c, src, n);
 }
@@ -165,27 +165,27 @@ static uint32_t bitrev(uint32_t v, unsigned bits)
     return r;
 }
 
-zk_f zk_point(unsigned log_n, uint32_t q)
+zkml_f zkml_point(unsigned log_n, uint32_t q)
 {
-    return zk_f_pow(zk_f_root(log_n), bitrev(q, log_n));
+    return zkml_f_pow(zkml_f_root(log_n), bitrev(q, log_n));
 }
 
 /* Decimation in frequency: natural order in, bit-reversed order out. Lanes are polynomials, so each butterfly has one
  * twiddle for all of them and no stage has an odd tail; what comes out is in the order of the leaves. */
-void zk_encode(zk_f *m, unsigned log_n, size_t cnt, size_t used)
+void zkml_encode(zkml_f *m, unsigned log_n, size_t cnt, size_t used)
 {
-    const struct zk_ops *o = ops();
+    const struct zkml_ops *o = ops();
     size_t n = (size_t)1 << log_n;
     QN_ASSERT(cnt % 16 == 0 && used <= n);
     for (size_t half = n / 2; half; half /= 2) {
         unsigned stage = (unsigned)__builtin_ctzll(2 * half);
-        zk_f root = zk_f_root(stage);
+        zkml_f root = zkml_f_root(stage);
         for (size_t base = 0; base < n; base += 2 * half) {
-            zk_f w = ZK_ONE;
+            zkml_f w = ZK_ONE;
             size_t live = QN_MIN(half, used); /* while the upper half is zero, copying is enough */
             bool upper = used > half;
-            for (size_t j = 0; j < live; j++, w = zk_f_mul(w, root)) {
-                zk_f *a = m + (base + j) * cnt, *b = m + (base + j + half) * cnt;
+            for (size_t j = 0; j < live; j++, w = zkml_f_mul(w, root)) {
+                zkml_f *a = m + (base + j) * cnt, *b = m + (base + j + half) * cnt;
                 if (upper)
                     o->butterfly(a, b, w, cnt);
                 else
@@ -196,16 +196,16 @@ void zk_encode(zk_f *m, unsigned log_n, size_t cnt, size_t used)
     }
 }
 
-void zk_eval(const zk_f *planes, size_t stride, size_t n, const zk_f *points, size_t cnt,
-             struct zk_k *ret)
+void zkml_eval(const zkml_f *planes, size_t stride, size_t n, const zkml_f *points, size_t cnt,
+               struct zkml_k *ret)
 {
-    const struct zk_ops *o = ops();
+    const struct zkml_ops *o = ops();
     for (size_t i = 0; i < cnt; i += 16) {
-        zk_f x[16] = { 0 };
+        zkml_f x[16] = { 0 };
         size_t m = QN_MIN(cnt - i, (size_t)16);
         memcpy(x, points + i, m * sizeof *x);
         for (size_t d = 0; d < ZK_DEG; d++) {
-            zk_f acc[16] = { 0 };
+            zkml_f acc[16] = { 0 };
             o->horner(planes + d * stride, n, x, acc);
             for (size_t l = 0; l < m; l++)
                 ret[i + l].c[d] = acc[l];

@@ -18,13 +18,13 @@ static int verify_verb(int argc, char **argv, bool json)
 {
     struct qn_why why = { "" };
     struct qn_buf file = { 0 };
-    struct zk_verdict v;
+    struct zkml_verdict v;
     if (argc != 1)
         return fail(qn_why(&why, QN_E_USAGE, "proof verify takes one file"), &why, false);
     qn_rc rc = qn_file_read(argv[0], ZK_PROOF_MAX, &file, &why);
     if (rc) return fail(rc, &why, json);
     uint64_t begun = qn_env_mono_us(qn_env_real());
-    rc = zk_verify(qn_buf_get(&file), &v, &why);
+    rc = zkml_verify(qn_buf_get(&file), &v, &why);
     double ms = (double)(qn_env_mono_us(qn_env_real()) - begun) / 1000;
     if (rc) {
         qn_buf_free(&file);
@@ -52,9 +52,9 @@ static int verify_verb(int argc, char **argv, bool json)
 }
 
 /* "784,128,10" with shift 9 and ReLU between. */
-static qn_rc dims_plan(const char *text, uint32_t budget, struct zk_plan *ret, struct qn_why *why)
+static qn_rc dims_plan(const char *text, uint32_t budget, struct zkml_plan *ret, struct qn_why *why)
 {
-    struct zk_shape shape = { 0 };
+    struct zkml_shape shape = { 0 };
     uint32_t dims[ZK_LAYERS_MAX + 1], cnt = 0;
     for (const char *at = text; *at;) {
         char *end;
@@ -67,8 +67,8 @@ static qn_rc dims_plan(const char *text, uint32_t budget, struct zk_plan *ret, s
     if (cnt < 2) return qn_why(why, QN_E_USAGE, "expected at least two sizes");
     shape.layer_cnt = cnt - 1;
     for (uint32_t l = 0; l + 1 < cnt; l++)
-        shape.layer[l] = (struct zk_layer_shape){ dims[l], dims[l + 1], 1, 9, l + 2 < cnt };
-    return zk_plan_make(&shape, budget, ret, why);
+        shape.layer[l] = (struct zkml_layer_shape){ dims[l], dims[l + 1], 1, 9, l + 2 < cnt };
+    return zkml_plan_make(&shape, budget, ret, why);
 }
 
 static void term(const char *what, uint32_t bits, const char *how)
@@ -80,8 +80,8 @@ static int bits_verb(int argc, char **argv, bool json)
 {
     struct qn_why why = { "" };
     struct qn_buf file = { 0 };
-    struct zk_plan plan;
-    struct zk_verdict v;
+    struct zkml_plan plan;
+    struct zkml_verdict v;
     if (argc < 1 || argc > 2)
         return fail(
             qn_why(&why, QN_E_USAGE, "proof bits takes a proof file or sizes, and a budget"), &why,
@@ -90,7 +90,7 @@ static int bits_verb(int argc, char **argv, bool json)
     qn_rc rc = argv[0][0] >= '0' && argv[0][0] <= '9' && strchr(argv[0], ',')
                    ? dims_plan(argv[0], budget, &plan, &why)
                    : qn_file_read(argv[0], ZK_PROOF_MAX, &file, &why);
-    if (rc == QN_OK && file.len) rc = zk_verdict_read(qn_buf_get(&file), &v, &plan, &why);
+    if (rc == QN_OK && file.len) rc = zkml_verdict_read(qn_buf_get(&file), &v, &plan, &why);
     qn_buf_free(&file);
     if (rc) return fail(rc, &why, json);
     if (json) {

@@ -5,10 +5,10 @@
 
 #include "modules/zkml/wire.h"
 
-struct zk_verdict {
-    struct zk_statement st; /* x and y lie in the proof's bytes */
-    struct qn_hash model;   /* M */
-    struct qn_hash input;   /* H("zk/input", x) */
+struct zkml_verdict {
+    struct zkml_statement st; /* x and y lie in the proof's bytes */
+    struct qn_hash model;     /* M */
+    struct qn_hash input;     /* H("zk/input", x) */
     struct qn_hash
         id; /* H("zk/proof", statement section): names the statement, not the proof's randomness */
     uint32_t out_cnt;   /* outputs in st.y */
@@ -17,13 +17,13 @@ struct zk_verdict {
     bool hiding;
 };
 
-/* zk_verify returns QN_OK for a valid proof; else PEER errors and one clear line in why. */
-QN_CHECK qn_rc zk_verify(struct qn_span proof, struct zk_verdict *ret, struct qn_why *why);
+/* zkml_verify returns QN_OK for a valid proof; else PEER errors and one clear line in why. */
+QN_CHECK qn_rc zkml_verify(struct qn_span proof, struct zkml_verdict *ret, struct qn_why *why);
 
-/* zk_verdict_read reads what a proof states without checking that it holds: only for proofs that zk_verify accepted. */
-QN_CHECK qn_rc zk_verdict_read(struct qn_span proof, struct zk_verdict *ret,
-                               struct zk_plan *ret_plan, struct qn_why *why);
+/* zkml_verdict_read reads what a proof states without checking that it holds: only for proofs that zkml_verify accepted. */
+QN_CHECK qn_rc zkml_verdict_read(struct qn_span proof, struct zkml_verdict *ret,
+                                 struct zkml_plan *ret_plan, struct qn_why *why);
 
-struct qn_hash zk_input_hash(const int8_t *x, size_t len);
+struct qn_hash zkml_input_hash(const int8_t *x, size_t len);
 
 #endif

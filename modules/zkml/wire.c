@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-qn_rc zk_file_split(struct qn_span bytes, struct zk_file *ret, struct qn_why *why)
+qn_rc zkml_file_split(struct qn_span bytes, struct zkml_file *ret, struct qn_why *why)
 {
     struct qn_span magic;
     uint16_t version;
@@ -29,7 +29,7 @@ qn_rc zk_file_split(struct qn_span bytes, struct zk_file *ret, struct qn_why *wh
     return QN_OK;
 }
 
-void zk_file_join(const struct zk_file *file, struct qn_buf *out)
+void zkml_file_join(const struct zkml_file *file, struct qn_buf *out)
 {
     qn_buf_str(out, ZK_MAGIC);
     qn_buf_u16(out, 1);
@@ -41,11 +41,11 @@ void zk_file_join(const struct zk_file *file, struct qn_buf *out)
         qn_buf_span(out, file->sec[i]);
 }
 
-void zk_shape_put(const struct zk_shape *shape, struct qn_buf *out)
+void zkml_shape_put(const struct zkml_shape *shape, struct qn_buf *out)
 {
     qn_buf_u8(out, (uint8_t)shape->layer_cnt);
     for (uint32_t l = 0; l < shape->layer_cnt; l++) {
-        const struct zk_layer_shape *s = &shape->layer[l];
+        const struct zkml_layer_shape *s = &shape->layer[l];
         qn_buf_u32(out, s->in);
         qn_buf_u32(out, s->out);
         qn_buf_u8(out, (uint8_t)s->m);
@@ -54,14 +54,14 @@ void zk_shape_put(const struct zk_shape *shape, struct qn_buf *out)
     }
 }
 
-bool zk_shape_get(struct qn_span *bytes, struct zk_shape *ret)
+bool zkml_shape_get(struct qn_span *bytes, struct zkml_shape *ret)
 {
     uint8_t cnt, m, relu;
-    *ret = (struct zk_shape){ 0 };
+    *ret = (struct zkml_shape){ 0 };
     if (!qn_take_u8(bytes, &cnt) || cnt < 1 || cnt > ZK_LAYERS_MAX) return false;
     ret->layer_cnt = cnt;
     for (uint32_t l = 0; l < cnt; l++) {
-        struct zk_layer_shape *s = &ret->layer[l];
+        struct zkml_layer_shape *s = &ret->layer[l];
         if (!qn_take_u32(bytes, &s->in) || !qn_take_u32(bytes, &s->out) || !qn_take_u8(bytes, &m) ||
             !qn_take_u8(bytes, &s->s) || !qn_take_u8(bytes, &relu) || relu > 1)
             return false;
@@ -71,13 +71,13 @@ bool zk_shape_get(struct qn_span *bytes, struct zk_shape *ret)
     return true;
 }
 
-void zk_statement_put(const struct zk_statement *st, struct qn_buf *out)
+void zkml_statement_put(const struct zkml_statement *st, struct qn_buf *out)
 {
-    struct qn_hash m = zk_model_hash(&st->shape, st->budget, &st->root_w);
+    struct qn_hash m = zkml_model_hash(&st->shape, st->budget, &st->root_w);
     uint32_t x_len = st->shape.layer[0].in, y_len = st->shape.layer[st->shape.layer_cnt - 1].out;
     qn_buf_put(out, m.b, 32);
     qn_buf_u16(out, ZK_SEMANTICS);
-    zk_shape_put(&st->shape, out);
+    zkml_shape_put(&st->shape, out);
     qn_buf_u32(out, st->budget);
     qn_buf_u32(out, x_len);
     qn_buf_put(out, st->x, x_len);
@@ -90,16 +90,16 @@ void zk_statement_put(const struct zk_statement *st, struct qn_buf *out)
     qn_buf_put(out, st->prover.b, 32);
 }
 
-qn_rc zk_statement_get(struct qn_span bytes, const struct qn_hash *root_w, struct zk_statement *ret,
-                       struct qn_why *why)
+qn_rc zkml_statement_get(struct qn_span bytes, const struct qn_hash *root_w,
+                         struct zkml_statement *ret, struct qn_why *why)
 {
     struct qn_hash m, want;
     struct qn_span x, y;
     uint16_t semantics;
     uint32_t x_len, y_len;
-    *ret = (struct zk_statement){ .root_w = *root_w };
+    *ret = (struct zkml_statement){ .root_w = *root_w };
     if (!qn_take_hash(&bytes, &m) || !qn_take_u16(&bytes, &semantics) ||
-        semantics != ZK_SEMANTICS || !zk_shape_get(&bytes, &ret->shape) ||
+        semantics != ZK_SEMANTICS || !zkml_shape_get(&bytes, &ret->shape) ||
         !qn_take_u32(&bytes, &ret->budget) || !qn_take_u32(&bytes, &x_len) ||
         x_len != ret->shape.layer[0].in || !qn_take(&bytes, x_len, &x) ||
         !qn_take_u32(&bytes, &y_len) || y_len != ret->shape.layer[ret->shape.layer_cnt - 1].out ||
@@ -109,18 +109,18 @@ qn_rc zk_statement_get(struct qn_span bytes, const struct qn_hash *root_w, struc
         return qn_why(why, QN_E_FORMAT, "the statement is not of the expected form");
     ret->x = (const int8_t *)x.ptr;
     ret->y = (const int8_t *)y.ptr;
-    want = zk_model_hash(&ret->shape, ret->budget, root_w);
+    want = zkml_model_hash(&ret->shape, ret->budget, root_w);
     if (!qn_hash_eq(&m, &want))
         return qn_why(why, QN_E_PROOF,
                       "the model's name is not the hash of its shape and commitment");
     return QN_OK;
 }
 
-bool zk_planes_get(struct qn_span *bytes, size_t n, zk_f *dst)
+bool zkml_planes_get(struct qn_span *bytes, size_t n, zkml_f *dst)
 {
     struct qn_span raw;
     if (!qn_take(bytes, 4 * ZK_DEG * n, &raw)) return false;
     for (size_t i = 0; i < ZK_DEG * n; i++)
-        if (!zk_f_get(raw.ptr + 4 * i, &dst[i])) return false;
+        if (!zkml_f_get(raw.ptr + 4 * i, &dst[i])) return false;
     return true;
 }

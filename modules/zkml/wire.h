@@ -18,7 +18,7 @@
 
 enum { ZK_PROFILE_UD = 0 };
 enum { ZK_FLAG_HIDING = 1 };
-enum zk_section {
+enum zkml_section {
     ZK_SEC_STATEMENT,
     ZK_SEC_ROOTS,
     ZK_SEC_SCALARS,
@@ -28,25 +28,25 @@ enum zk_section {
     ZK_SEC_CNT
 };
 
-struct zk_file {
+struct zkml_file {
     struct qn_span sec[ZK_SEC_CNT];
 };
 
-/* zk_file_split finds the sections; nothing inside them is looked at. */
-QN_CHECK qn_rc zk_file_split(struct qn_span bytes, struct zk_file *ret, struct qn_why *why);
-/* zk_file_join writes header and sections. */
-void zk_file_join(const struct zk_file *file, struct qn_buf *out);
+/* zkml_file_split finds the sections; nothing inside them is looked at. */
+QN_CHECK qn_rc zkml_file_split(struct qn_span bytes, struct zkml_file *ret, struct qn_why *why);
+/* zkml_file_join writes header and sections. */
+void zkml_file_join(const struct zkml_file *file, struct qn_buf *out);
 
-/* The statement's bytes. zk_statement_get reads them (x and y lie in bytes, root_w is given) and checks that M is the
+/* The statement's bytes. zkml_statement_get reads them (x and y lie in bytes, root_w is given) and checks that M is the
  * hash of shape, budget and root. */
-void zk_statement_put(const struct zk_statement *st, struct qn_buf *out);
-QN_CHECK qn_rc zk_statement_get(struct qn_span bytes, const struct qn_hash *root_w,
-                                struct zk_statement *ret, struct qn_why *why);
-/* zk_shape_put and _get are the part "layers ... budget" of it. */
-void zk_shape_put(const struct zk_shape *shape, struct qn_buf *out);
-QN_CHECK bool zk_shape_get(struct qn_span *bytes, struct zk_shape *ret);
+void zkml_statement_put(const struct zkml_statement *st, struct qn_buf *out);
+QN_CHECK qn_rc zkml_statement_get(struct qn_span bytes, const struct qn_hash *root_w,
+                                  struct zkml_statement *ret, struct qn_why *why);
+/* zkml_shape_put and _get are the part "layers ... budget" of it. */
+void zkml_shape_put(const struct zkml_shape *shape, struct qn_buf *out);
+QN_CHECK bool zkml_shape_get(struct qn_span *bytes, struct zkml_shape *ret);
 
-/* zk_planes_get reads n numbers of K stored plane by plane; dst holds 5 n. */
-QN_CHECK bool zk_planes_get(struct qn_span *bytes, size_t n, zk_f *dst);
+/* zkml_planes_get reads n numbers of K stored plane by plane; dst holds 5 n. */
+QN_CHECK bool zkml_planes_get(struct qn_span *bytes, size_t n, zkml_f *dst);
 
 #endif

@@ -8,7 +8,7 @@ struct cell {
 };
 
 /* Writes v into cnt slots; what does not fit (a liar's) goes into the lowest slot as it is. */
-static void put_bits(const struct zk_plan *p, struct zk_witness *w, uint32_t slot, uint32_t cnt,
+static void put_bits(const struct zkml_plan *p, struct zkml_witness *w, uint32_t slot, uint32_t cnt,
                      uint32_t o, int64_t v)
 {
     for (uint32_t i = 0; i < cnt; i++)
@@ -16,11 +16,11 @@ static void put_bits(const struct zk_plan *p, struct zk_witness *w, uint32_t slo
     if (cnt && (v < 0 || v >> cnt)) {
         for (uint32_t i = 1; i < cnt; i++)
             w->bit[(size_t)(slot + i) * p->cells + o] = 0;
-        w->bit[(size_t)slot * p->cells + o] = zk_f_int(v);
+        w->bit[(size_t)slot * p->cells + o] = zkml_f_int(v);
     }
 }
 
-static void lie_cell(const struct zk_lie *lie, const struct zk_plan_layer *a, int64_t unit,
+static void lie_cell(const struct zkml_lie *lie, const struct zkml_plan_layer *a, int64_t unit,
                      struct cell *c)
 {
     if (lie->kind == ZK_LIE_ROUND_UP) c->y++, c->r -= unit;
@@ -31,11 +31,11 @@ static void lie_cell(const struct zk_lie *lie, const struct zk_plan_layer *a, in
     (void)a;
 }
 
-static void cell_make(const struct zk_plan *p, uint32_t l, uint32_t o, const struct zk_lie *lie,
-                      struct zk_witness *w)
+static void cell_make(const struct zkml_plan *p, uint32_t l, uint32_t o, const struct zkml_lie *lie,
+                      struct zkml_witness *w)
 {
-    const struct zk_layer_shape *s = &p->shape.layer[l];
-    const struct zk_plan_layer *a = &p->layer[l];
+    const struct zkml_layer_shape *s = &p->shape.layer[l];
+    const struct zkml_plan_layer *a = &p->layer[l];
     uint32_t at = a->off + o;
     int64_t unit = (int64_t)1 << s->s, v = (int64_t)s->m * w->acc[at] + unit / 2;
     if (lie && lie->kind == ZK_LIE_WRAP && lie->at == at) v += ZK_P;
@@ -49,22 +49,22 @@ static void cell_make(const struct zk_plan *p, uint32_t l, uint32_t o, const str
     w->under[at] = c.under;
     put_bits(p, w, 0, s->s, at, c.r);
     put_bits(p, w, s->s, a->y_bits, at, c.y - a->lo);
-    put_bits(p, w, zk_slot_over(p, l), a->k, at, c.over);
-    put_bits(p, w, zk_slot_under(p, l), a->k, at, c.under);
+    put_bits(p, w, zkml_slot_over(p, l), a->k, at, c.over);
+    put_bits(p, w, zkml_slot_under(p, l), a->k, at, c.under);
 }
 
-void zk_witness_make(const struct zk_plan *plan, const struct int8_model *net, const int8_t *x,
-                     const struct zk_lie *lie, struct qn_arena *arena, struct zk_witness *ret)
+void zkml_witness_make(const struct zkml_plan *plan, const struct int8_model *net, const int8_t *x,
+                       const struct zkml_lie *lie, struct qn_arena *arena, struct zkml_witness *ret)
 {
     uint32_t last = net->layer_cnt - 1;
-    *ret = (struct zk_witness){ .acc = qn_arena_alloc(arena, plan->cells * sizeof *ret->acc),
-                                .y = qn_arena_alloc(arena, plan->cells * sizeof *ret->y),
-                                .over = qn_arena_alloc(arena, plan->cells * sizeof *ret->over),
-                                .under = qn_arena_alloc(arena, plan->cells * sizeof *ret->under),
-                                .bit = qn_arena_alloc(arena, (size_t)plan->cells * plan->slots *
-                                                                 sizeof *ret->bit),
-                                .x = qn_arena_copy(arena, x, net->layer[0].in),
-                                .out = qn_arena_alloc(arena, net->layer[last].out) };
+    *ret = (struct zkml_witness){ .acc = qn_arena_alloc(arena, plan->cells * sizeof *ret->acc),
+                                  .y = qn_arena_alloc(arena, plan->cells * sizeof *ret->y),
+                                  .over = qn_arena_alloc(arena, plan->cells * sizeof *ret->over),
+                                  .under = qn_arena_alloc(arena, plan->cells * sizeof *ret->under),
+                                  .bit = qn_arena_alloc(arena, (size_t)plan->cells * plan->slots *
+                                                                   sizeof *ret->bit),
+                                  .x = qn_arena_copy(arena, x, net->layer[0].in),
+                                  .out = qn_arena_alloc(arena, net->layer[last].out) };
     for (uint32_t l = 0; l < net->layer_cnt; l++) {
         const struct int8_layer *a = &net->layer[l];
         const int32_t *below = l ? ret->y + plan->layer[l - 1].off : NULL;
@@ -90,11 +90,11 @@ void zk_witness_make(const struct zk_plan *plan, const struct int8_model *net, c
     if (lie &&
         lie->kind ==
             ZK_LIE_BIT) { /* 2 in a slot and one less in the one above: the same weighted sum */
-        zk_f *low = &ret->bit[(size_t)(lie->at % plan->slots) * plan->cells +
-                              lie->at / plan->slots % plan->cells];
+        zkml_f *low = &ret->bit[(size_t)(lie->at % plan->slots) * plan->cells +
+                                lie->at / plan->slots % plan->cells];
         if (lie->at % plan->slots + 1 < plan->slots) {
-            *low = zk_f_add(*low, zk_f_from(2));
-            low[plan->cells] = zk_f_sub(low[plan->cells], ZK_ONE);
+            *low = zkml_f_add(*low, zkml_f_from(2));
+            low[plan->cells] = zkml_f_sub(low[plan->cells], ZK_ONE);
         }
     }
 }

@@ -36,18 +36,18 @@ static qn_rc work_setup(struct qn_worker *w, const json_t *request, json_t **ret
     struct qn_buf file = { 0 }, out = { 0 };
     struct qn_arena arena = { 0 };
     struct int8_model net;
-    struct zk_secret secret = { 0 };
+    struct zkml_secret secret = { 0 };
     uint8_t seed[32];
     json_int_t budget = json_integer_value(json_object_get(request, "budget"));
     qn_rc rc = read_in(w, "network", NETFILE_MAX, &file, why);
     if (rc == QN_OK) rc = netfile_get(qn_buf_get(&file), &arena, &net, why);
     if (rc) goto out;
     qn_env_random(qn_env_real(), seed, sizeof seed);
-    rc = zk_secret_make(&net, budget > 0 && budget <= ZK_BUDGET_MAX ? (uint32_t)budget : 0, seed,
-                        &secret, why);
+    rc = zkml_secret_make(&net, budget > 0 && budget <= ZK_BUDGET_MAX ? (uint32_t)budget : 0, seed,
+                          &secret, why);
     explicit_bzero(seed, sizeof seed);
     if (rc) goto out;
-    zk_secret_put(&secret, &out);
+    zkml_secret_put(&secret, &out);
     rc = write_out(w, "secret.qzw", qn_buf_get(&out), why);
     explicit_bzero(out.ptr, out.len);
     if (rc) goto out;
@@ -55,7 +55,7 @@ static qn_rc work_setup(struct qn_worker *w, const json_t *request, json_t **ret
     qn_hex(secret.model.b, 32, model);
     qn_hex(secret.root.b, 32, root);
     qn_buf_clear(&out);
-    zk_shape_put(&secret.plan.shape, &out);
+    zkml_shape_put(&secret.plan.shape, &out);
     qn_hex(out.ptr, out.len, shape);
     *ret = zkml_plan_json(&secret.plan);
     json_object_set_new(*ret, "model", json_string(model));
@@ -63,7 +63,7 @@ static qn_rc work_setup(struct qn_worker *w, const json_t *request, json_t **ret
     json_object_set_new(*ret, "shape", json_string(shape));
     qn_worker_log(w, "committed to a network of %u layers: %s", net.layer_cnt, model);
 out:
-    zk_secret_free(&secret);
+    zkml_secret_free(&secret);
     qn_arena_free(&arena);
     qn_buf_free(&file);
     qn_buf_free(&out);
@@ -80,13 +80,13 @@ static qn_rc work_prove(struct qn_worker *w, const json_t *request, json_t **ret
                         struct qn_why *why)
 {
     struct qn_buf file = { 0 }, proof = { 0 };
-    struct zk_secret secret = { 0 };
-    struct zk_prove_in in = { .secret = &secret };
-    struct zk_verdict v;
+    struct zkml_secret secret = { 0 };
+    struct zkml_prove_in in = { .secret = &secret };
+    struct zkml_verdict v;
     int8_t x[ZK_INPUT_MAX];
     const char *hex = json_string_value(json_object_get(request, "x"));
     qn_rc rc = read_in(w, "secret", ZK_SECRET_MAX, &file, why);
-    if (rc == QN_OK) rc = zk_secret_get(qn_buf_get(&file), &secret, why);
+    if (rc == QN_OK) rc = zkml_secret_get(qn_buf_get(&file), &secret, why);
     if (rc) goto out;
     uint32_t in_cnt = secret.plan.shape.layer[0].in;
     in.x = x;
@@ -103,10 +103,10 @@ static qn_rc work_prove(struct qn_worker *w, const json_t *request, json_t **ret
     }
     qn_env_random(qn_env_real(), in.seed, sizeof in.seed);
     uint64_t begun = qn_env_mono_us(qn_env_real());
-    rc = zk_prove(&in, NULL, &proof, NULL, why);
+    rc = zkml_prove(&in, NULL, &proof, NULL, why);
     uint64_t proved = qn_env_mono_us(qn_env_real());
     explicit_bzero(in.seed, sizeof in.seed);
-    if (rc == QN_OK) rc = zk_verify(qn_buf_get(&proof), &v, why);
+    if (rc == QN_OK) rc = zkml_verify(qn_buf_get(&proof), &v, why);
     if (rc == QN_OK) rc = write_out(w, "proof.qproof", qn_buf_get(&proof), why);
     if (rc) goto out;
     uint64_t verified = qn_env_mono_us(qn_env_real());
@@ -115,7 +115,7 @@ static qn_rc work_prove(struct qn_worker *w, const json_t *request, json_t **ret
     qn_worker_log(w, "%zu bytes in %llu us", proof.len, (unsigned long long)(proved - begun));
 out:
     if (file.ptr) explicit_bzero(file.ptr, file.len);
-    zk_secret_free(&secret);
+    zkml_secret_free(&secret);
     qn_buf_free(&file);
     qn_buf_free(&proof);
     return rc;

@@ -15,7 +15,7 @@ static const struct qn_tx_kind TXS[] = {
 
 static const struct qn_table TABLES[] = {
     { ZKML_T_MODEL, "zkmodel", zkml_model_record, "model h32" },
-    { ZKML_T_VERDICT, "verdict", zkml_verdict_record, "proof h32" },
+    { ZKML_T_VERDICT, "verdict", zkml_ruling_record, "proof h32" },
     { 0 },
 };
 

@@ -23,11 +23,11 @@ qn_rc zkml_proof_apply(struct qn_apply *ap, const void *body, struct qn_why *why
 qn_rc zkml_chain_proof(const struct qn_view *view, const json_t *arg, json_t **ret,
                        struct qn_why *why);
 /* zkml_gas is what a proof costs: 45 a 64 bytes hashed, 30 a product in K. */
-uint64_t zkml_gas(const struct zk_plan *plan, size_t proof_len);
+uint64_t zkml_gas(const struct zkml_plan *plan, size_t proof_len);
 
 /* json.c: what a valid proof and a plan say. */
-json_t *zkml_verdict_json(const struct zk_verdict *v, size_t bytes) QN_GIVES;
-json_t *zkml_plan_json(const struct zk_plan *plan) QN_GIVES;
+json_t *zkml_verdict_json(const struct zkml_verdict *v, size_t bytes) QN_GIVES;
+json_t *zkml_plan_json(const struct zkml_plan *plan) QN_GIVES;
 
 /* calls.c, work.c, verbs.c, send.c */
 extern const struct qn_call ZKML_CALLS[];
