@@ -160,6 +160,9 @@ void zkml_eq(const struct zkml_k *z, unsigned n, struct zkml_k *ret);
 /* zkml_axpy adds c * src[i] to dst[i], i < n. */
 void zkml_axpy(zkml_f *dst, zkml_f c, const zkml_f *src, size_t n);
 
+/* zkml_canonical writes n numbers as canonical little-endian u32s; n a multiple of 16. */
+void zkml_canonical(const zkml_f *src, size_t n, uint8_t *dst);
+
 /* zkml_encode evaluates cnt polynomials side by side on the subgroup of order 2^log_n.
  *
  * m  (2^log_n, cnt) row-major, cnt a multiple of 16: row i holds the coefficients of x^i; afterwards row q

@@ -1,6 +1,7 @@
 /* netfile.c - reading the int8 network that is to be committed to. */
 #include "modules/zkml/netfile.h"
 
+#include "gpu/graph/onnx.h"
 #include "modules/zkml/secret.h"
 #include "modules/zkml/wire.h"
 
@@ -12,9 +13,9 @@ qn_rc netfile_get(struct qn_span file, struct qn_arena *arena, struct int8_model
     struct qn_span magic, w, b;
     uint16_t version;
     struct zkml_shape shape;
-    if (!qn_take(&file, 4, &magic) || memcmp(magic.ptr, "QNI8", 4) != 0)
-        return qn_why(why, QN_E_FORMAT, "this is no int8 network");
-    if (!qn_take_u16(&file, &version) || version != 1 || !zkml_shape_get(&file, &shape))
+    if (!qn_span_starts(file, QN_SPAN_STR("QNI8"))) return onnx_import(file, arena, ret, NULL, why);
+    if (!qn_take(&file, 4, &magic) || !qn_take_u16(&file, &version) || version != 1 ||
+        !zkml_shape_get(&file, &shape))
         return qn_why(why, QN_E_FORMAT, "the int8 network has a header of another form");
     *ret = (struct int8_model){ .layer_cnt = shape.layer_cnt };
     for (uint32_t l = 0; l < shape.layer_cnt; l++) {

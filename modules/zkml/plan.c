@@ -220,8 +220,8 @@ qn_rc zkml_plan_make(const struct zkml_shape *shape, uint32_t budget, struct zkm
             uint32_t t = queries_for(&p, log_n);
             if (t == 0) continue;
             uint32_t bytes = proof_bytes(&p, log_n, p.w_cols + budget * t, t);
-            /* a codeword twice as long must save a tenth of the bytes */
-            if (best.proof_max && bytes + (best.log_n < log_n ? bytes / 10 : 0) >= best.proof_max)
+            /* a codeword twice as long costs twice the time: it must save a sixth of the bytes */
+            if (best.proof_max && bytes + (best.log_n < log_n ? bytes / 6 : 0) >= best.proof_max)
                 continue;
             best = p;
             best.log_n = log_n;

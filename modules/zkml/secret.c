@@ -64,8 +64,7 @@ void zkml_leaves(const zkml_f *m, size_t n, size_t cnt, const uint8_t seed[32], 
         }
         uint8_t *leaf = ret + i * len;
         memcpy(leaf, salt[i % SALTS].b, ZK_SALT);
-        for (size_t j = 0; j < cnt; j++)
-            zkml_f_put(m[i * cnt + j], leaf + ZK_SALT + 4 * j);
+        zkml_canonical(m + i * cnt, cnt, leaf + ZK_SALT);
     }
 }
 

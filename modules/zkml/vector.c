@@ -157,6 +157,17 @@ void zkml_axpy(zkml_f *dst, zkml_f c, const zkml_f *src, size_t n)
     ops()->axpy(dst, c, src, n);
 }
 
+/* A product with a plain 1 leaves Montgomery form. */
+void zkml_canonical(const zkml_f *src, size_t n, uint8_t *dst)
+{
+    zkml_f out[128];
+    for (size_t i = 0; i < n; i += 128) {
+        size_t k = QN_MIN(n - i, (size_t)128);
+        ops()->scale(out, 1, src + i, k);
+        memcpy(dst + 4 * i, out, 4 * k);
+    }
+}
+
 static uint32_t bitrev(uint32_t v, unsigned bits)
 {
     uint32_t r = 0;
