@@ -121,6 +121,52 @@ static qn_rc job_ask(struct qn_call_ctx *ctx, const void *params, json_t **ret, 
     return rc;
 }
 
+struct finding {
+    uint64_t mark;
+    struct qn_job_info info;
+    bool found;
+};
+
+/* Eight random bytes of a job's id, as a call may keep them; 0 means that there is no job yet. */
+static uint64_t mark_of(const struct qn_hash *id)
+{
+    uint64_t mark;
+    memcpy(&mark, id->b, sizeof mark);
+    return mark | 1;
+}
+
+static void find_mark(void *arg, const struct qn_job_info *info)
+{
+    struct finding *f = arg;
+    if (mark_of(&info->id) != f->mark) return;
+    f->info = *info;
+    f->found = true;
+}
+
+qn_rc qn_job_run(struct qn_call_ctx *ctx, const char *kind, const json_t *request,
+                 const struct qn_job_input *inputs, size_t input_cnt,
+                 const struct qn_job_limits *limits, struct qn_job_info *ret, struct qn_why *why)
+{
+    struct finding f = { .mark = *ctx->state };
+    if (f.mark == 0) {
+        struct qn_hash id;
+        qn_rc rc = qn_job_start(ctx->jobs, kind, request, inputs, input_cnt, limits, &id, why);
+        if (rc) return rc;
+        *ctx->state = mark_of(&id);
+        return qn_why(why, QN_E_AGAIN, "the job is not done");
+    }
+    qn_job_each(ctx->jobs, find_mark, &f);
+    if (!f.found) return qn_why(why, QN_E_JOB, "the job is gone");
+    switch (f.info.state) {
+    case QN_JOB_QUEUED:
+    case QN_JOB_RUNNING: return qn_why(why, QN_E_AGAIN, "the job is not done");
+    case QN_JOB_DONE: *ret = f.info; return QN_OK;
+    case QN_JOB_FAILED: return qn_why(why, f.info.rc, "%s", f.info.why);
+    case QN_JOB_CANCELLED: return qn_why(why, QN_E_JOB, "the job was cancelled");
+    }
+    QN_BUG("qn_job_state out of range");
+}
+
 /* Opens HOME/jobs/ID/out/NAME and nothing that a link leads to. A hard link could stand for a file of the
  * node's that the sandbox let the worker name, so a file has one name only. */
 static qn_rc open_result(const char *home, const struct qn_hash *job, const char *name, int *ret_fd,

@@ -15,6 +15,13 @@ extern const struct qn_call QN_JOB_CALLS[]; /* ends with a zero row */
 json_t *qn_job_log_json(const char *home, const struct qn_hash *id, uint64_t offset, uint32_t max,
                         qn_rc *ret_rc, struct qn_why *why) QN_GIVES;
 
+/* qn_job_run is a whole job for a call that waits for it: it starts the job at the first try (*ctx->state is 0) and gives
+ * QN_E_AGAIN until it has ended; then ret as qn_job_get lends it, or the job's own failure. */
+QN_CHECK qn_rc qn_job_run(struct qn_call_ctx *ctx, const char *kind, const json_t *request,
+                          const struct qn_job_input *inputs, size_t input_cnt,
+                          const struct qn_job_limits *limits, struct qn_job_info *ret,
+                          struct qn_why *why);
+
 /* qn_job_keep makes a blob of the file `name` that a job left in its out folder, as the call job.keep does. The job
  * must have ended, or be of an earlier run of the node. What a worker leaves is foreign: a name with a folder
  * in it, a link of any kind and what is no file are refused, so that nothing outside the folder is ever read.

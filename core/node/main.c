@@ -1,6 +1,7 @@
 /* main.c - the process starts here. */
 #include "core/base/base.h"
 #include "core/job/jobs.h"
+#include "core/model/model.h"
 #include "core/node/cli.h"
 
 #include <string.h>
@@ -12,6 +13,7 @@ static int worker(const char *kind)
     const struct qn_job_kind *tables[16] = { NULL };
     const struct qn_module *mod;
     size_t cnt = 0;
+    tables[cnt++] = QN_MODEL_JOBS;
     for (size_t i = 0; (mod = qn_module_at(i)) && cnt + 1 < QN_COUNT(tables); i++)
         if (mod->jobs) tables[cnt++] = mod->jobs;
     return qn_worker_main(kind, tables);

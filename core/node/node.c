@@ -3,6 +3,7 @@
 
 #include "core/crypto/hash.h"
 #include "core/job/jobs.h"
+#include "core/model/model.h"
 #include "core/node/api.h"
 #include "core/node/blob.h"
 #include "core/node/wallet.h"
@@ -40,7 +41,7 @@ struct qn_node {
     void *self[MODULES_MAX]; /* of the modules in exec that were started */
     bool begun[MODULES_MAX];
     size_t exec_cnt;
-    const struct qn_job_kind *kinds[MODULES_MAX + 1]; /* tables, NULL last */
+    const struct qn_job_kind *kinds[MODULES_MAX + 2]; /* tables, NULL last */
     qn_rc rc;
     struct qn_why why;
 };
@@ -408,6 +409,7 @@ static qn_rc open_jobs(struct qn_node *node, struct qn_why *why)
 {
     const struct qn_module *mod;
     size_t cnt = 0;
+    node->kinds[cnt++] = QN_MODEL_JOBS;
     for (size_t i = 0; (mod = qn_module_at(i)); i++)
         if (mod->jobs) node->kinds[cnt++] = mod->jobs;
     struct qn_jobs_opts opts = { .base = node->base,

@@ -2,6 +2,7 @@
 #include "core/node/registry.h"
 
 #include "core/job/calls.h"
+#include "core/model/model.h"
 #include "ledger/state/state_in.h"
 #include "lua/bind/contract.h"
 
@@ -9,7 +10,7 @@
 
 const struct qn_call *qn_call_at(size_t idx)
 {
-    const struct qn_call *const core[] = { QN_CORE_CALLS, QN_JOB_CALLS };
+    const struct qn_call *const core[] = { QN_CORE_CALLS, QN_JOB_CALLS, QN_MODEL_CALLS };
     for (size_t m = 0;; m++) {
         const struct qn_call *table = m < QN_COUNT(core) ? core[m] : NULL;
         if (m >= QN_COUNT(core)) {

@@ -31,12 +31,20 @@ static qn_rc read_head(struct qn_span in, struct images *set, struct qn_why *why
     return QN_OK;
 }
 
-qn_rc images_open(struct qn_span blob, struct images *ret, struct qn_why *why)
+qn_rc images_head(struct qn_span blob, struct images *ret, struct qn_why *why)
 {
     struct images set = { 0 };
     if (blob.len < IMAGES_HEAD)
         return qn_why(why, QN_E_SHORT, "data set: %zu bytes are no head", blob.len);
     qn_rc rc = read_head(blob, &set, why);
+    if (rc == QN_OK) *ret = set;
+    return rc;
+}
+
+qn_rc images_open(struct qn_span blob, struct images *ret, struct qn_why *why)
+{
+    struct images set;
+    qn_rc rc = images_head(blob, &set, why);
     if (rc) return rc;
     uint64_t want = IMAGES_HEAD + (uint64_t)set.rec_bytes * set.rec_cnt;
     if (blob.len != want)

@@ -16,7 +16,8 @@ struct images {
     uint32_t label_off, class_cnt;
 };
 
-/* images_open checks head, length and every label. QN_E_SHORT, QN_E_EXTRA, QN_E_FORMAT, QN_E_RANGE. */
+/* images_head reads the first 64 bytes of a blob alone; ret->rec is NULL. images_open checks head, length and every label. QN_E_SHORT, QN_E_EXTRA, QN_E_FORMAT, QN_E_RANGE. */
+QN_CHECK qn_rc images_head(struct qn_span blob, struct images *ret, struct qn_why *why);
 QN_CHECK qn_rc images_open(struct qn_span blob, struct images *ret, struct qn_why *why);
 
 static inline const uint8_t *images_values(const struct images *set, uint32_t idx)
