@@ -28,7 +28,7 @@ struct qn_local {
     qn_record_fn params;
     const char *args, *result;
     qn_rc (*fn)(struct qn_local_ctx *ctx, const void *params, json_t **ret, struct qn_why *why);
-    void (*end)(void *state); /* frees what fn kept; may be NULL */
+    void (*end)(void *state); /* frees what was kept; once a module, in any of its rows */
 };
 
 #endif

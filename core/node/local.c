@@ -15,15 +15,22 @@ static qn_rc load_key(void *host, const char *name, struct qn_key *ret, struct q
     return qn_wallet_load(client->home, name, ret, why);
 }
 
+/* Which module a function belongs to. */
+static size_t module_of(const struct qn_local *local)
+{
+    const struct qn_module *mod;
+    for (size_t m = 0; (mod = qn_module_at(m)) && m < QN_LOCALS_MAX; m++)
+        for (const struct qn_local *l = mod->locals; l && l->name; l++)
+            if (l == local) return m;
+    QN_BUG("a function of no module");
+}
+
 qn_rc qn_local_run(struct qn_client *client, struct qn_locals *keep, const struct qn_local *local,
                    const char *as, const json_t *params, json_t **ret, struct qn_why *why)
 {
     struct qn_arena arena = { .max = 256u << 20 };
     void *obj = NULL;
-    size_t idx = 0;
-    while (qn_local_at(idx) != local)
-        idx++;
-    QN_ASSERT(idx < QN_LOCALS_MAX);
+    size_t idx = module_of(local);
     qn_rc rc = QN_OK;
     if (local->params) {
         obj = qn_arena_alloc(&arena, local->params()->size);
@@ -45,9 +52,12 @@ qn_rc qn_local_run(struct qn_client *client, struct qn_locals *keep, const struc
 
 void qn_locals_end(struct qn_locals *keep)
 {
-    const struct qn_local *local;
-    for (size_t i = 0; i < QN_LOCALS_MAX && (local = qn_local_at(i)); i++) {
-        if (keep->state[i] && local->end) local->end(keep->state[i]);
-        keep->state[i] = NULL;
+    const struct qn_module *mod;
+    for (size_t m = 0; m < QN_LOCALS_MAX && (mod = qn_module_at(m)); m++) {
+        for (const struct qn_local *l = mod->locals; l && l->name && keep->state[m]; l++) {
+            if (!l->end) continue;
+            l->end(keep->state[m]);
+            keep->state[m] = NULL;
+        }
     }
 }

@@ -4,9 +4,9 @@
 
 #include "core/node/client.h"
 
-#define QN_LOCALS_MAX 64
+#define QN_LOCALS_MAX 16 /* modules */
 
-/* What such functions keep while the process runs. Zero-initialised is empty. */
+/* What the functions of each module keep while the process runs. Zero-initialised is empty. */
 struct qn_locals {
     void *state[QN_LOCALS_MAX];
 };

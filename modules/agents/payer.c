@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WINDOW     32 /* requests on the way at once */
+#define WINDOW     64 /* requests on the way at once */
 #define TIMEOUT_MS 90000
 #define BUSY_TRIES 300 /* of 100 ms: the service runs our request already */
 
@@ -482,6 +482,38 @@ out:
     qn_key_wipe(&d.key);
     json_decref(d.answers);
     return rc;
+}
+
+qn_rc payer_purse(struct qn_local_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
+{
+    struct payer *p;
+    (void)params;
+    qn_rc rc = open_payer(ctx, &p, why);
+    if (rc) return rc;
+    *ret = json_array();
+    for (const struct purse_chan *chan = purse_list(p->purse); chan; chan = chan->next) {
+        char hex[65];
+        json_int_t pending = 0;
+        json_t *row = NULL;
+        qn_hex(chan->id.b, 32, hex);
+        json_t *ask = json_pack("{s:s}", "id", hex);
+        for (const struct intent *it = chan->pending; it; it = it->next)
+            pending++;
+        if (ctx->call(ctx->host, "channel.get", ask, &row, why)) row = json_object();
+        json_int_t deposit = json_integer_value(json_object_get(row, "deposit"));
+        const char *state = json_string_value(json_object_get(row, "state"));
+        bool closed = !state || strcmp(state, "closed") == 0;
+        json_array_append_new(
+            *ret, json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "channel", hex, "state",
+                            state ? state : "unknown", "calls", (json_int_t)chan->seq, "accepted",
+                            (json_int_t)chan->ack, "pending", pending, "deposit_uqn", deposit,
+                            "promised_uqn", (json_int_t)chan->due.uqn, "claimed_uqn",
+                            json_integer_value(json_object_get(row, "claimed")), "refundable_uqn",
+                            closed ? (json_int_t)0 : deposit - (json_int_t)chan->due.uqn));
+        json_decref(row);
+        json_decref(ask);
+    }
+    return QN_OK;
 }
 
 qn_rc payer_sign(struct qn_local_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)

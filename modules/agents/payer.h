@@ -12,6 +12,8 @@
  * With `bodies` up to 32 requests are on the way at once and share each write to the disk. */
 qn_rc payer_call(struct qn_local_ctx *ctx, const void *params, json_t **ret, struct qn_why *why);
 void payer_end(void *state);
+/* payer_purse is agent.purse: where the money is, channel by channel. */
+qn_rc payer_purse(struct qn_local_ctx *ctx, const void *params, json_t **ret, struct qn_why *why);
 /* payer_sign is agent.sign: one header, no books. */
 qn_rc payer_sign(struct qn_local_ctx *ctx, const void *params, json_t **ret, struct qn_why *why);
 

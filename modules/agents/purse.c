@@ -42,6 +42,11 @@ struct purse_chan *purse_chan(struct purse *p, const struct qn_hash *id, uint64_
     return chan;
 }
 
+struct purse_chan *purse_list(struct purse *p)
+{
+    return p->chans;
+}
+
 static struct intent *apply_intent(struct purse_chan *chan, const struct agents_intent *row)
 {
     struct intent *it = calloc(1, sizeof *it + row->url.len + row->body.len), **at;

@@ -31,6 +31,7 @@ void purse_close(struct purse *p);
 /* purse_chan finds a channel or begins one at what was claimed of it. */
 struct purse_chan *purse_chan(struct purse *p, const struct qn_hash *id, uint64_t claimed_seq,
                               struct qn_amount claimed);
+struct purse_chan *purse_list(struct purse *p); /* all channels, the newest first */
 /* purse_note stages an intent, purse_spend its end (the intent is freed); purse_commit writes both. */
 struct intent *purse_note(struct purse *p, struct purse_chan *chan,
                           const struct agents_intent *row);

@@ -62,15 +62,15 @@ QN_CHECK qn_rc settle_send(struct agents_node *n, const struct svc *svc,
                            const struct paid_chan *chan, bool close, struct qn_hash *ret_tx,
                            struct qn_why *why);
 
-qn_rc agent_serve_call(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+qn_rc serve_calls_put(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                      struct qn_why *why);
+qn_rc serve_calls_drop(struct qn_call_ctx *ctx, const void *params, json_t **ret,
                        struct qn_why *why);
-qn_rc agent_unserve_call(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+qn_rc serve_calls_list(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                       struct qn_why *why);
+qn_rc serve_calls_income(struct qn_call_ctx *ctx, const void *params, json_t **ret,
                          struct qn_why *why);
-qn_rc agent_services_call(struct qn_call_ctx *ctx, const void *params, json_t **ret,
-                          struct qn_why *why);
-qn_rc agent_income_call(struct qn_call_ctx *ctx, const void *params, json_t **ret,
-                        struct qn_why *why);
-qn_rc agent_settle_call(struct qn_call_ctx *ctx, const void *params, json_t **ret,
-                        struct qn_why *why);
+qn_rc serve_calls_settle(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                         struct qn_why *why);
 
 #endif

@@ -60,8 +60,7 @@ static qn_rc job_for(struct qn_call_ctx *ctx, const struct agent_serve *p, struc
     return QN_OK;
 }
 
-qn_rc agent_serve_call(struct qn_call_ctx *ctx, const void *params, json_t **ret,
-                       struct qn_why *why)
+qn_rc serve_calls_put(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
 {
     const struct agent_serve *p = params;
     struct agents_node *n = ctx->self;
@@ -91,8 +90,8 @@ qn_rc agent_serve_call(struct qn_call_ctx *ctx, const void *params, json_t **ret
     return QN_OK;
 }
 
-qn_rc agent_unserve_call(struct qn_call_ctx *ctx, const void *params, json_t **ret,
-                         struct qn_why *why)
+qn_rc serve_calls_drop(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                       struct qn_why *why)
 {
     const struct agent_name *p = params;
     struct svc *svc = serve_find(ctx->self, p->name);
@@ -102,8 +101,8 @@ qn_rc agent_unserve_call(struct qn_call_ctx *ctx, const void *params, json_t **r
     return QN_OK;
 }
 
-qn_rc agent_services_call(struct qn_call_ctx *ctx, const void *params, json_t **ret,
-                          struct qn_why *why)
+qn_rc serve_calls_list(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                       struct qn_why *why)
 {
     struct agents_node *n = ctx->self;
     (void)params, (void)why;
@@ -113,8 +112,8 @@ qn_rc agent_services_call(struct qn_call_ctx *ctx, const void *params, json_t **
     return QN_OK;
 }
 
-qn_rc agent_income_call(struct qn_call_ctx *ctx, const void *params, json_t **ret,
-                        struct qn_why *why)
+qn_rc serve_calls_income(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                         struct qn_why *why)
 {
     struct agents_node *n = ctx->self;
     (void)params;
@@ -136,8 +135,8 @@ qn_rc agent_income_call(struct qn_call_ctx *ctx, const void *params, json_t **re
     return QN_OK;
 }
 
-qn_rc agent_settle_call(struct qn_call_ctx *ctx, const void *params, json_t **ret,
-                        struct qn_why *why)
+qn_rc serve_calls_settle(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                         struct qn_why *why)
 {
     const struct agent_settle *p = params;
     struct agents_node *n = ctx->self;

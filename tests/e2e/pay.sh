@@ -8,9 +8,10 @@ check() { # WHAT EXPECTED GOT
 }
 n() { "$q" --home "$home" "$@"; }
 start() {
+    : >"$home/up.log" # what an earlier node said is no answer
     "$q" up --home "$home" --api 127.0.0.1:0 --json >"$home/up.log" 2>"$home/up.err" &
     pid=$!
-    for _ in $(seq 200); do
+    for _ in $(seq 400); do
         grep -q '"event":"ready"' "$home/up.log" && break
         sleep 0.05
     done
@@ -68,7 +69,7 @@ check "says what is due" '"2" "1000"' "$(header PAYMENT-REQUIRED | jq -r '.accep
 status=$(curl -s -o /dev/null -w '%{http_code}' -H "PAYMENT-SIGNATURE: $first" -H "PAYMENT-SIGNATURE: $first" -d '{"n":1}' "$api/svc/echo")
 check "two payments at once: 400" 400 "$status"
 check "foreign Origin: 403" 403 "$(curl -s -o /dev/null -w '%{http_code}' -H "Origin: http://evil.example" -d '{}' "$api/svc/echo")"
-kill -9 $pid
+kill -9 $pid; wait $pid 2>/dev/null
 start
 ask /svc/echo '{"n":1}' "$first"
 check "not served yet after a restart: 404" 404 "$status"
@@ -95,6 +96,11 @@ check "over the deposit: exit 1" 1 $?
 check "not signed" 1 "$(grep -c 'above the deposit' "$home/out")"
 n agent call echo '{}' --channel "$channel" --as scout --blind >"$home/out" 2>&1
 check "refused by the service" 1 "$(grep -c 'the service refuses (402)' "$home/out")"
+check "where the money is" "4 2000 0" "$(n agent purse --json | jq -r 'select(.channel=="'"$channel"'") | "\(.calls) \(.promised_uqn) \(.refundable_uqn)"')"
+n agent put echoes "$api/svc/echo" "$(printf '00%.0s' $(seq 32))" 500uqn --as service -q
+check "found in the directory" "echoes 500" "$(n agent find ECHO --json | jq -r '"\(.name) \(.price)"')"
+check "nothing dearer than asked" "" "$(n agent find echo --max 499uqn --json)"
+check "shown" "$api/svc/echo" "$(n agent show @service --json | jq -r .url)"
 # 80 % of the deposit was passed, so the payee has claimed by itself or will; the rest by hand, and the end.
 tx=$(n agent settle "$channel" --close --json 2>/dev/null | jq -r .tx)
 [ -n "$tx" ] && n tx wait "$tx" -q
