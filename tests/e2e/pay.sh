@@ -110,6 +110,6 @@ for _ in $(seq 50); do
 done
 check "all of it claimed" 2000 "$(n channel get "$channel" --json | jq -r .claimed)"
 check "supply" true "$(n ledger audit --json | jq .ok)"
-n down -q
+n down -q; wait $pid
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
