@@ -85,6 +85,8 @@ step("lease", function()
         qn.node.put{ as = name, node = machine[name], region = i, bond = "5QN",
             cap = { cpu_milli = 2000, ram_mib = 1024, disk_mib = 1024 }, url = "local", attrs = { { key = "site", val = name } } }
     end
+    shared.machine, shared.asks = machine, {}
+    for i, name in ipairs(names) do shared.asks[name] = asks[i] end
     local manifest = qn.json{ kind = "exec", argv = { "/bin/sh", "-c", "echo working as process $$; sleep 0.4; echo done" } }
     local hex = manifest:gsub(".", function(c) return string.format("%02x", c:byte()) end)
     local blob = qn.blob.put{ data = hex }.blob
@@ -128,6 +130,99 @@ step("lease", function()
     end)
     return string.format("3 bids, %s won at %.1f QN/h; its workload said %q; a silent provider lost its lease by deadline; %d uqn spent in all",
         winner, lease.rate_nqn_h / 1e9, log:match("working as process %d+"), before - balance(tenant))
+end)
+
+-- train: two solvers do one job on leased machines, the second tells one lie; who follows finds it, the ledger convicts him.
+step("train", function()
+    local key = { lab = role("lab", "50QN"), whistleblower = role("whistleblower", "5QN"), verifier = role("verifier", "1QN") }
+    local solvers = { role("solver1", "20QN"), role("solver2", "20QN") }
+    local steps_cnt = 2800
+    local plan = qn.train.plan{ dims = { 784, 128, 10 }, steps = steps_cnt, seed = tostring(arg.seed) }
+    local job = event(qn.train.job{ as = "lab", graph = plan.graph, seed = tostring(arg.seed), init = plan.init, data = shared.data.train,
+        eval = shared.data.test, batch = plan.batch, steps = steps_cnt, solvers = #solvers, pay = "4QN", bond = "2QN",
+        window_ms = 600000, move_ms = 60000 }, "train.posted").id
+    for _, s in ipairs(solvers) do
+        s.run = event(qn.train.take{ as = s.name, job = job }, "train.taken").id
+    end
+    until_true("the order of records", 5000, function() return qn.train.get{ id = job }.state == "running" end)
+    -- where the second will lie, drawn from the seed: a step, the gradient of a layer's weights, one of its values
+    math.randomseed(arg.seed)
+    local layers = {}
+    for _, op in ipairs(plan.ops) do
+        if op.op == "contract" and op.kind & 16 ~= 0 then layers[#layers + 1] = op end
+    end
+    local op = layers[math.random(#layers)]
+    local lie = { step = math.random(0, steps_cnt - 1), op = op.id, index = math.random(0, op.rows * op.cols - 1) }
+    solvers[2].lie = lie
+    -- each leases a machine and trains on it
+    for _, s in ipairs(solvers) do
+        local manifest = qn.train.manifest{ id = job }
+        manifest.lie = s.lie
+        local blob = qn.blob.put{ data = qn.json(manifest):gsub(".", function(c) return string.format("%02x", c:byte()) end) }.blob
+        local order = event(qn.order.put{ as = s.name, manifest = blob, mode = "auction", cap = { cpu_milli = 1000, ram_mib = 480, disk_mib = 128 },
+            max_rate_nqn_h = 1000000000, term_ms = 300000, auction_ms = 200, deposit = "5QN" }, "order.opened").id
+        for name, node in pairs(shared.machine) do
+            qn.bid.put{ as = name, order = order, node = node, rate_nqn_h = shared.asks[name] }
+        end
+        s.lease = until_true("the auction", 5000, function() return qn.order.get{ id = order }.lease end)
+        s.job = qn.lease.run{ lease = s.lease }.job
+        local at = qn.lease.get{ id = s.lease }.node
+        for name, node in pairs(shared.machine) do
+            if node == at then qn.lease.start{ as = name, lease = s.lease } end
+        end
+    end
+    for _, s in ipairs(solvers) do
+        local done = until_true("the training", 120000, function()
+            local j = qn.job.get{ id = s.job }
+            if j.state == "failed" then error(s.name .. ": " .. j.why) end
+            return j.state == "done" and j
+        end)
+        s.result = done.result
+        s.weights = qn.job.keep{ job = s.job, name = "weights.qntw" }.blob
+        qn.train.commit{ as = s.name, job = job, cnt = s.result.cnt, root = s.result.root, weights = s.weights, acc_ppm = s.result.acc_ppm,
+            trace = qn.job.keep{ job = s.job, name = "trace.bin" }.blob }
+        qn.lease.close{ as = s.name, lease = s.lease }
+    end
+    assert(solvers[1].result.acc_ppm >= 850000, "the honest solver reaches 85 %")
+    assert(qn.lease.logs{ lease = solvers[1].lease }.text:find("acc 0.8", 1, true), "the lease's log tells how it went")
+    -- the verifier runs all of it again: one trace is equal, one is not, and he says so; the whistleblower stakes coins on it
+    local verdict = qn.train.check{ id = job, who = key.whistleblower.account, timeout_ms = 120000 }
+    local bad
+    for _, run in ipairs(verdict.runs) do
+        if run.equal then
+            assert(run.run == solvers[1].run and run.weights_equal and run.acc_equal, "the honest run is confirmed to the last bit")
+        else
+            bad = run
+        end
+    end
+    assert(bad and bad.run == solvers[2].run and bad.seg == lie.step // plan.seg, "the follower finds the segment of the lie")
+    qn.game.commit{ as = "whistleblower", claim = bad.commit.claim }
+    bad.open.as = "whistleblower"
+    local game = event(qn.game.open(bad.open), "game.opened").id
+    local before = { lab = balance(key.lab), whistleblower = balance(key.whistleblower), solver2 = balance(solvers[2]) }
+    local g
+    repeat -- each side answers by running the disputed steps again, the cheat with its lie
+        local cheat = qn.game.get{ id = game }.mover == "solver"
+        local move = qn.train.move{ game = game, from = cheat and solvers[2].job or verdict.checked, lie = cheat and qn.json(lie) or nil }
+        local noun, verb = move.tx:match("(%w+)%.(%w+)")
+        move.body.as = cheat and "solver2" or "whistleblower"
+        qn[noun][verb](move.body)
+        g = qn.game.get{ id = game }
+    until g.result ~= "open"
+    assert(g.result == "challenger", "the ledger convicts the cheat")
+    local tile = lie.index // op.cols // 16 * ((op.cols + 15) // 16) + lie.index % op.cols // 16
+    assert(g.step_lo == lie.step and g.node == lie.op and g.tile == tile, "at the very step, operator and tile of the lie")
+    local bond = 2000000
+    assert(g.slashed == bond and balance(key.lab) - before.lab == 4000000 + bond * 25 // 100, "the requester has its pay back and a quarter of the bond")
+    assert(balance(key.whistleblower) > before.whistleblower + bond * 45 // 100 - 10000, "the whistleblower has 45 % of it")
+    local paid = balance(solvers[1])
+    qn.train.accept{ as = "lab", run = solvers[1].run }
+    assert(balance(solvers[1]) - paid == 4000000 + bond, "the honest solver has its pay, and its bond back")
+    shared.f32 = solvers[1].weights
+    result.accuracy_f32 = solvers[1].result.right / solvers[1].result.of
+    result.cheat = { planted = lie, found = { step = g.step_lo, op = g.node, tile = g.tile }, rounds = g.rounds, slashed_uqn = g.slashed }
+    return string.format("%.1f %% of 10,000 test images right after %d steps; planted step %d op %d index %d (tile %d), found step %d op %d tile %d in %d rounds; %d uqn slashed",
+        result.accuracy_f32 * 100, steps_cnt, lie.step, lie.op, lie.index, tile, g.step_lo, g.node, g.tile, g.rounds, g.slashed)
 end)
 
 -- pay: an agent that may spend so much and no more buys 1,000 classifications of test images over HTTP 402.

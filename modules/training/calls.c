@@ -1,14 +1,15 @@
 /* calls.c - what one can ask about data sets and training, and what this node does for its owner. */
-#include "modules/training/training.h"
+#include "modules/training/calls.h"
+
+#include "core/job/calls.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define LIMIT_STD  100
-#define LIMIT_MAX  1000
-#define DATA_BYTES (UINT64_C(1) << 30)
+#define LIMIT_STD 100
+#define LIMIT_MAX 1000
 
-static json_t *with_id(const struct qn_record *rec, const void *obj, const struct qn_hash *id)
+json_t *training_with_id(const struct qn_record *rec, const void *obj, const struct qn_hash *id)
 {
     char hex[65];
     json_t *json = qn_to_json(rec, obj), *out = json_object();
@@ -19,8 +20,8 @@ static json_t *with_id(const struct qn_record *rec, const void *obj, const struc
     return out;
 }
 
-static json_t *list_rows(struct qn_call_ctx *ctx, uint8_t table, const struct qn_record *rec,
-                         const struct training_list *page)
+json_t *training_list_rows(struct qn_call_ctx *ctx, uint8_t table, const struct qn_record *rec,
+                           const struct training_list *page)
 {
     struct qn_span key, val, all = { 0 }, after = { 0 };
     struct qn_hash id;
@@ -33,19 +34,19 @@ static json_t *list_rows(struct qn_call_ctx *ctx, uint8_t table, const struct qn
         memcpy(id.b, key.ptr, 32);
         after = QN_SPAN_OF(id);
         if (!obj || qn_decode(rec, val, ctx->arena, obj, NULL)) break;
-        json_array_append_new(out, with_id(rec, obj, &id));
+        json_array_append_new(out, training_with_id(rec, obj, &id));
     }
     return out;
 }
 
-static qn_rc get_row(struct qn_call_ctx *ctx, uint8_t table, const struct qn_record *rec,
-                     const struct qn_hash *id, const char *what, json_t **ret, struct qn_why *why)
+qn_rc training_get_row(struct qn_call_ctx *ctx, uint8_t table, const struct qn_record *rec,
+                       const struct qn_hash *id, const char *what, json_t **ret, struct qn_why *why)
 {
     void *obj = qn_arena_alloc(ctx->arena, rec->size);
     if (!obj) return QN_E_MEMORY;
     if (qn_view_rec(ctx->view, table, QN_SPAN_OF(*id), rec, ctx->arena, obj))
         return qn_why(why, QN_E_NOTFOUND, "no %s has that id", what);
-    *ret = with_id(rec, obj, id);
+    *ret = training_with_id(rec, obj, id);
     return QN_OK;
 }
 
@@ -104,14 +105,15 @@ static qn_rc data_list(struct qn_call_ctx *ctx, const void *params, json_t **ret
                        struct qn_why *why)
 {
     (void)why;
-    *ret = list_rows(ctx, TRAINING_T_DATA, training_data_record(), params);
+    *ret = training_list_rows(ctx, TRAINING_T_DATA, training_data_record(), params);
     return QN_OK;
 }
 
 static qn_rc data_get(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
 {
     const struct training_by_id *p = params;
-    return get_row(ctx, TRAINING_T_DATA, training_data_record(), &p->id, "data set", ret, why);
+    return training_get_row(ctx, TRAINING_T_DATA, training_data_record(), &p->id, "data set", ret,
+                            why);
 }
 
 static qn_rc data_import(struct qn_call_ctx *ctx, const void *params, json_t **ret,
@@ -120,8 +122,8 @@ static qn_rc data_import(struct qn_call_ctx *ctx, const void *params, json_t **r
     const struct training_import *p = params;
     const struct qn_job_limits limits = { .mem_mib = 4096, .file_mib = 1025 };
     struct qn_job_info job;
-    struct qn_buf file = { 0 };
     struct qn_hash blob;
+    uint64_t bytes;
     char images[1025], labels[1025], path[4200], hex[65];
     snprintf(images, sizeof images, "%.*s", (int)p->images.len, (const char *)p->images.ptr);
     snprintf(labels, sizeof labels, "%.*s", (int)p->labels.len, (const char *)p->labels.ptr);
@@ -130,11 +132,10 @@ static qn_rc data_import(struct qn_call_ctx *ctx, const void *params, json_t **r
     qn_rc rc = training_job_wait(ctx, "data.import", request, inputs, 2, &limits, &job, why);
     json_decref(request);
     if (rc) return rc;
-    snprintf(path, sizeof path, "%s/out/data.qnds", job.folder);
     json_t *result = json_deep_copy(job.result);
-    rc = qn_file_read(path, DATA_BYTES, &file, why);
-    if (rc == QN_OK) rc = ctx->ops->blob_put(ctx->node, qn_buf_get(&file), &blob, why);
+    rc = qn_job_keep(ctx, &job.id, "data.qnds", &blob, &bytes, why);
     if (rc == QN_OK) {
+        snprintf(path, sizeof path, "%s/out/data.qnds", job.folder);
         remove(path); /* the blob is kept */
         qn_hex(blob.b, 32, hex);
         json_object_del(result, "file");
@@ -142,7 +143,6 @@ static qn_rc data_import(struct qn_call_ctx *ctx, const void *params, json_t **r
         *ret = json_incref(result);
     }
     json_decref(result);
-    qn_buf_free(&file);
     return rc;
 }
 
@@ -157,5 +157,28 @@ const struct qn_call TRAINING_CALLS[] = {
       "data import train-images-idx3-ubyte.gz train-labels-idx1-ubyte.gz", QN_CALL_LOCAL,
       training_import_record, "images labels", "data bytes rec_bytes rec_cnt dims class_cnt",
       data_import },
+    { "train.list", "Lists training jobs.", "train list", QN_CALL_QUERY | QN_CALL_MANY,
+      training_list_record, NULL, "id state requester steps taken pay bond", training_train_list },
+    { "train.get", "Shows a training job and its runs.", "train get 81ab..", QN_CALL_QUERY,
+      training_by_id_record, "id", "id state order seg_cnt runs", training_train_get },
+    { "train.cert", "Shows what a run rests on: job, trace, weights, and how it ended.",
+      "train cert 81ab..", QN_CALL_QUERY, training_by_id_record, "id",
+      "id state root trace weights acc_ppm job game", training_train_cert },
+    { "train.plan", "Makes a perceptron's graph and first state for a job.",
+      "train plan --dims 784,128,10 --steps 2000", 0, training_plan_record, NULL,
+      "graph hash init batch seg flop_step ops", training_train_plan },
+    { "train.manifest", "Makes the workload a solver runs for a job whose order is drawn.",
+      "train manifest 81ab..", QN_CALL_QUERY, training_by_id_record, "id", "kind inputs job",
+      training_train_manifest },
+    { "train.check", "Runs a job again and compares it with its runs.",
+      "train check 81ab.. --timeout_ms 600000", QN_CALL_LOCAL, training_check_record, "id",
+      "checked root acc_ppm runs", training_train_check },
+    { "train.move", "Finds the next move of a game by running its steps again.",
+      "train move 77aa..", QN_CALL_LOCAL, training_move_record, "game", "tx body",
+      training_train_move },
+    { "game.list", "Lists disputes.", "game list", QN_CALL_QUERY | QN_CALL_MANY,
+      training_list_record, NULL, "id run result phase seg node tile rounds", training_game_list },
+    { "game.get", "Shows a dispute.", "game get 77aa..", QN_CALL_QUERY, training_by_id_record, "id",
+      "id result phase seg step_lo op node tile rounds slashed", training_game_show },
     { 0 },
 };
