@@ -19,7 +19,7 @@ _Static_assert((GEMM_MC + 16) * GEMM_AS + GEMM_NC * GEMM_KC <= CPU_GEMM_SPACE, "
 
 GEMM_INLINE f32 gemm_prep(f32 v, bool t12)
 {
-    return t12 ? num_t12(v) : num_floor(v); /* stored values are clean */
+    return t12 ? num_t12_clean(v) : num_floor(v); /* stored values are clean */
 }
 
 /* dst[r][k] of rows x kc from A stored by rows. */

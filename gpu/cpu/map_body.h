@@ -82,20 +82,21 @@ static void ops_rowsum(const float *x, uint32_t rows, uint32_t cols, float *out)
         uint32_t c = 0;
         for (; c + 64 <= cols; c += 64)
             for (uint32_t i = 0; i < 64 / LANES; i++)
-                lane[i] = num_clean(f32_add(lane[i], vec_load(x + c + i * LANES)));
+                lane[i] = num_snap(f32_add(lane[i], vec_load(x + c + i * LANES)));
         float last[64] = { 0 }; /* + 0 changes no lane: a lane is never -0 */
         memcpy(last, x + c, (cols - c) * sizeof *last);
         for (uint32_t i = 0; c < cols && i < 64 / LANES; i++)
-            lane[i] = num_clean(f32_add(lane[i], vec_load(last + i * LANES)));
-        float l[64];
-        memcpy(l, lane, sizeof l);
-        for (uint32_t half = 32; half; half /= 2) {
-            for (uint32_t i = 0; i < half; i++) {
-                f32 s = num_clean(f32_add(vec_splat_bits(&l[i]), vec_splat_bits(&l[i + half])));
-                l[i] = s[0];
-            }
+            lane[i] = num_snap(f32_add(lane[i], vec_load(last + i * LANES)));
+        for (uint32_t half = 32 / LANES; half; half /= 2)
+            for (uint32_t i = 0; i < half; i++)
+                lane[i] = num_snap(f32_add(lane[i], lane[i + half]));
+        float l[2 * LANES] = { 0 }; /* halves of one vector; what lies above the half is not used */
+        for (uint32_t half = LANES / 2; half; half /= 2) {
+            vec_store(l, lane[0]);
+            lane[0] = num_snap(f32_add(lane[0], vec_load(l + half)));
         }
-        out[r] = l[0];
+        lane[0] = num_clean(lane[0]); /* a NaN stays one until here */
+        out[r] = lane[0][0];
     }
 }
 
@@ -116,4 +117,40 @@ static void ops_rowmax(const float *x, uint32_t rows, uint32_t cols, float *out)
             best = num_max(best, vec_splat_bits(tail + i));
         memcpy(&out[r], &best, 4);
     }
+}
+
+static void ops_adam(const struct cpu_adam *x)
+{
+    f32 b1 = vec_splat_bits(&x->b1), b1c = vec_splat_bits(&x->b1c), b2 = vec_splat_bits(&x->b2),
+        b2c = vec_splat_bits(&x->b2c);
+    f32 c1 = vec_splat_bits(&x->c1), c2 = vec_splat_bits(&x->c2), lr = vec_splat_bits(&x->lr);
+    f32 eps = vec_splat_bits(&x->eps), wd = vec_splat_bits(&x->wd);
+    for (size_t i = 0; i < x->n; i += LANES) {
+        uint32_t n = (uint32_t)QN_MIN(x->n - i, (size_t)LANES);
+        bool whole = n == LANES;
+        f32 g = whole ? vec_load(x->g + i) : vec_load_n(x->g + i, n);
+        f32 m = whole ? vec_load(x->m + i) : vec_load_n(x->m + i, n);
+        f32 v = whole ? vec_load(x->v + i) : vec_load_n(x->v + i, n);
+        f32 w = whole ? vec_load(x->w + i) : vec_load_n(x->w + i, n);
+        m = adam_m(m, g, b1, b1c);
+        v = adam_v(v, g, b2, b2c);
+        w = num_clean(adam_w(w, m, v, c1, c2, lr, eps, wd));
+        m = num_clean(m);
+        v = num_clean(v);
+        if (whole) {
+            vec_store(x->m + i, m);
+            vec_store(x->v + i, v);
+            vec_store(x->w + i, w);
+        } else {
+            vec_store_n(x->m + i, m, n);
+            vec_store_n(x->v + i, v, n);
+            vec_store_n(x->w + i, w, n);
+        }
+    }
+}
+
+static void ops_bytes(const uint8_t *src, size_t n, float *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)src[i];
 }

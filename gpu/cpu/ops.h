@@ -32,6 +32,15 @@ struct cpu_map {
     float *out; /* rows of cols, without gaps */
 };
 
+/* An Adam update of n values in place (gpu/kernels/adam.k). */
+struct cpu_adam {
+    size_t n;
+    float *w, *m, *v;
+    const float *g;
+    float b1, b1c, b2, b2c; /* c: 1 - b as the graph has it */
+    float c1, c2, lr, eps, wd;
+};
+
 struct cpu_ops {
     const char *name;
     bool (*usable)(void);
@@ -39,6 +48,8 @@ struct cpu_ops {
     void (*map)(const struct cpu_map *arg);
     void (*rowsum)(const float *x, uint32_t rows, uint32_t cols, float *out);
     void (*rowmax)(const float *x, uint32_t rows, uint32_t cols, float *out);
+    void (*adam)(const struct cpu_adam *arg);
+    void (*bytes)(const uint8_t *src, size_t n, float *out); /* u8 to f32 */
 };
 
 /* cpu_ops_all lists the variants built in, slowest first, c always first. */

@@ -12,9 +12,8 @@ static bool ops_usable(void)
 }
 
 extern const struct cpu_ops cpu_ops_avx2;
-const struct cpu_ops cpu_ops_avx2 = {
-    "avx2", ops_usable, ops_gemm, ops_map, ops_rowsum, ops_rowmax
-};
+const struct cpu_ops cpu_ops_avx2 = { "avx2",     ops_usable, ops_gemm, ops_map,
+                                      ops_rowsum, ops_rowmax, ops_adam, ops_bytes };
 #else
 typedef int ops_avx2_empty; /* another processor */
 #endif

@@ -13,8 +13,8 @@ static bool ops_usable(void)
 }
 
 extern const struct cpu_ops cpu_ops_avx512;
-const struct cpu_ops cpu_ops_avx512 = { "avx512", ops_usable, ops_gemm,
-                                        ops_map,  ops_rowsum, ops_rowmax };
+const struct cpu_ops cpu_ops_avx512 = { "avx512",   ops_usable, ops_gemm, ops_map,
+                                        ops_rowsum, ops_rowmax, ops_adam, ops_bytes };
 #else
 typedef int ops_avx512_empty; /* another processor */
 #endif

@@ -6,6 +6,7 @@
 #include "gpu/dialect/num.k"
 
 #include "gpu/dialect/fn.k"
+#include "gpu/kernels/adam.k"
 #include "gpu/kernels/map.k"
 
 #include "gpu/cpu/map_body.h"

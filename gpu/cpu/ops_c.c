@@ -11,4 +11,5 @@ static bool ops_usable(void)
 }
 
 extern const struct cpu_ops cpu_ops_c;
-const struct cpu_ops cpu_ops_c = { "c", ops_usable, ops_gemm, ops_map, ops_rowsum, ops_rowmax };
+const struct cpu_ops cpu_ops_c = { "c",        ops_usable, ops_gemm, ops_map,
+                                   ops_rowsum, ops_rowmax, ops_adam, ops_bytes };

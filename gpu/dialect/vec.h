@@ -1,6 +1,7 @@
 /* vec.h - the words of .k texts for LANES values at once (4, 8 or 16), in the compilers' vector types.
  *
- * Built with the flags of the file that includes it; same bits as c.h. b32 is a mask of ones a lane. */
+ * Built with the flags of the file that includes it; same bits as c.h. b32 is a mask: a bit a lane with AVX-512, else
+ * ones in a lane. */
 #ifndef QN_GPU_DIALECT_VEC_H
 #define QN_GPU_DIALECT_VEC_H
 
@@ -14,7 +15,11 @@
 typedef float f32 __attribute__((vector_size(4 * LANES)));
 typedef uint32_t u32 __attribute__((vector_size(4 * LANES)));
 typedef int32_t vec_i32 __attribute__((vector_size(4 * LANES)));
+#if LANES == 16
+typedef __mmask16 b32;
+#else
 typedef u32 b32;
+#endif
 
 #define FN   static inline __attribute__((unused, always_inline))
 #define U(c) ((u32){ 0 } + (uint32_t)(c))
@@ -78,6 +83,32 @@ FN f32 f32_fma_exact(f32 a, f32 b, f32 c)
 #endif
 }
 
+FN u32 u32_sar(u32 a, int n)
+{
+    return (u32)((vec_i32)a >> n);
+}
+
+#if LANES == 16
+FN b32 f32_lt(f32 a, f32 b)
+{
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ);
+}
+
+FN b32 u32_lt(u32 a, u32 b)
+{
+    return _mm512_cmplt_epu32_mask((__m512i)a, (__m512i)b);
+}
+
+FN b32 u32_eq(u32 a, u32 b)
+{
+    return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
+}
+
+FN u32 sel_u(b32 c, u32 a, u32 b)
+{
+    return (u32)_mm512_mask_blend_epi32(c, (__m512i)b, (__m512i)a);
+}
+#else
 FN b32 f32_lt(f32 a, f32 b)
 {
     return (b32)(a < b);
@@ -93,15 +124,11 @@ FN b32 u32_eq(u32 a, u32 b)
     return (b32)(a == b);
 }
 
-FN u32 u32_sar(u32 a, int n)
-{
-    return (u32)((vec_i32)a >> n);
-}
-
 FN u32 sel_u(b32 c, u32 a, u32 b)
 {
     return (c & a) | (~c & b);
 }
+#endif
 
 FN f32 sel_f(b32 c, f32 a, f32 b)
 {

@@ -5,6 +5,7 @@
 #include "gpu/graph/run.h"
 
 #include "gpu/cpu/ops.h"
+#include "gpu/graph/fuse.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct graph_run {
     float *space;  /* of the gemm */
     float **val;   /* by node */
     bool *lively;  /* by node: wanted for logits */
+    bool *adam;    /* by node: the first of an Adam update done at once, in place */
 };
 
 static size_t node_elems(const struct graph_node *n)
@@ -73,6 +75,15 @@ static void place(struct graph_run *run, float *mem, size_t *ret_total)
     *ret_total = at;
 }
 
+/* Only where all three values lie in their states' places and nobody reads the old ones later. */
+static void find_adam(struct graph_run *run)
+{
+    struct fuse_adam f;
+    for (uint32_t i = 0; i < run->g->node.cnt && !run->keep; i++)
+        run->adam[i] = fuse_adam_find(run->g, i, &f) && run->val[i] == run->val[f.m] &&
+                       run->val[i + 1] == run->val[f.v] && run->val[i + 2] == run->val[f.w];
+}
+
 qn_rc graph_run_new(const struct graph *g, const struct graph_run_opt *opt, struct graph_run **ret,
                     struct qn_why *why)
 {
@@ -86,8 +97,9 @@ qn_rc graph_run_new(const struct graph *g, const struct graph_run_opt *opt, stru
     run->keep = opt->keep;
     run->val = calloc(g->node.cnt, sizeof *run->val);
     run->lively = calloc(g->node.cnt, sizeof *run->lively);
+    run->adam = calloc(g->node.cnt, sizeof *run->adam);
     run->space = aligned_alloc(64, CPU_GEMM_SPACE * sizeof(float));
-    if (!run->val || !run->lively || !run->space) goto fail;
+    if (!run->val || !run->lively || !run->adam || !run->space) goto fail;
     size_t total;
     place(run, NULL, &total);
     run->mem = aligned_alloc(64, total * sizeof(float));
@@ -95,6 +107,7 @@ qn_rc graph_run_new(const struct graph *g, const struct graph_run_opt *opt, stru
     memset(run->mem, 0, total * sizeof(float));
     place(run, run->mem, &total);
     find_lively(run);
+    find_adam(run);
     for (uint32_t i = 0; i < g->node.cnt; i++)
         if (g->node.ptr[i].op == GRAPH_CONST)
             for (size_t e = 0; e < (size_t)g->node.ptr[i].rows * g->node.ptr[i].cols; e++)
@@ -113,6 +126,7 @@ void graph_run_free(struct graph_run *run)
     free(run->space);
     free(run->val);
     free(run->lively);
+    free(run->adam);
     free(run);
 }
 
@@ -159,15 +173,11 @@ static void exec_input(struct graph_run *run, const struct graph_node *n, float 
 {
     for (uint32_t r = 0; r < n->rows; r++) {
         float *row = out + (size_t)r * n->cols;
-        if (r >= rec->cnt) {
+        if (r < rec->cnt)
+            run->ops->bytes(rec->ptr + r * rec->stride + n->attr, n->cols, row);
+        else
             memset(row, 0, n->cols * sizeof *row);
-            continue;
-        }
-        const uint8_t *src = rec->ptr + r * rec->stride + n->attr;
-        for (uint32_t c = 0; c < n->cols; c++)
-            row[c] = (float)src[c];
     }
-    (void)run;
 }
 
 static void exec_contract(struct graph_run *run, const struct graph_node *n, float *out)
@@ -214,6 +224,36 @@ static void exec_map(struct graph_run *run, const struct graph_node *n, float *o
             m.col_step[k] = src->rows == n->rows; /* a column: one element a row, or spread */
     }
     run->ops->map(&m);
+}
+
+static float bits_float(uint32_t b)
+{
+    float f;
+    memcpy(&f, &b, sizeof f);
+    return f;
+}
+
+static void exec_adam(struct graph_run *run, uint32_t id)
+{
+    struct fuse_adam f;
+    bool found = fuse_adam_find(run->g, id, &f);
+    QN_ASSERT(found);
+    const struct graph_node *n = &run->g->node.ptr[id];
+    struct cpu_adam x = { .n = (size_t)n->rows * n->cols,
+                          .w = run->val[f.w],
+                          .m = run->val[f.m],
+                          .v = run->val[f.v],
+                          .g = run->val[f.g],
+                          .b1 = bits_float(f.b1),
+                          .b1c = bits_float(f.b1c),
+                          .b2 = bits_float(f.b2),
+                          .b2c = bits_float(f.b2c),
+                          .c1 = *run->val[f.c1],
+                          .c2 = *run->val[f.c2],
+                          .lr = *run->val[f.lr],
+                          .eps = bits_float(f.eps),
+                          .wd = bits_float(f.wd) };
+    run->ops->adam(&x);
 }
 
 static void exec(struct graph_run *run, uint32_t id, const struct graph_records *rec)
@@ -263,8 +303,14 @@ qn_rc graph_run_step(struct graph_run *run, uint64_t step, const struct graph_re
     if (rc) return rc;
     advance(run);
     run->step = step;
-    for (uint32_t i = 0; i < run->g->node.cnt; i++)
-        exec(run, i, rec);
+    for (uint32_t i = 0; i < run->g->node.cnt; i++) {
+        if (run->adam[i]) {
+            exec_adam(run, i);
+            i += 2;
+        } else {
+            exec(run, i, rec);
+        }
+    }
     run->ahead = true;
     memcpy(&ret->loss, run->val[run->g->loss], 4);
     memcpy(&ret->gnorm, run->val[run->g->gnorm], 4);
