@@ -226,6 +226,187 @@ step("train", function()
 end)
 
 -- pay: an agent that may spend so much and no more buys 1,000 classifications of test images over HTTP 402.
+-- rank: six miners serve models of different quality, four validators score them by the subnet's script, the ledger turns rows into coins.
+
+-- cut gives the weights of a network with only the first k of its hidden units: what a miner saves who serves a cheaper model.
+local function cut(blob, k)
+    local hex, at = {}, 0
+    repeat
+        local part = qn.blob.read{ id = blob, offset = at, len = 1048576 }.data
+        hex[#hex + 1], at = part, at + #part // 2
+    until #part < 2 * 1048576
+    local bytes = table.concat(hex):gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end)
+    local cnt, pos = string.unpack("<I4", bytes, 9)
+    local dims, offset, from = {}, {}, nil
+    for _ = 1, cnt do
+        local name, rank
+        name, rank, pos = string.unpack("<s4I4", bytes, pos)
+        dims[name] = { string.unpack("<" .. ("I4"):rep(rank), bytes, pos) }
+        offset[#offset + 1], pos = name, pos + 4 * rank
+    end
+    from = pos
+    for i, name in ipairs(offset) do
+        offset[name], from = from, from + 4 * dims[name][1] * (#dims[name] > 2 and dims[name][2] or 1)
+        assert(i <= 4, "a network of one hidden layer")
+    end
+    local function take(name, first, n) return bytes:sub(offset[name] + 4 * first, offset[name] + 4 * (first + n) - 1) end
+    local w0, hidden = {}, dims.w0[2]
+    for i = 0, dims.w0[1] - 1 do w0[#w0 + 1] = take("w0", i * hidden, k) end
+    return { inputs = dims.w0[1], k = k, w0 = table.concat(w0), b0 = take("b0", 0, k), w1 = take("w1", 0, k * 10), b1 = take("b1", 0, 10) }
+end
+
+-- weights keeps a network as a QNTW blob.
+local function weights(n)
+    local bytes = "QNTW" .. string.pack("<I4I4s4I4I4I4s4I4I4s4I4I4I4s4I4I4", 1, 4, "w0", 2, n.inputs, n.k, "b0", 1, n.k, "w1", 2, n.k, 10, "b1", 1, 10) ..
+        n.w0 .. n.b0 .. n.w1 .. n.b1
+    return qn.blob.put{ data = bytes:gsub(".", function(c) return string.format("%02x", c:byte()) end) }.blob
+end
+
+local function noise(seed, inputs, k)
+    local draw = require("seed").new(string.format("%064x", seed))
+    local function floats(cnt)
+        local t = {}
+        for i = 1, cnt do t[i] = string.pack("<f", (draw:below(2001) - 1000) / 8000) end
+        return table.concat(t)
+    end
+    return { inputs = inputs, k = k, w0 = floats(inputs * k), b0 = floats(k), w1 = floats(k * 10), b1 = floats(10) }
+end
+
+-- test_images gives the pixels of test images by index, read once.
+local function test_images()
+    local pixels, at = {}, 0
+    repeat
+        local hex = qn.blob.read{ id = shared.data.test, offset = 64 + at * 800, len = 1250 * 800 }.data
+        for i = 0, #hex // 1600 - 1 do
+            pixels[at] = hex:sub(i * 1600 + 1, i * 1600 + 1568)
+            at = at + 1
+        end
+    until #hex < 1250 * 1600
+    return pixels
+end
+
+if shared.f32 then step("rank", function()
+    local net = require "subnets/fashion"
+    local function quantise(blob)
+        return qn.model.quantise{ weights = blob, calib = shared.data.train, test = shared.data.test, loss_max_ppm = 1000000 }
+    end
+    if not shared.model then
+        local q = qn.model.quantise{ weights = shared.f32, calib = shared.data.train, test = shared.data.test }
+        shared.model, result.accuracy_f32, result.accuracy_int8 = q.model, q.accuracy_f32, q.accuracy_int8
+    end
+    role("founder", "20QN")
+    qn.subnet.create{ as = "founder", name = "fashion", script = qn.subnet.template{ name = "fashion" }.text, data = shared.data.test, lock = "10QN",
+        rules = { tempo_ms = 2500, rate_ms = 1, hidden = true, price_start = "0.01QN", min_stake = "1QN" } }
+    local function epoch() return qn.subnet.show{ subnet = "fashion" }.epoch end
+    local function wait_epoch(n) until_true("epoch " .. n, 20000, function() return epoch() >= n end) end
+    -- the copy registers after its original; who is slow has a model of its own, but waits before it answers
+    local miners, validators = { "good", "slow", "weak", "random", "copy", "offline" }, { "val1", "val2", "val3", "val4" }
+    local who, account = {}, {}
+    local function seat(name, what)
+        local key = role(name, "10QN")
+        qn.seat.burn{ as = name, subnet = "fashion", burn_max = "1QN" }
+        who[#who + 1], account[name] = { name = name, role = what }, key.account
+    end
+    for _, name in ipairs(validators) do
+        seat(name, name == "val4" and "validator, dishonest" or "validator")
+        qn.stake.add{ as = name, subnet = "fashion", amount = "5QN" }
+    end
+    for _, name in ipairs(miners) do seat("miner-" .. name, "miner, " .. name) end
+    local models = { good = shared.model, copy = shared.model, offline = shared.model,
+        slow = quantise(weights(cut(shared.f32, 120))).model, weak = quantise(weights(cut(shared.f32, 32))).model,
+        random = quantise(weights(noise(arg.seed or 1, 784, 16))).model }
+    local job = {}
+    for name, model in pairs(models) do
+        job["miner-" .. name] = qn.model.serve{ model = model, delay_ms = name == "slow" and 160 or 0 }.job
+    end
+    qn.job.cancel{ id = job["miner-offline"] }
+    local pixels, seats = test_images(), {}
+    -- infer asks a miner's own worker
+    local function infer(name)
+        return function(idx)
+            local images, logits = {}, {}
+            for i, at in ipairs(idx) do images[i] = pixels[at] end
+            local got = qn.job.ask{ id = job[name], message = qn.json{ images = images } }.answer
+            for i, a in ipairs(got.answers) do logits[i] = a.logits end
+            return logits
+        end
+    end
+    for name in pairs(models) do pcall(infer("miner-" .. name), { 0 }) end -- all are up before the first question
+    wait_epoch(1)
+    for _, s in ipairs(qn.subnet.metagraph{ subnet = "fashion" }) do seats[s.hotkey] = s end
+
+    -- one question: drawn by the ledger, signed by the validator, answered and signed by the miner, scored by the script
+    local function leaf(e, validator, miner, common)
+        local s = seats[account[miner]]
+        local asked = qn.subnet.ask{ as = validator, subnet = "fashion", epoch = e, reg = common and 0 or s.reg,
+            ctr = common and 0 or seats[account[validator]].uid << 16, miner = account[miner], deadline_ms = 2000 }
+        local begun, reply, text = qn.time.now(), nil, nil
+        local ok, logits = pcall(net.mine, asked.question, infer(miner))
+        local late = qn.time.now() - begun
+        if ok then
+            text = qn.json(logits):gsub(".", function(c) return string.format("%02x", c:byte()) end)
+            reply = qn.subnet.answer{ as = miner, task = asked.task, body = text }
+        end
+        local score = qn.subnet.score{ subnet = "fashion", epoch = e, reg = asked.task.reg, ctr = asked.task.ctr, reply = text or "", late_ms = late }.score
+        return { task = asked.task, reply = reply, late_ms = late, score = score }
+    end
+    -- a round: everybody is asked, every validator commits; again in the next epoch if this machine was too slow for one
+    local rows, e
+    local function round()
+        e, rows = epoch(), {}
+        for i, v in ipairs(validators) do
+            local leaves = {}
+            for _, m in ipairs(miners) do
+                leaves[#leaves + 1] = leaf(e, v, "miner-" .. m, false)
+                leaves[#leaves + 1] = leaf(e, v, "miner-" .. m, true)
+            end
+            local p = qn.subnet.pack{ subnet = "fashion", leaves = leaves }
+            if v == "val4" then -- lifts its friend, puts all others down
+                for k, uid in ipairs(p.uids) do p.vals[k] = uid == seats[account["miner-random"]].uid and 65535 or 100 end
+            end
+            p.body = { salt = p.blob:sub(3) .. string.format("%02x", i), version = 1, uids = p.uids, vals = p.vals }
+            local hash = qn.subnet.hide{ subnet = "fashion", hotkey = account[v], epoch = e, leaf_root = p.leaf_root, leaf_cnt = p.leaf_cnt, body = p.body }
+            local ok, why = pcall(qn.weights.commit, { as = v, subnet = "fashion", epoch = e, body_hash = hash.body_hash, leaf_root = p.leaf_root, leaf_cnt = p.leaf_cnt })
+            if not ok then
+                assert(why:find("EXPIRED", 1, true), why)
+                return false
+            end
+            rows[v] = p
+        end
+        return true
+    end
+    until_true("a round within an epoch", 60000, round)
+    wait_epoch(e + 1)
+    for _, v in ipairs(validators) do qn.weights.reveal{ as = v, subnet = "fashion", epoch = e, body = rows[v].body } end
+    -- anyone checks a row against its evidence: three hold, the fourth does not follow from what it saw
+    for _, v in ipairs(validators) do
+        local check = qn.subnet.verify{ subnet = "fashion", hotkey = account[v], epoch = e, blob = rows[v].blob }
+        assert(check.ok == (v ~= "val4"), v .. ": " .. qn.json(check.faults))
+    end
+    wait_epoch(e + 2)
+    local got, past = {}, qn.subnet.past{ subnet = "fashion", epoch = e + 1 }
+    local sum = past.owner
+    for _, s in ipairs(qn.subnet.metagraph{ subnet = "fashion" }) do
+        got[s.hotkey], sum = s.emission, sum + s.emission
+    end
+    assert(sum == past.emission, "what the epoch gave is what the seats and the owner got")
+    result.emissions = {}
+    for i, w in ipairs(who) do
+        result.emissions[i] = { name = w.name, role = w.role, uqn = got[account[w.name]] }
+    end
+    local function paid(name) return got[account[name]] end
+    assert(paid("miner-good") > paid("miner-slow") and paid("miner-good") > paid("miner-weak"), "the good miner earns most")
+    assert(paid("miner-slow") > 0 and paid("miner-weak") > 0, "slow and weak earn less, but earn")
+    assert(paid("miner-copy") == 0 and paid("miner-offline") == 0, "a copy's share is its original's; silence earns nothing")
+    assert(paid("miner-random") * 20 < paid("miner-good"), "guessing earns next to nothing")
+    assert(paid("val4") < paid("val1") and paid("val4") < paid("val2") and paid("val4") < paid("val3"), "the dishonest validator earns less than each honest one")
+    shared.best = "miner-good"
+    for _, id in pairs(job) do pcall(qn.job.cancel, { id = id }) end
+    local words = {}
+    for _, m in ipairs(miners) do words[#words + 1] = m .. " " .. paid("miner-" .. m) end
+    return string.format("uqn to %s; honest validators %d, the dishonest one %d, its row refuted by its own evidence", table.concat(words, ", "), paid("val1"), paid("val4"))
+end) end
+
 step("pay", function()
     local calls, price = 1000, 500
     local patron, scout, vision = role("patron", "5QN"), role("scout", "1QN"), role("vision", "1QN")
