@@ -151,8 +151,7 @@ static qn_rc op_script(struct qn_node *node, const char *name, struct qn_span so
 }
 
 static const struct qn_node_ops OPS = { op_tx_send, op_blob_put, op_blob_path, op_key,
-                                        op_later,   op_api,      op_blob_keep,
-    op_script };
+                                        op_later,   op_api,      op_blob_keep, op_script };
 
 /* --- modules ------------------------------------------------------------------------------------------------ */
 

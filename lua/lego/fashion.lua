@@ -225,6 +225,17 @@ step("train", function()
         result.accuracy_f32 * 100, steps_cnt, lie.step, lie.op, lie.index, tile, g.step_lo, g.node, g.tile, g.rounds, g.slashed)
 end)
 
+-- model: the trained floats become an int8 model, an ONNX file of standard operators that computes the same bits anywhere.
+step("model", function()
+    local q = qn.model.quantise{ weights = shared.f32, calib = shared.data.train, test = shared.data.test }
+    assert(q.accuracy_int8 > q.accuracy_f32 - 0.01 and q.accuracy_f32 == result.accuracy_f32, "less than 1 % of the trained accuracy is lost")
+    local again = qn.model.eval{ model = q.model, data = shared.data.test }
+    assert(again.right == q.right_int8 and again.cnt == q.cnt, "the file, read back, gets the same images right")
+    shared.model, result.accuracy_int8 = q.model, q.accuracy_int8
+    return string.format("%.2f %% right as float32, %.2f %% as int8 (%d bytes of ONNX, shifts %d and %d, %d and %d ppm clipped); judged at %d images/s",
+        q.accuracy_f32 * 100, q.accuracy_int8 * 100, q.bytes, q.layers[1].s, q.layers[2].s, q.layers[1].clip_ppm, q.layers[2].clip_ppm, again.images_s)
+end)
+
 -- pay: an agent that may spend so much and no more buys 1,000 classifications of test images over HTTP 402.
 -- rank: six miners serve models of different quality, four validators score them by the subnet's script, the ledger turns rows into coins.
 
