@@ -36,7 +36,7 @@ struct qn_node {
     struct qn_api *api;
     struct qn_key validator;
     int lock_fd;
-    uint64_t started_ms;
+    uint64_t started_ms, watched_us;
     struct qn_exec_module exec[MODULES_MAX];
     void *self[MODULES_MAX]; /* of the modules in exec that were started */
     bool begun[MODULES_MAX];
@@ -270,6 +270,23 @@ static void on_answered(void *arg)
     if (node->api) qn_api_retry(node->api);
 }
 
+/* Tells systemd, when it asked to be told (sd_notify's datagram). */
+static void notify(const char *text)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un sun = { .sun_family = AF_UNIX };
+    if (!path || strlen(path) >= sizeof sun.sun_path) return;
+    memcpy(sun.sun_path, path, strlen(path));
+    if (sun.sun_path[0] == '@') sun.sun_path[0] = 0;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return;
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    ssize_t sent =
+        sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)(void *)&sun, len);
+    (void)sent; /* nobody listens: nothing is lost */
+    close(fd);
+}
+
 static void on_turn(int fd, short what, void *arg)
 {
     struct qn_node *node = arg;
@@ -282,6 +299,11 @@ static void on_turn(int fd, short what, void *arg)
         return;
     }
     qn_api_retry(node->api);
+    uint64_t now_us = qn_env_mono_us(qn_env_real());
+    if (now_us - node->watched_us > 5000000) { /* the unit's watchdog waits 30 s */
+        node->watched_us = now_us;
+        notify("WATCHDOG=1");
+    }
     struct timeval tv = { (time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000 * 1000) };
     event_add(node->turn, &tv);
 }
@@ -419,23 +441,6 @@ static qn_rc open_jobs(struct qn_node *node, struct qn_why *why)
                                  .answered = on_answered,
                                  .arg = node };
     return qn_jobs_new(&opts, &node->jobs, why);
-}
-
-/* Tells systemd, when it asked to be told (sd_notify's datagram). */
-static void notify(const char *text)
-{
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un sun = { .sun_family = AF_UNIX };
-    if (!path || strlen(path) >= sizeof sun.sun_path) return;
-    memcpy(sun.sun_path, path, strlen(path));
-    if (sun.sun_path[0] == '@') sun.sun_path[0] = 0;
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return;
-    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    ssize_t sent =
-        sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)(void *)&sun, len);
-    (void)sent; /* nobody listens: nothing is lost */
-    close(fd);
 }
 
 static qn_rc write_file(const struct qn_node *node, const char *name, const char *text,
