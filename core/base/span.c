@@ -40,7 +40,7 @@ uint8_t *qn_buf_grow(struct qn_buf *buf, size_t n)
 {
     QN_ASSERT(n <= SIZE_MAX / 4 - buf->len);
     size_t need = buf->len + n;
-    if (need > buf->cap) {
+    if (need > buf->cap || !buf->ptr) { /* never NULL: callers add to it */
         size_t cap = QN_MAX(buf->cap * 2, (size_t)64);
         while (cap < need)
             cap *= 2;
