@@ -665,7 +665,7 @@ qn_rc serve_put(struct agents_node *n, const struct agent_serve *p, const struct
         n->services = svc;
     }
     memset(svc->doc, 0, sizeof svc->doc);
-    memcpy(svc->doc, p->doc.ptr, p->doc.len);
+    if (p->doc.len) memcpy(svc->doc, p->doc.ptr, p->doc.len);
     svc->on = true;
     svc->once = p->once;
     svc->job = *job;

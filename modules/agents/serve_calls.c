@@ -74,7 +74,7 @@ qn_rc serve_calls_put(struct qn_call_ctx *ctx, const void *params, json_t **ret,
     if (rc) return rc;
     if (*ctx->state == 0) {
         struct qn_key key;
-        memcpy(name, p->key.ptr, p->key.len);
+        if (p->key.len) memcpy(name, p->key.ptr, p->key.len);
         rc = ctx->ops->key(ctx->node, name, &key, why);
         if (rc) return rc;
         rc = serve_put(n, p, &job, &key, &resumed, why);
