@@ -239,8 +239,8 @@ end)
 -- pay: an agent that may spend so much and no more buys 1,000 classifications of test images over HTTP 402.
 -- rank: six miners serve models of different quality, four validators score them by the subnet's script, the ledger turns rows into coins.
 
--- cut gives the weights of a network with only the first k of its hidden units: what a miner saves who serves a cheaper model.
-local function cut(blob, k)
+-- network reads a QNTW blob of one hidden layer.
+local function network(blob)
     local hex, at = {}, 0
     repeat
         local part = qn.blob.read{ id = blob, offset = at, len = 1048576 }.data
@@ -261,9 +261,14 @@ local function cut(blob, k)
         assert(i <= 4, "a network of one hidden layer")
     end
     local function take(name, first, n) return bytes:sub(offset[name] + 4 * first, offset[name] + 4 * (first + n) - 1) end
-    local w0, hidden = {}, dims.w0[2]
-    for i = 0, dims.w0[1] - 1 do w0[#w0 + 1] = take("w0", i * hidden, k) end
-    return { inputs = dims.w0[1], k = k, w0 = table.concat(w0), b0 = take("b0", 0, k), w1 = take("w1", 0, k * 10), b1 = take("b1", 0, 10) }
+    return { inputs = dims.w0[1], k = dims.w0[2], take = take }
+end
+
+-- cut keeps only the first k of its hidden units: what a miner saves who serves a cheaper model.
+local function cut(n, k)
+    local w0, take = {}, n.take
+    for i = 0, n.inputs - 1 do w0[#w0 + 1] = take("w0", i * n.k, k) end
+    return { inputs = n.inputs, k = k, w0 = table.concat(w0), b0 = take("b0", 0, k), w1 = take("w1", 0, k * 10), b1 = take("b1", 0, 10) }
 end
 
 -- weights keeps a network as a QNTW blob.
@@ -305,9 +310,14 @@ if shared.f32 then step("rank", function()
         local q = qn.model.quantise{ weights = shared.f32, calib = shared.data.train, test = shared.data.test }
         shared.model, result.accuracy_f32, result.accuracy_int8 = q.model, q.accuracy_f32, q.accuracy_int8
     end
+    local begun, whole = qn.time.now(), network(shared.f32)
+    local models = { good = shared.model, copy = shared.model, offline = shared.model, slow = quantise(weights(cut(whole, 112))).model,
+        weak = quantise(weights(cut(whole, 32))).model, random = quantise(weights(noise(arg.seed or 1, whole.inputs, 16))).model }
+    -- a round of questions must fit an epoch: a machine that took long for the models gets longer epochs
+    local tempo_ms = math.min(math.max(2500, 2 * (qn.time.now() - begun)), 8000)
     role("founder", "20QN")
     qn.subnet.create{ as = "founder", name = "fashion", script = qn.subnet.template{ name = "fashion" }.text, data = shared.data.test, lock = "10QN",
-        rules = { tempo_ms = 2500, rate_ms = 1, hidden = true, price_start = "0.01QN", min_stake = "1QN" } }
+        rules = { tempo_ms = tempo_ms, rate_ms = 1, hidden = true, price_start = "0.01QN", min_stake = "1QN" } }
     local function epoch() return qn.subnet.show{ subnet = "fashion" }.epoch end
     local function wait_epoch(n) until_true("epoch " .. n, 20000, function() return epoch() >= n end) end
     -- the copy registers after its original; who is slow has a model of its own, but waits before it answers
@@ -323,9 +333,6 @@ if shared.f32 then step("rank", function()
         qn.stake.add{ as = name, subnet = "fashion", amount = "5QN" }
     end
     for _, name in ipairs(miners) do seat("miner-" .. name, "miner, " .. name) end
-    local models = { good = shared.model, copy = shared.model, offline = shared.model,
-        slow = quantise(weights(cut(shared.f32, 120))).model, weak = quantise(weights(cut(shared.f32, 32))).model,
-        random = quantise(weights(noise(arg.seed or 1, 784, 16))).model }
     local job = {}
     for name, model in pairs(models) do
         job["miner-" .. name] = qn.model.serve{ model = model, delay_ms = name == "slow" and 160 or 0 }.job
