@@ -236,7 +236,6 @@ step("model", function()
         q.accuracy_f32 * 100, q.accuracy_int8 * 100, q.bytes, q.layers[1].s, q.layers[2].s, q.layers[1].clip_ppm, q.layers[2].clip_ppm, again.images_s)
 end)
 
--- pay: an agent that may spend so much and no more buys 1,000 classifications of test images over HTTP 402.
 -- rank: six miners serve models of different quality, four validators score them by the subnet's script, the ledger turns rows into coins.
 
 -- network reads a QNTW blob of one hidden layer.
@@ -425,6 +424,7 @@ if shared.f32 then step("rank", function()
     return string.format("uqn to %s; honest validators %d, the dishonest one %d, its row refuted by its own evidence", table.concat(words, ", "), paid("val1"), paid("val4"))
 end) end
 
+-- pay: an agent that may spend so much and no more buys 1,000 classifications of test images over HTTP 402.
 step("pay", function()
     local calls, price = 1000, 500
     local patron, scout, vision = role("patron", "5QN"), role("scout", "1QN"), role("vision", "1QN")
