@@ -1,0 +1,50 @@
+/* test_store.c - the checkpoint's limits: a full map is told and costs nothing that was committed. */
+#include "core/base/test.h"
+#include "ledger/store/store.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static void count(void *arg, struct qn_span key, struct qn_span val)
+{
+    (void)key;
+    (void)val;
+    ++*(size_t *)arg;
+}
+
+static void test_map_full(struct qn_test_state *t)
+{
+    char dir[] = "/tmp/quoin-store-XXXXXX", path[64], cmd[64];
+    struct qn_why why = { "" };
+    struct qn_store *st;
+    struct qn_store_meta meta = { .height = 1 }, seen;
+    QN_ASSERT(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/state.mdb", dir);
+    CHECK_RC(qn_store_open(path, 1, &st, &seen, &why), QN_OK);
+    CHECK_RC(qn_store_begin(st, &why), QN_OK);
+    CHECK_RC(qn_store_put(st, QN_SPAN_STR("kept"), QN_SPAN_STR("row"), &why), QN_OK);
+    CHECK_RC(qn_store_commit(st, &meta, &why), QN_OK);
+    uint8_t *big = calloc(1, 16u << 20);
+    qn_rc rc = qn_store_begin(st, &why);
+    for (uint32_t i = 0; i < 200 && rc == QN_OK; i++) /* 1 GiB is 64 of them */
+        rc = qn_store_put(st, QN_SPAN_OF(i), QN_SPAN(big, 16u << 20), &why);
+    CHECK_RC(rc, QN_E_MAPFULL);
+    CHECK(why.text[0] != 0);
+    qn_store_abort(st);
+    qn_store_close(st);
+    free(big);
+    size_t rows = 0;
+    CHECK_RC(qn_store_open(path, 1, &st, &seen, &why), QN_OK);
+    CHECK_RC(qn_store_load(st, count, &rows, &why), QN_OK);
+    CHECK(rows == 1 && seen.height == 1);
+    qn_store_close(st);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
+    CHECK(system(cmd) == 0);
+}
+
+int main(void)
+{
+    TEST_BEGIN();
+    TEST(test_map_full);
+    return TEST_END();
+}

@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# What must not break a node: death at every named point, a full disk, damaged and foreign files, unwritable homes, bad clients. One clear
+# line each, the exit code of its class, nothing written over.
+. tests/lib.sh
+long=${QUOIN_TEST_LONG:-0}
+refused() { # WHAT EXIT CODE UP-ARG..: `up` ends so, with one line that names the code
+    "$q" up --api 127.0.0.1:0 "${@:4}" >"$tmp/out" 2>"$tmp/err"
+    check "$1: exit $2" "$2" $?
+    check "$1: one clear line" 1 "$(grep -c "^error: .*\[$3\]$" "$tmp/err")"
+}
+load() { # sends until it fails; acknowledged ids into $tmp/acked
+    local tx
+    while tx=$(n wallet send @shop 1uqn --json 2>/dev/null | jq -r .tx) && [ -n "$tx" ]; do echo "$tx" >>"$tmp/acked"; done
+}
+nothing_lost() { # WHAT
+    local lost=0 tx
+    while read -r tx; do n tx get "$tx" -q 2>"$tmp/lost" || { lost=$((lost + 1)); cat "$tmp/lost"; }; done <"$tmp/acked"
+    check "$1: no acknowledged transaction is lost" 0 $lost
+    check "$1: supply is exact" true "$(n ledger audit --json | jq .ok)"
+}
+
+# Death at each named point of the commit, under load
+start && n wallet new shop -q && stop
+: >"$tmp/acked"
+for point in journal-before journal-after block-before block-after checkpoint-before checkpoint-after journal-after:9 block-before:5; do
+    QUOIN_CRASH_AT=$point start
+    load
+    { wait "$pid"; } 2>/dev/null
+    check "$point: it died" 137 $?
+    pid=0
+done
+kills=$([ "$long" = 1 ] && echo 40 || echo 4)
+for i in $(seq "$kills"); do # and at random
+    start
+    load &
+    loader=$!
+    sleep "0.$((RANDOM % 9))$((RANDOM % 10))"
+    { kill -9 "$pid" && wait "$pid"; } 2>/dev/null
+    pid=0
+    wait $loader
+done
+start
+check "starts after all that" 0 $?
+check "transactions were acknowledged meanwhile ($(wc -l <"$tmp/acked"))" 1 $(($(wc -l <"$tmp/acked") > 20))
+nothing_lost "crashes"
+root=$(n down --json | jq -r .state_root)
+wait "$pid"
+pid=0
+check "the replayed root is the same" "$root" "$("$q" --home "$home" ledger replay --json | jq -r .state_root)"
+
+# Damage in the middle of the journal, a foreign checkpoint, a foreign journal
+cp -a "$home" "$tmp/damaged"
+printf 'X' | dd of="$tmp/damaged/journal/seg-0000000000.qj" bs=1 seek=5000 conv=notrunc status=none
+sum=$(sha256sum <"$tmp/damaged/journal/seg-0000000000.qj")
+refused "a damaged journal" 78 CORRUPT --home "$tmp/damaged"
+check "it names file and byte" 1 "$(grep -c 'seg-0000000000.qj: damaged at byte' "$tmp/err")"
+check "and leaves it as it was" "$sum" "$(sha256sum <"$tmp/damaged/journal/seg-0000000000.qj")"
+mkdir -p "$tmp/foreign" && echo "somebody's" >"$tmp/foreign/state.mdb"
+refused "another program's file" 78 FOREIGN --home "$tmp/foreign"
+check "it is left as it was" "somebody's" "$(cat "$tmp/foreign/state.mdb")"
+cp -a "$home" "$tmp/mixed"
+"$q" up --home "$tmp/other" --api 127.0.0.1:0 --json >"$tmp/o.log" 2>&1 &
+other=$!
+for _ in $(seq 200); do grep -q ready "$tmp/o.log" && break; sleep 0.05; done
+sleep 0.7
+kill $other && wait $other
+cp "$tmp/other/state.mdb" "$tmp/mixed/state.mdb"
+refused "another chain's checkpoint" 78 FOREIGN --home "$tmp/mixed"
+echo "not hex" >"$tmp/mixed/wallet/owner.key"
+refused "a key file that is none" 78 CORRUPT --home "$tmp/mixed"
+check "it is left as it was" "not hex" "$(cat "$tmp/mixed/wallet/owner.key")"
+
+# Homes that cannot be, ports that are taken
+echo file >"$tmp/file"
+refused "a file as home" 5 IO --home "$tmp/file"
+refused "a home where none can be made" 5 IO --home /proc/quoin
+start
+refused "a second node" 5 BUSY --home "$home"
+"$q" up --home "$tmp/p" --api "$(cat "$home/api")" >/dev/null 2>"$tmp/err"
+check "a port in use: exit 5" 5 $?
+check "a port in use: one clear line" 1 "$(grep -c '^error: .*\[PORT\]$' "$tmp/err")"
+check "the first serves on" 0 "$(n status -q; echo $?)"
+
+# Bad clients
+before=$(awk '/VmRSS/ {print $2}' "/proc/$pid/status")
+mkfifo "$tmp/hold"
+api=$(cat "$home/api")
+node tests/e2e/abuse.mjs "${api%:*}" "${api#*:}" "$(cat "$home/cookie")" <"$tmp/hold" >"$tmp/abuse" &
+bad=$!
+exec 8>"$tmp/hold"
+for _ in $(seq 300); do [ -s "$tmp/abuse" ] && break; sleep 0.2; done
+check "a thousand connections are open" true "$(jq '.open >= 1100 and .refused == 0' "$tmp/abuse")"
+check "others are served: $(cat "$tmp/abuse")" true "$(jq '.answered == .asked' "$tmp/abuse")"
+check "the socket is served" 0 "$(n status -q --timeout 5s; echo $?)"
+after=$(awk '/VmRSS/ {print $2}' "/proc/$pid/status")
+check "memory stays bounded: $((before / 1024)) to $((after / 1024)) MiB" 1 $((after - before < 300000))
+exec 8>&-
+wait $bad
+check "money still moves" 0 "$(n wallet send @shop 1uqn --json | jq .rc)"
+stop
+check "it stops cleanly" 0 $?
+
+# A full disk: a small file system of its own (for root only)
+mkdir "$tmp/small"
+if mount -t tmpfs -o size=13m none "$tmp/small" 2>/dev/null; then
+    home=$tmp/small/home
+    : >"$tmp/acked"
+    start
+    check "starts on a small disk" 0 $?
+    n wallet new shop -q
+    load &
+    loader=$!
+    dd if=/dev/zero of="$tmp/small/filler" bs=64k status=none 2>/dev/null
+    for _ in $(seq 600); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+    kill -0 "$pid" 2>/dev/null && echo "it still runs"
+    wait "$pid"
+    check "a full disk ends the node: exit 5" 5 $?
+    pid=0
+    wait $loader
+    check "in one clear line" 1 "$(grep -c '^error: .*\[DISKFULL\]$' "$tmp/up.err")"
+    rm "$tmp/small/filler"
+    mount -o remount,size=64m "$tmp/small"
+    start
+    check "it goes on with room" 0 $?
+    nothing_lost "a full disk"
+    stop
+    umount "$tmp/small"
+fi
+finish
