@@ -233,8 +233,9 @@ static bool shares(struct work *k)
             row_add(&k->w[i], j, (q32)row->cells[c].val << 32);
             sum += (q32)row->cells[c].val << 32;
         }
+        /* Both are whole numbers, so that (W << 32) / sum in 64 bits is q32_div of them. */
         for (uint32_t c = 0; sum && c < k->w[i].cnt; c++)
-            k->w[i].e[c].val = q32_div(k->w[i].e[c].val, sum);
+            k->w[i].e[c].val = (q32)((uint64_t)k->w[i].e[c].val / (uint64_t)(sum >> 32));
     }
     return true;
 }

@@ -23,6 +23,10 @@ static inline q32 q32_mul(q32 a, q32 b)
 static inline q32 q32_div(q32 a, q32 b)
 {
     if (b == 0) return 0;
+    if (a >= 0 && a < Q32_ONE && b > 0) { /* shares: one 64-bit division, a third of the time */
+        uint64_t q = ((uint64_t)a << 32) / (uint64_t)b;
+        return q > INT64_MAX ? 0 : (q32)q;
+    }
     subnet_i128 v = ((subnet_i128)a * ((subnet_i128)1 << 32)) / b;
     return v > INT64_MAX || v < INT64_MIN ? 0 : (q32)v;
 }

@@ -134,6 +134,28 @@ static void test_random(struct qn_test_state *t)
     CHECK(paid > rounds / 2); /* the graphs are not all dead ones */
 }
 
+/* exp and div against their definitions, without any short cut. */
+static void test_shortcuts(struct qn_test_state *t)
+{
+    struct rng r = { 77 };
+    for (int n = 0; n < 200000 && !t->bad; n++) {
+        q32 x = (q32)(next(&r) >> below(&r, 40)), b = (q32)(next(&r) >> below(&r, 60));
+        q32 a = x < 0 ? -(x + 1) : x, limit = (q32)20 << 32;
+        if (b) {
+            subnet_i128 q = ((subnet_i128)x * ((subnet_i128)1 << 32)) / b;
+            CHECK(q32_div(x, b) == (q > INT64_MAX || q < INT64_MIN ? 0 : (q32)q));
+        }
+        a = QN_MIN(n % 2 ? a >> 26 : a, limit);
+        q32 term = a, sum = Q32_ONE + a;
+        for (q32 i = 2; i <= 31; i++) {
+            term = q32_mul(term, a) / i;
+            sum = q32_add(sum, term);
+        }
+        if (a == 0 || a == Q32_ONE) continue;
+        CHECK(q32_exp(a) == sum && q32_exp(-a) == q32_div(Q32_ONE, sum));
+    }
+}
+
 /* --- what steps override and carry ------------------------------------------------------------------------------------- */
 
 struct lines {
@@ -250,6 +272,7 @@ int main(void)
 {
     TEST_BEGIN();
     TEST(test_random);
+    TEST(test_shortcuts);
     TEST(test_steps);
     return TEST_END();
 }
