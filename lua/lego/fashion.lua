@@ -228,7 +228,7 @@ end)
 -- model: the trained floats become an int8 model, an ONNX file of standard operators that computes the same bits anywhere.
 step("model", function()
     local q = qn.model.quantise{ weights = shared.f32, calib = shared.data.train, test = shared.data.test }
-    assert(q.accuracy_int8 > q.accuracy_f32 - 0.01 and q.accuracy_f32 == result.accuracy_f32, "less than 1 % of the trained accuracy is lost")
+    assert(math.abs(q.accuracy_f32 - result.accuracy_f32) < 0.001 and q.accuracy_int8 > result.accuracy_f32 - 0.01, "less than 1 % of the trained accuracy is lost")
     local again = qn.model.eval{ model = q.model, data = shared.data.test }
     assert(again.right == q.right_int8 and again.cnt == q.cnt, "the file, read back, gets the same images right")
     shared.model, result.accuracy_int8 = q.model, q.accuracy_int8
