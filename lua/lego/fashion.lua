@@ -136,7 +136,7 @@ end)
 step("train", function()
     local key = { lab = role("lab", "50QN"), whistleblower = role("whistleblower", "5QN"), verifier = role("verifier", "1QN") }
     local solvers = { role("solver1", "20QN"), role("solver2", "20QN") }
-    local steps_cnt = 2800
+    local steps_cnt = 2000
     local plan = qn.train.plan{ dims = { 784, 128, 10 }, steps = steps_cnt, seed = tostring(arg.seed) }
     local job = event(qn.train.job{ as = "lab", graph = plan.graph, seed = tostring(arg.seed), init = plan.init, data = shared.data.train,
         eval = shared.data.test, batch = plan.batch, steps = steps_cnt, solvers = #solvers, pay = "4QN", bond = "2QN",
@@ -175,6 +175,7 @@ step("train", function()
         local done = until_true("the training", 120000, function()
             local j = qn.job.get{ id = s.job }
             if j.state == "failed" then error(s.name .. ": " .. j.why) end
+            qn.show.progress{ done = j.done, total = steps_cnt, text = s.name .. " trains" }
             return j.state == "done" and j
         end)
         s.result = done.result

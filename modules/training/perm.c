@@ -7,16 +7,20 @@
 
 void perm_philox(const uint32_t ctr[4], const uint32_t key[2], uint32_t ret[4])
 {
-    uint32_t c[4] = { ctr[0], ctr[1], ctr[2], ctr[3] }, k0 = key[0], k1 = key[1];
+    uint32_t c0 = ctr[0], c1 = ctr[1], c2 = ctr[2], c3 = ctr[3], k0 = key[0], k1 = key[1];
     for (int r = 0; r < 10; r++) {
-        uint64_t p = (uint64_t)0xd2511f53 * c[0], q = (uint64_t)0xcd9e8d57 * c[2];
-        uint32_t next[4] = { (uint32_t)(q >> 32) ^ c[1] ^ k0, (uint32_t)q,
-                             (uint32_t)(p >> 32) ^ c[3] ^ k1, (uint32_t)p };
-        memcpy(c, next, sizeof c);
+        uint64_t p = (uint64_t)0xd2511f53 * c0, q = (uint64_t)0xcd9e8d57 * c2;
+        c0 = (uint32_t)(q >> 32) ^ c1 ^ k0;
+        c1 = (uint32_t)q;
+        c2 = (uint32_t)(p >> 32) ^ c3 ^ k1;
+        c3 = (uint32_t)p;
         k0 += 0x9e3779b9;
         k1 += 0xbb67ae85;
     }
-    memcpy(ret, c, sizeof c);
+    ret[0] = c0;
+    ret[1] = c1;
+    ret[2] = c2;
+    ret[3] = c3;
 }
 
 static uint32_t half_bits(uint64_t cnt)

@@ -223,7 +223,7 @@ struct qn_hash replay_root(struct replay *r)
         roots[i] =
             tile_root(graph_run_state(r->run, s), r->g->node.ptr[s].rows, r->g->node.ptr[s].cols);
     }
-    return state_root(r->g, r->done, roots);
+    return tile_state_root(r->g, r->done, roots);
 }
 
 void replay_save(struct replay *r, struct qn_buf *ret)

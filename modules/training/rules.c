@@ -1,7 +1,7 @@
 /* rules.c - what each phase of a game asks for. Ledger, solver and challenger run this same code. */
 #include "modules/training/training.h"
 
-#include "modules/training/tiletree.h"
+#include "modules/training/tile.h"
 
 uint64_t training_seg_end(const struct training_job *job, uint32_t seg)
 {
@@ -70,12 +70,12 @@ qn_rc training_nodes_bound(const struct graph *g, const struct training_game *ga
                           i);
     for (uint32_t i = 0; i < g->next.cnt; i++)
         states[i] = nodes[g->next.ptr[i].state];
-    struct qn_hash root = state_root(g, game->step_lo, states);
+    struct qn_hash root = tile_state_root(g, game->step_lo, states);
     if (!qn_hash_eq(&root, &game->root_lo))
         return qn_why(why, QN_E_PROOF, "these are not the tensors of the state before the step");
     for (uint32_t i = 0; i < g->next.cnt; i++)
         states[i] = nodes[g->next.ptr[i].node];
-    root = state_root(g, game->step_hi, states);
+    root = tile_state_root(g, game->step_hi, states);
     if (!qn_hash_eq(&root, &game->root_hi))
         return qn_why(why, QN_E_PROOF, "these operators do not give the state after the step");
     if (game->marked && game->mark_step == game->step_lo &&

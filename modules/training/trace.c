@@ -84,11 +84,14 @@ struct qn_hash trace_batch(const struct qn_hash *seed, uint64_t rec_cnt, uint32_
                            uint64_t step, uint32_t *ret_recs)
 {
     struct qn_hasher h;
+    uint32_t recs[256];
     qn_hasher_label(&h, "train/batch");
-    for (uint32_t b = 0; b < batch; b++) {
-        uint32_t rec = (uint32_t)perm_record(seed, rec_cnt, batch, step, b);
-        if (ret_recs) ret_recs[b] = rec;
-        qn_hasher_put(&h, &rec, sizeof rec);
+    for (uint32_t at = 0; at < batch; at += QN_COUNT(recs)) {
+        uint32_t cnt = QN_MIN((uint32_t)QN_COUNT(recs), batch - at);
+        for (uint32_t b = 0; b < cnt; b++)
+            recs[b] = (uint32_t)perm_record(seed, rec_cnt, batch, step, at + b);
+        qn_hasher_put(&h, recs, cnt * sizeof *recs);
+        if (ret_recs) memcpy(ret_recs + at, recs, cnt * sizeof *recs);
     }
     return qn_hasher_end(&h);
 }

@@ -5,14 +5,14 @@
  *                         chain = H("train/chain", chain of the step before | step | loss | gnorm | batch_root);
  *                         before the first step: H("train/chain0", order seed)
  *     segment, 136 B      seg u32 | flags u32 = 0 | from h32 | to h32 | steps h32 | wit h32
- *                         steps = tree (tiletree.h) over H("train/step", step leaf)
+ *                         steps = tree (tile.h) over H("train/step", step leaf)
  *                         wit = H("train/wit", tile root of the logits | of the first layer's weight gradient), of the
  *                         segment's last step: small, and known only to who ran it
  *     trace root          tree over H("train/segment", segment) */
 #ifndef QN_MODULES_TRAINING_TRACE_H
 #define QN_MODULES_TRAINING_TRACE_H
 
-#include "modules/training/tiletree.h"
+#include "modules/training/tile.h"
 
 #define TRACE_STEP_BYTES    80u
 #define TRACE_SEGMENT_BYTES 136u

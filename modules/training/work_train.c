@@ -155,7 +155,7 @@ static qn_rc init_root(const struct graph *g, uint64_t seed, struct qn_hash *ret
         uint32_t s = g->next.ptr[i].state;
         roots[i] = tile_root(graph_run_state(run, s), g->node.ptr[s].rows, g->node.ptr[s].cols);
     }
-    *ret = state_root(g, 0, roots);
+    *ret = tile_state_root(g, 0, roots);
     graph_run_free(run);
     return QN_OK;
 }

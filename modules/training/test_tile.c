@@ -1,4 +1,4 @@
-/* test_tiletree.c - tiles, trees, paths; the layouts of a trace. */
+/* test_tile.c - tiles, trees, paths; the layouts of a trace. */
 #include "core/base/test.h"
 #include "modules/training/trace.h"
 
