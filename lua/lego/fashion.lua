@@ -425,6 +425,48 @@ if shared.f32 then step("rank", function()
     return string.format("uqn to %s; honest validators %d, the dishonest one %d, its row refuted by its own evidence", table.concat(words, ", "), paid("val1"), paid("val4"))
 end) end
 
+-- prove: the best miner shows what its committed int8 network says of a test image, and nothing of its weights; the ledger
+-- checks the proof, a contract reads the verdict and pays.
+step("prove", function()
+    local asker, who = role("asker", "5QN"), shared.best
+    if not who then who = role("prover", "5QN").name end
+    local account
+    for _, key in ipairs(qn.wallet.list()) do
+        if key.name == who then account = key.account end
+    end
+    local net = qn.proof.setup{ blob = shared.model }
+    qn.model.put{ as = who, model = net.model, shape = net.shape, budget = net.budget, root = net.root, name = "fashion", licence = "MIT",
+        accuracy_ppm = result.accuracy_int8 * 1000000 // 1 | 0 }
+    local sample = qn.model.sample{ data = shared.data.test, index = 7 }
+    local x = sample.image:gsub("..", function(pixel) return string.format("%02x", tonumber(pixel, 16) >> 1) end)
+    -- the asker puts 0.1 QN on the answer
+    local shipped = qn.proof.contract()
+    local contract = qn.contract.deploy{ as = "asker", name = shipped.name, source = shipped.source, args = "[]" }.events[1].id
+    qn.contract.call{ as = "asker", contract = contract, method = "ask", args = qn.json{ net.model, qn.proof.input{ input = x }.input },
+        value = "0.1QN" }
+    local proof = qn.proof.create{ model = net.model, input = x, prover = account }
+    assert(proof.hiding and proof.bits >= 100, "hiding, and at least 100 bits")
+    -- one byte changed: the ledger refuses it
+    local hex = qn.blob.read{ id = proof.blob, offset = 0, len = proof.bytes }.data
+    local at = 2 * (proof.bytes // 3) + 1
+    local spoiled = hex:sub(1, at - 1) .. (hex:sub(at, at) == "0" and "1" or "0") .. hex:sub(at + 1)
+    local ok, why = pcall(qn.proof.put, { as = who, proof = spoiled })
+    assert(not ok, "a proof with a changed byte is refused")
+    ok = pcall(qn.proof.send, { as = "asker", file = proof.file })
+    assert(not ok, "somebody else's proof cannot be sent as one's own")
+    local sent = qn.proof.send{ as = who, file = proof.file }
+    local verdict = qn.proof.get{ id = sent.proof }
+    assert(verdict.class_idx == proof.class and verdict.prover == account, "the ledger's verdict is the proof's class")
+    assert(qn.model.run{ model = shared.model, data = shared.data.test, index = 7, cnt = 1 }[1].class == proof.class, "and what the ONNX file computes")
+    local before = qn.account.get{ id = account }.balance_uqn
+    qn.contract.call{ as = "asker", contract = contract, method = "settle", args = qn.json{ 1, sent.proof } }
+    assert(qn.account.get{ id = account }.balance_uqn - before == 100000, "the contract read the verdict and paid the prover")
+    shared.proof = proof.file
+    result.proof = { file = proof.file, bytes = proof.bytes, prove_ms = proof.prove_ms, verify_ms = proof.verify_ms }
+    return string.format("%s proved class %d (label %d) in %.1f ms, weights hidden, %.1f bits, %d KB, checked in %.1f ms; changed byte: %s; the contract paid 0.1 QN",
+        who, proof.class, sample.label, proof.prove_ms, proof.bits, proof.bytes // 1000, proof.verify_ms, why:match("^[^\n]*"):sub(1, 90))
+end)
+
 -- pay: an agent that may spend so much and no more buys 1,000 classifications of test images over HTTP 402.
 step("pay", function()
     local calls, price = 1000, 500

@@ -2,6 +2,7 @@
  *
  * HOME/zkml/M.qzw holds a model's secret, HOME/zkml/M.spent how many proofs were begun with it. The count is on the
  * disk before a proof is begun: whatever happens later, no commitment shows more rows than it has randomness for. */
+#include "core/base/embed.h"
 #include "modules/zkml/secret.h"
 #include "modules/zkml/zkml.h"
 
@@ -307,6 +308,30 @@ static qn_rc proof_create(struct qn_call_ctx *ctx, const void *params, json_t **
     return rc;
 }
 
+static qn_rc proof_input(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                         struct qn_why *why)
+{
+    const struct zkml_input *p = params;
+    struct qn_hash h = zkml_input_hash((const int8_t *)p->input.ptr, p->input.len);
+    char hex[65];
+    (void)ctx, (void)why;
+    qn_hex(h.b, 32, hex);
+    *ret = json_pack("{s:s}", "input", hex);
+    return QN_OK;
+}
+
+static qn_rc proof_contract(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                            struct qn_why *why)
+{
+    struct qn_span source;
+    (void)ctx, (void)params;
+    if (!qn_embed_get("lua/contracts/verdict.lua", &source))
+        return qn_why(why, QN_E_ABSENT, "this build has no lua/contracts/verdict.lua");
+    *ret =
+        json_pack("{s:s, s:s#}", "name", "verdict", "source", (const char *)source.ptr, source.len);
+    return QN_OK;
+}
+
 /* To add a call: a function above, a line here. */
 const struct qn_call ZKML_CALLS[] = {
     { "proof.list", "Lists verdicts on proofs.", "proof list", QN_CALL_QUERY | QN_CALL_MANY,
@@ -325,5 +350,9 @@ const struct qn_call ZKML_CALLS[] = {
     { "proof.create", "Proves what a committed network computes on an input.",
       "proof create 7f3a.. --input 00017f.. --prover qn1..", QN_CALL_LOCAL, zkml_create_record,
       "model", "id file blob bytes class outputs bits prove_ms verify_ms", proof_create },
+    { "proof.input", "Names an input as verdicts name it.", "proof input 00017f..", QN_CALL_QUERY,
+      zkml_input_record, "input", "input", proof_input },
+    { "proof.contract", "Shows the shipped contract that pays by verdict.", "proof contract",
+      QN_CALL_QUERY, NULL, NULL, "name source", proof_contract },
     { 0 },
 };
