@@ -16,11 +16,27 @@ static int by_score(const void *a, const void *b)
     return x->score < y->score ? -1 : x->score > y->score;
 }
 
+/* A column has an entry for each validator, mostly few: by hand without calls, and without the memory that qsort takes. */
+static void sort_scores(struct scored *list, size_t cnt)
+{
+    if (cnt > 128) {
+        qsort(list, cnt, sizeof *list, by_score);
+        return;
+    }
+    for (size_t i = 1; i < cnt; i++) {
+        struct scored one = list[i];
+        size_t at = i;
+        for (; at && list[at - 1].score > one.score; at--)
+            list[at] = list[at - 1];
+        list[at] = one;
+    }
+}
+
 static q32 median_of(struct scored *list, size_t cnt, q32 minority)
 {
     q32 cum = 0;
     if (cnt == 0) return 0;
-    qsort(list, cnt, sizeof *list, by_score);
+    sort_scores(list, cnt);
     for (size_t i = 0; i < cnt; i++) {
         cum += list[i].stake;
         if (i + 1 < cnt && list[i + 1].score == list[i].score) continue;
