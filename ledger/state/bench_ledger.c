@@ -1,0 +1,109 @@
+/* bench_ledger.c - transfers a second: taken in (signature checked), made into blocks that are synced, and executed again from the journal
+ * with every signature checked; beside what one core's Ed25519 allows. */
+#include "core/crypto/hash.h"
+#include "ledger/state/chain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ACCT_CNT = 512, TX_CNT = 20000, VERIFY_CNT = 1000 };
+
+static void person(unsigned i, struct qn_key *ret)
+{
+    struct qn_hash seed = qn_h("bench ledger", &i, sizeof i);
+    qn_key_from_seed(seed.b, ret);
+}
+
+static double seconds(uint64_t since_us)
+{
+    return (double)(qn_env_mono_us(qn_env_real()) - since_us) / 1e6;
+}
+
+/* Of the best round: what else runs on the machine only ever takes away. */
+static double verify_rate(void)
+{
+    static const char MSG[] = "a message of the length of a transaction's";
+    struct qn_key key;
+    double best = 0;
+    person(0, &key);
+    struct qn_sig sig = qn_sign(&key, QN_SPAN_STR(MSG));
+    for (unsigned round = 0; round < 8; round++) {
+        unsigned good = 0;
+        uint64_t begin = qn_env_mono_us(qn_env_real());
+        for (unsigned i = 0; i < VERIFY_CNT; i++)
+            good += qn_verify(&key.pub, QN_SPAN_STR(MSG), &sig);
+        QN_ASSERT(good == VERIFY_CNT);
+        best = QN_MAX(best, VERIFY_CNT / seconds(begin));
+    }
+    return best;
+}
+
+int main(void)
+{
+    char home[] = "/tmp/quoin-bench-XXXXXX", cmd[64];
+    static struct qn_grant grants[ACCT_CNT];
+    struct qn_key keys[ACCT_CNT], validator;
+    struct qn_chain *chain;
+    struct qn_why why = { "" };
+    uint64_t wait;
+    QN_ASSERT(qn_crypto_init() == QN_OK && mkdtemp(home) != NULL);
+    double limit = verify_rate();
+    for (unsigned i = 0; i < ACCT_CNT; i++) {
+        person(i, &keys[i]);
+        grants[i] = (struct qn_grant){ qn_acct_key(&keys[i].pub), QN_UQN(1000 * QN_UQN_PER_QN) };
+    }
+    person(1000, &validator);
+    struct qn_genesis genesis = { .name = QN_SPAN_STR("bench"),
+                                  .t_ms = 1700000000000,
+                                  .dev = true };
+    genesis.validators.cnt = 1;
+    genesis.validators.ptr = &validator.pub;
+    genesis.grants.cnt = ACCT_CNT;
+    genesis.grants.ptr = grants;
+    struct qn_chain_conf conf = { .home = home,
+                                  .env = qn_env_real(),
+                                  .validator = &validator,
+                                  .genesis = &genesis,
+                                  .map_gib = 4 };
+    QN_ASSERT(qn_chain_open(&conf, &chain, &why) == QN_OK);
+    struct qn_buf *txs = calloc(TX_CNT, sizeof *txs);
+    struct qn_hash id, chain_id = qn_chain_id(chain);
+    for (unsigned i = 0; i < TX_CNT; i++) {
+        struct qn_buf body = { 0 };
+        struct ledger_send s = { .to = qn_acct_key(&keys[(i * 7 + 1) % ACCT_CNT].pub),
+                                 .amount = QN_UQN(1) };
+        qn_encode(ledger_send_record(), &s, &body);
+        struct qn_tx_opts opts = { .salt = i, .span_ms = 300000 };
+        qn_tx_build(&chain_id, QN_TX_SEND, qn_buf_get(&body), &keys[i % ACCT_CNT],
+                    qn_env_now_ms(qn_env_real()), &opts, &txs[i], &id);
+        qn_buf_free(&body);
+    }
+    uint64_t begin = qn_env_mono_us(qn_env_real());
+    for (unsigned i = 0; i < TX_CNT; i++) {
+        QN_ASSERT(qn_chain_submit(chain, qn_buf_get(&txs[i]), &id, &why) == QN_OK);
+        if (i % 2000 == 1999) QN_ASSERT(qn_chain_turn(chain, &wait, &why) == QN_OK);
+    }
+    while (qn_chain_pooled(chain))
+        QN_ASSERT(qn_chain_turn(chain, &wait, &why) == QN_OK);
+    double rate = TX_CNT / seconds(begin);
+    qn_chain_close(chain);
+    printf("{\"name\":\"transfers, signature to synced "
+           "block\",\"value\":%.0f,\"unit\":\"tx/s\",\"limit\":"
+           "\"Ed25519 on this core %.0f/s\",\"limit_ratio\":%.3f}\n",
+           rate, limit, rate / limit);
+    conf.validator = NULL;
+    conf.no_store = true;
+    begin = qn_env_mono_us(qn_env_real());
+    QN_ASSERT(qn_chain_open(&conf, &chain, &why) == QN_OK);
+    rate = TX_CNT / seconds(begin);
+    QN_ASSERT(qn_state_sum(qn_chain_view(chain)).uqn == QN_SUPPLY_UQN);
+    qn_chain_close(chain);
+    printf("{\"name\":\"block apply, transfers from the journal\",\"value\":%.0f,\"unit\":\"tx/s\","
+           "\"limit\":\"Ed25519 on this core %.0f/s\",\"limit_ratio\":%.3f}\n",
+           rate, limit, rate / limit);
+    for (unsigned i = 0; i < TX_CNT; i++)
+        qn_buf_free(&txs[i]);
+    free(txs);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", home);
+    return system(cmd) != 0;
+}
