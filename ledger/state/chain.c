@@ -3,7 +3,7 @@
 
 #include "core/crypto/hash.h"
 #include "core/env/crash.h"
-#include "ledger/bft/vote.h"
+#include "ledger/bft/bft.h"
 #include "ledger/pool/pool.h"
 #include "ledger/store/journal.h"
 #include "ledger/store/store.h"
@@ -23,9 +23,11 @@ struct qn_chain {
     struct qn_state *st;
     struct qn_journal *journal;
     struct qn_store *store;
+    struct qn_bft *bft; /* NULL in a chain that only reads */
     struct qn_pool *pool;
     struct qn_hash id, head, set_root;
-    struct qn_hash set[200];
+    struct qn_hash set[QN_SET_MAX];
+    uint64_t weights[QN_SET_MAX];
     uint32_t set_cnt;
     struct qn_header header;    /* of the head */
     struct qn_buf cert;         /* of the head, Borsh */
@@ -36,6 +38,8 @@ struct qn_chain {
     struct qn_frame_at *at;     /* where block i + 1 lies */
     size_t at_cnt, at_cap;
     uint64_t checkpoint_ms, made_ms; /* monotonic, of the last */
+    bool asked;                      /* consensus waits for the block that `ask` describes */
+    struct qn_bft_action ask;
 };
 
 static uint64_t mono_ms(const struct qn_chain *c)
@@ -284,6 +288,7 @@ void qn_chain_close(struct qn_chain *c)
                 why.text); /* the journal has it all: the next start catches up */
     qn_store_close(c->store);
     qn_journal_close(c->journal);
+    qn_bft_free(c->bft);
     qn_pool_free(c->pool);
     qn_state_free(c->st);
     qn_trie_free(c->dirty);
@@ -324,7 +329,7 @@ size_t qn_chain_pooled(const struct qn_chain *c)
 }
 
 /* Executes what the pool has, leaving out what no longer fits; on QN_OK the state holds the block's changes. */
-static qn_rc build(struct qn_chain *c, struct qn_arena *arena, struct qn_frame *f,
+static qn_rc build(struct qn_chain *c, struct qn_arena *arena, uint64_t view, struct qn_frame *f,
                    struct qn_hash **ret_ids, struct qn_why *why)
 {
     struct qn_header *h = &f->block.header;
@@ -336,7 +341,7 @@ static qn_rc build(struct qn_chain *c, struct qn_arena *arena, struct qn_frame *
     *h = (struct qn_header){ .ver = 1,
                              .chain = c->id,
                              .height = c->header.height + 1,
-                             .view = c->header.view + 1,
+                             .view = view,
                              .t_ms = QN_MAX(qn_env_now_ms(c->conf.env), c->header.t_ms + 1),
                              .parent = c->head,
                              .set_root = c->set_root,
@@ -372,41 +377,114 @@ static qn_rc build(struct qn_chain *c, struct qn_arena *arena, struct qn_frame *
     return QN_OK;
 }
 
-static qn_rc make_block(struct qn_chain *c, struct qn_why *why)
+static struct qn_bft_block known(const struct qn_header *h, const struct qn_hash *hash,
+                                 uint64_t parent_view)
+{
+    return (struct qn_bft_block){ .hash = *hash,
+                                  .parent = h->parent,
+                                  .view = h->view,
+                                  .parent_view = parent_view,
+                                  .height = h->height,
+                                  .t_ms = h->t_ms };
+}
+
+static void open_bft(struct qn_chain *c)
 {
     struct qn_arena arena = { 0 };
+    struct qn_cert cert;
+    struct qn_bft_block last = known(&c->header, &c->head, 0);
+    struct qn_bft_conf conf = { .chain = c->id,
+                                .cnt = c->set_cnt,
+                                .set = c->set,
+                                .weights = c->weights,
+                                .self = -1,
+                                .key = c->conf.validator,
+                                .block_ms = QN_BLOCK_EMPTY_MS };
+    for (uint32_t i = 0; i < c->set_cnt; i++) {
+        c->weights[i] = 1;
+        if (qn_hash_eq(&c->set[i], &c->conf.validator->pub)) conf.self = (int)i;
+    }
+    bool has = c->cert.len &&
+               qn_decode(qn_cert_record(), qn_buf_get(&c->cert), &arena, &cert, NULL) == QN_OK;
+    c->bft = qn_bft_new(&conf, &last, has ? &cert : NULL);
+    qn_bft_start(c->bft, qn_env_now_ms(c->conf.env));
+    qn_arena_free(&arena);
+}
+
+/* Journals and publishes the executed block f, final by cert. */
+static qn_rc finish(struct qn_chain *c, struct qn_frame *f, const struct qn_hash *ids,
+                    const struct qn_cert *cert, struct qn_why *why)
+{
     struct qn_buf buf = { 0 };
-    struct qn_frame f = { 0 };
     struct qn_frame_at at;
-    struct qn_hash *ids;
-    struct qn_vote vote;
-    qn_rc rc = build(c, &arena, &f, &ids, why);
-    if (rc) goto out;
-    struct qn_hash hash = qn_header_hash(&f.block.header);
-    vote = qn_vote_make(c->conf.validator, 0, &c->id, QN_VOTE_FIRST, f.block.header.epoch,
-                        f.block.header.view, &hash);
-    f.cert = (struct qn_cert){
-        .kind = QN_CERT_FAST, .epoch = vote.epoch, .view = vote.view, .block = hash
-    };
-    f.cert.votes.cnt = 1;
-    f.cert.votes.ptr = &vote;
-    qn_encode(qn_frame_record(), &f, &buf);
+    struct qn_hash hash = qn_header_hash(&f->block.header);
+    f->cert = *cert;
+    qn_encode(qn_frame_record(), f, &buf);
     qn_crash_point("block-before");
-    rc = qn_journal_append(c->journal, QN_FRAME_BLOCK, qn_buf_get(&buf), &at, why);
+    qn_rc rc = qn_journal_append(c->journal, QN_FRAME_BLOCK, qn_buf_get(&buf), &at, why);
+    qn_buf_free(&buf);
     if (rc) {
         qn_state_reject(c->st);
-        goto out;
+        return rc;
     }
     qn_crash_point("block-after");
     qn_state_accept(c->st, note_dirty, c);
-    note_block(c, &f.block, ids, at);
+    note_block(c, &f->block, ids, at);
     qn_buf_clear(&c->cert);
-    qn_encode(qn_cert_record(), &f.cert, &c->cert);
-    for (uint32_t i = 0; i < f.block.txs.cnt; i++)
+    qn_encode(qn_cert_record(), &f->cert, &c->cert);
+    for (uint32_t i = 0; i < f->block.txs.cnt; i++)
         qn_pool_drop(c->pool, &ids[i]);
-    if (c->conf.on_block) c->conf.on_block(c->conf.arg, &f, &hash);
+    if (c->conf.on_block) c->conf.on_block(c->conf.arg, f, &hash);
+    return QN_OK;
+}
+
+/* Lets the machine run until it has made one block final or waits. With one validator nothing leaves this process before `finish` has
+ * synced block and certificate in one write, so that every vote counts as journalled at once. */
+static qn_rc make_block(struct qn_chain *c, struct qn_why *why)
+{
+    struct qn_arena arena = { 0 };
+    struct qn_frame f = { 0 };
+    struct qn_hash *ids = NULL;
+    struct qn_bft_action a;
+    qn_rc rc = QN_OK;
+    bool built = false, final = false;
+    qn_bft_tick(c->bft, qn_env_now_ms(c->conf.env));
+    bool more = c->asked; /* left by the last turn */
+    a = c->ask;
+    c->asked = false;
+    for (; rc == QN_OK && (more || qn_bft_next(c->bft, &a)); more = false) {
+        switch (a.what) {
+        case QN_BFT_PROPOSE:
+            if (built) { /* the next block has its own time */
+                c->ask = a;
+                c->asked = true;
+                goto out;
+            }
+            rc = build(c, &arena, a.view, &f, &ids, why);
+            if (rc) break;
+            built = true;
+            struct qn_hash hash = qn_header_hash(&f.block.header);
+            struct qn_bft_block block = known(&f.block.header, &hash, a.parent_view);
+            qn_bft_proposal(c->bft, &block);
+            qn_bft_valid(c->bft, &hash, true);
+            break;
+        case QN_BFT_JOURNAL: qn_bft_journalled(c->bft, a.token); break;
+        case QN_BFT_FINAL:
+            QN_ASSERT(built && !final && a.cert); /* one validator: FAST, at its own vote */
+            final = true;
+            rc = finish(c, &f, ids, a.cert, why);
+            break;
+        case QN_BFT_EXECUTE: /* built a moment ago */
+        case QN_BFT_VOTE:    /* nobody else to tell */
+        case QN_BFT_CERT:
+        case QN_BFT_PROPOSAL:
+        case QN_BFT_WANT:
+        case QN_BFT_EVIDENCE: break;
+        }
+    }
 out:
-    qn_buf_free(&buf);
+    if (built && !final && rc == QN_OK)
+        qn_state_reject(c->st); /* its view was over: the clock jumped */
     qn_arena_free(&arena);
     return rc;
 }
@@ -417,6 +495,7 @@ qn_rc qn_chain_turn(struct qn_chain *c, uint64_t *ret_wait_ms, struct qn_why *wh
     qn_rc rc = QN_OK;
     *ret_wait_ms = QN_BLOCK_EMPTY_MS;
     if (!c->conf.validator) return QN_OK;
+    if (!c->bft) open_bft(c);
     qn_pool_expire(c->pool, qn_env_now_ms(c->conf.env));
     if (qn_pool_cnt(c->pool) || now - c->made_ms >= QN_BLOCK_EMPTY_MS || c->made_ms == 0) {
         rc = make_block(c, why);

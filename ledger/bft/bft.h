@@ -1,0 +1,118 @@
+/* bft.h - consensus as a pure machine: input in, actions out; no clock, disk or socket of its own, so that one process runs a whole
+ * network from one seed. The protocol is Kudzu (DISC 2025, arXiv 2505.08771) with one set of votes:
+ *
+ *     FIRST(v, x)      once a view: the leader's block, when its parent is certified, the views between are certified as nothing and
+ *                      the body is held and valid; or NOTHING when the timer ran out
+ *     EXTRA(v, b)      WEAK of FIRST for b, b held and valid, b not voted yet, no FINAL sent in v
+ *     EXTRA(v, NOTHING) FIRST of others than the strongest block weigh WEAK, not voted yet, no FINAL sent in v
+ *     CERT(v, x)       FIRST or EXTRA for x of weight Q: forwarded by who sees it (without that views hang), and view v + 1 begins
+ *     FINAL(v, b)      CERT(v, b) seen and nothing but b voted in v; afterwards no vote at all in v
+ *     final            FIRST for b of weight FAST, or FINAL for b of weight Q: b and all its ancestors
+ *
+ * Who drives the machine feeds inputs, then takes actions until there is none, and calls qn_bft_tick at qn_bft_wake_ms. Votes and
+ * certificates fed in have been verified (qn_vote_ok, qn_cert_check). NOTHING is the hash of 32 zeros.
+ *
+ * Safety rests on the journal: a vote that QN_BFT_JOURNAL names must be synced, with the body (FIRST, EXTRA) or the certificate
+ * (FINAL) it stands on, before qn_bft_journalled lets it leave; after a crash every journalled vote comes back through
+ * qn_bft_restore before qn_bft_start. */
+#ifndef QN_LEDGER_BFT_BFT_H
+#define QN_LEDGER_BFT_BFT_H
+
+#include "ledger/bft/quorum.h"
+#include "ledger/bft/vote.h"
+
+/* Bugs that the simulator plants to see whether its checkers bite; QN_BUG_NONE in a node. */
+enum qn_bft_bug {
+    QN_BUG_NONE,
+    QN_BUG_QUORUM,       /* certifies at Q - 1 */
+    QN_BUG_FAST,         /* final at FAST - 1 */
+    QN_BUG_FINAL_ANYWAY, /* FINAL though something else was voted */
+    QN_BUG_VOTE_AFTER,   /* votes on in a view after FINAL */
+    QN_BUG_NO_FORWARD,   /* keeps certificates to itself */
+    QN_BUG_NO_JOURNAL,   /* a vote leaves before it is journalled */
+    QN_BUG_TWO_FIRST,    /* a second FIRST when the timer runs out */
+    QN_BUG_ANY_PARENT,   /* asks for no certificate of the parent */
+    QN_BUG_SKIP_NOTHING, /* asks for no certificates of the views between */
+    QN_BUG_NO_EXTRA,     /* never casts EXTRA */
+    QN_BUG_FORGET,       /* a restart forgets its votes */
+    QN_BUG_WEAK,         /* EXTRA for a block at WEAK - F */
+    QN_BUG_COUNT
+};
+
+struct qn_bft_conf {
+    struct qn_hash chain;
+    uint32_t epoch;
+    uint32_t cnt;              /* validators */
+    const struct qn_hash *set; /* their keys, borrowed */
+    const uint64_t *weights;   /* borrowed */
+    uint32_t fast_ppm;
+    int self;                 /* own number in the set, -1: only watches */
+    const struct qn_key *key; /* NULL when self is -1 */
+    /* sign may replace Ed25519, in simulations; NULL: qn_vote_make. */
+    struct qn_vote (*sign)(void *arg, uint16_t signer, uint8_t kind, uint64_t view,
+                           const struct qn_hash *block);
+    void *arg;
+    uint64_t block_ms; /* a leader waits so long for transactions */
+    enum qn_bft_bug bug;
+};
+
+/* What the machine must know of a block. */
+struct qn_bft_block {
+    struct qn_hash hash, parent;
+    uint64_t view, parent_view, height, t_ms;
+    uint16_t proposer; /* number in the set; its signature was checked */
+};
+
+enum qn_bft_what {
+    QN_BFT_PROPOSE, /* make a block in `view` on `block` (of view parent_view) and feed it by qn_bft_proposal, qn_bft_valid */
+    QN_BFT_EXECUTE, /* run `block` on its parent's state, then qn_bft_valid */
+    QN_BFT_JOURNAL, /* sync `vote` and what it stands on, then qn_bft_journalled(token) */
+    QN_BFT_VOTE,    /* broadcast `vote` */
+    QN_BFT_CERT,    /* broadcast `cert` */
+    QN_BFT_PROPOSAL, /* broadcast the proposal `block` again, with the certificates it needs */
+    QN_BFT_FINAL, /* `block` is final; they come in order of height. cert: FAST or SLOW, NULL for an ancestor of the next */
+    QN_BFT_WANT,  /* `block` is certified or final here, and unknown: fetch it */
+    QN_BFT_EVIDENCE, /* `vote` and `other` of one signer exclude each other */
+};
+
+struct qn_bft_action {
+    enum qn_bft_what what;
+    struct qn_hash block;
+    uint64_t view, parent_view, token;
+    struct qn_vote vote, other;
+    const struct qn_cert *cert; /* lent until the next input */
+};
+
+struct qn_bft;
+
+/* qn_bft_new makes a machine whose last final block is `last` (the genesis: view 0, height 0, hash = chain), by cert (copied; NULL for
+ * the genesis or an ancestor): who has missed it learns of it from here. */
+struct qn_bft *qn_bft_new(const struct qn_bft_conf *conf, const struct qn_bft_block *last,
+                          const struct qn_cert *cert) QN_GIVES;
+void qn_bft_free(struct qn_bft *m);
+
+/* --- before the start: what the journal holds ---------------------------------------------------------------------------- */
+void qn_bft_restore(struct qn_bft *m, const struct qn_vote *mine);
+void qn_bft_start(struct qn_bft *m, uint64_t now_ms);
+
+/* --- inputs --------------------------------------------------------------------------------------------------------------- */
+void qn_bft_tick(struct qn_bft *m, uint64_t now_ms);
+/* qn_bft_proposal makes a block known; the certificates that came with it were fed before. Blocks fetched because of
+ * QN_BFT_WANT come in the same way. */
+void qn_bft_proposal(struct qn_bft *m, const struct qn_bft_block *block);
+void qn_bft_valid(struct qn_bft *m, const struct qn_hash *block, bool valid);
+void qn_bft_vote(struct qn_bft *m, const struct qn_vote *vote);
+void qn_bft_cert(struct qn_bft *m, const struct qn_cert *cert);
+void qn_bft_journalled(struct qn_bft *m, uint64_t token);
+
+/* --- outputs -------------------------------------------------------------------------------------------------------------- */
+QN_CHECK bool qn_bft_next(struct qn_bft *m, struct qn_bft_action *ret);
+uint64_t qn_bft_wake_ms(const struct qn_bft *m); /* when qn_bft_tick has something to do */
+
+uint64_t qn_bft_view(const struct qn_bft *m);
+struct qn_bft_block qn_bft_last(const struct qn_bft *m); /* the last final block */
+uint16_t qn_bft_leader(const struct qn_bft_conf *conf, uint64_t view);
+/* qn_bft_cert_of lends the certificate of a view: for a block, or for nothing; NULL when there is none here. */
+const struct qn_cert *qn_bft_cert_of(const struct qn_bft *m, uint64_t view, bool nothing);
+
+#endif
