@@ -117,10 +117,11 @@ static json_t *spec_of(struct qn_call_ctx *ctx, const struct training_job *job)
     bool found = qn_view_get(ctx->view, TRAINING_T_GRAPH, QN_SPAN_OF(job->graph), &graph);
     QN_ASSERT(found);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)job->seed);
-    return json_pack("{s:o, s:s, s:o, s:o, s:I, s:I, s:I}", "graph",
+    return json_pack("{s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "graph",
                      spec_bytes(graph.ptr, graph.len), "seed", seed, "init", spec_hex(&job->init),
                      "order", spec_hex(&job->order), "batch", (json_int_t)job->batch, "steps",
-                     (json_int_t)job->steps, "seg", (json_int_t)job->seg);
+                     (json_int_t)job->steps, "seg", (json_int_t)job->seg, "rec_bytes",
+                     (json_int_t)job->rec_bytes, "rec_cnt", (json_int_t)job->rec_cnt);
 }
 
 static qn_rc drawn(struct qn_call_ctx *ctx, const struct qn_hash *id, struct training_job *ret,

@@ -94,6 +94,18 @@ static qn_rc read_lie(const json_t *lie, struct replay_lie *ret, struct qn_why *
     return QN_OK;
 }
 
+qn_rc spec_data_fits(const json_t *job, const struct dataset *data, struct qn_why *why)
+{
+    uint64_t rec_bytes, rec_cnt;
+    qn_rc rc = spec_num(job, "rec_bytes", UINT32_MAX, &rec_bytes, why);
+    if (rc == QN_OK) rc = spec_num(job, "rec_cnt", UINT64_MAX, &rec_cnt, why);
+    if (rc == QN_OK && (rec_bytes != data->rec_bytes || rec_cnt != data->rec_cnt))
+        rc = qn_why(why, QN_E_CHECK,
+                    "the data set has %u records of %u bytes, not what the registry says",
+                    data->rec_cnt, data->rec_bytes);
+    return rc;
+}
+
 qn_rc spec_read(struct qn_worker *w, const json_t *request, struct spec *ret, struct qn_why *why)
 {
     const json_t *job = json_object_get(request, "job");
@@ -115,6 +127,8 @@ qn_rc spec_read(struct qn_worker *w, const json_t *request, struct spec *ret, st
     if (rc)
         return rc == QN_E_NOTFOUND ? qn_why(why, QN_E_USAGE, "the request passed no input data")
                                    : rc;
+    rc = spec_data_fits(job, &c->data, why);
+    if (rc) return rc;
     rc = read_set(w, "test", &ret->test_file, &ret->test, why);
     return rc == QN_E_NOTFOUND ? QN_OK : rc;
 }

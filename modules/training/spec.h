@@ -1,7 +1,8 @@
 /* spec.h - a training job as workers get it: JSON that this node made of ledger rows, or a lease's manifest that anybody
  * wrote; checked all the same.
  *
- *     {"graph": hex, "seed": "n", "init": hex, "order": hex, "batch": n, "steps": n, "seg": n}
+ *     {"graph": hex, "seed": "n", "init": hex, "order": hex, "batch": n, "steps": n, "seg": n,
+ *      "rec_bytes": n, "rec_cnt": n}                       the last two: as the ledger has them of the data set
  *     "lie": {"step": n, "op": n, "index": n, "flip": n}      tests and the demo's cheat
  *     inputs "data" and, to measure, "test" */
 #ifndef QN_MODULES_TRAINING_SPEC_H
@@ -32,6 +33,9 @@ QN_CHECK qn_rc spec_num(const json_t *obj, const char *name, uint64_t max, uint6
                         struct qn_why *why);
 QN_CHECK qn_rc spec_hash(const json_t *obj, const char *name, struct qn_hash *ret,
                          struct qn_why *why);
+
+/* spec_data_fits: QN_E_CHECK when the data set is not what the ledger's registry says, by whose figures it would judge. */
+QN_CHECK qn_rc spec_data_fits(const json_t *job, const struct dataset *data, struct qn_why *why);
 
 /* Hashes as JSON. */
 json_t *spec_hex(const struct qn_hash *h) QN_GIVES;
