@@ -125,11 +125,67 @@ static void test_splice(struct qn_test_state *t)
     testnet_free(&n);
 }
 
+/* chi counts numbers of F by their low four bits, and adds up how far the counts are from even ones. */
+static double chi(const uint32_t cnt[16])
+{
+    double sum = 0, all = 0;
+    for (int i = 0; i < 16; i++)
+        all += cnt[i];
+    for (int i = 0; i < 16; i++)
+        sum += (cnt[i] - all / 16) * (cnt[i] - all / 16) / (all / 16);
+    return sum;
+}
+
+static void count(uint32_t cnt[16], const uint8_t *src, size_t len)
+{
+    for (size_t i = 0; i + 4 <= len; i += 4)
+        cnt[src[i] & 15]++;
+}
+
+/* A network of zeros on an input of zeros has a witness of almost only zeros. What its proofs show looks like noise all
+ * the same: scalars, vectors at the end, opened rows of weights. 15 degrees of freedom: 45 is one in 10^4;
+ * seeds are fixed, so this holds or does not. */
+static void test_hiding(struct qn_test_state *t)
+{
+    struct testnet n;
+    struct qn_why why;
+    struct zkml_file f;
+    uint32_t scalars[16] = { 0 }, w[16] = { 0 }, ends[16] = { 0 };
+    int8_t zero[8 * 6] = { 0 };
+    int32_t bias[8] = { 0 };
+    struct qn_buf proof = { 0 };
+    CHECK_RC(testnet_make(&n, (const uint32_t[]){ 6, 8, 3 }, 2, 4, 41, &why), QN_OK);
+    zkml_secret_free(&n.secret);
+    for (uint32_t l = 0; l < 2; l++)
+        n.net.layer[l].w = zero, n.net.layer[l].bias = bias;
+    memset(n.x, 0, 6);
+    CHECK_RC(zkml_secret_make(&n.net, 4, (const uint8_t *)"thirty-two bytes of a fixed seed",
+                              &n.secret, &why),
+             QN_OK);
+    const struct zkml_plan *p = &n.secret.plan;
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        qn_buf_clear(&proof);
+        CHECK_RC(testnet_prove(&n, NULL, 100 + seed, &proof, NULL, &why), QN_OK);
+        CHECK_RC(zkml_file_split(qn_buf_get(&proof), &f, &why), QN_OK);
+        count(scalars, f.sec[ZK_SEC_SCALARS].ptr, f.sec[ZK_SEC_SCALARS].len);
+        count(ends, f.sec[ZK_SEC_END].ptr, f.sec[ZK_SEC_END].len);
+        size_t w_len = ZK_SALT + 4 * p->m, rows = p->queries * 9 / 10;
+        for (size_t i = 0; i < rows; i++) /* all rows but repetitions stand in front */
+            count(w, f.sec[ZK_SEC_OPENINGS].ptr + i * w_len + ZK_SALT, 4 * p->m);
+    }
+    printf("chi-square of scalars %.1f, ends %.1f, rows of W %.1f\n", chi(scalars), chi(ends),
+           chi(w));
+    CHECK(chi(scalars) < 45 && chi(ends) < 45 && chi(w) < 45);
+    qn_buf_free(&proof);
+    testnet_free(&n);
+}
+
 int main(void)
 {
     TEST_BEGIN();
     TEST(test_shapes);
     TEST(test_bytes);
     TEST(test_splice);
+    TEST(test_hiding);
     return TEST_END();
 }
