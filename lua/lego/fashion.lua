@@ -132,6 +132,30 @@ step("lease", function()
         winner, lease.rate_nqn_h / 1e9, log:match("working as process %d+"), before - balance(tenant))
 end)
 
+-- The market of step rank is founded now, with all its seats: a validator's permit counts from the epoch after its stake, and epochs pass
+-- while the model is trained. A round of questions must fit an epoch: a machine that was slow so far gets longer ones.
+local market
+do
+    local tempo_ms = math.min(math.max(2000, steps[1].ms * 7 // 5), 8000)
+    role("founder", "20QN")
+    qn.subnet.create{ as = "founder", name = "fashion", script = qn.subnet.template{ name = "fashion" }.text, data = shared.data.test, lock = "10QN",
+        rules = { tempo_ms = tempo_ms, rate_ms = 1, hidden = true, price_start = "0.01QN", min_stake = "1QN" } }
+    -- the copy registers after its original; who is slow has a model of its own, but waits before it answers
+    local miners, validators = { "good", "slow", "weak", "random", "copy", "offline" }, { "val1", "val2", "val3", "val4" }
+    local who, account = {}, {}
+    local function seat(name, what)
+        local key = role(name, "10QN")
+        qn.seat.burn{ as = name, subnet = "fashion", burn_max = "1QN" }
+        who[#who + 1], account[name] = { name = name, role = what }, key.account
+    end
+    for _, name in ipairs(validators) do
+        seat(name, name == "val4" and "validator, dishonest" or "validator")
+        qn.stake.add{ as = name, subnet = "fashion", amount = "5QN" }
+    end
+    for _, name in ipairs(miners) do seat("miner-" .. name, "miner, " .. name) end
+    market = { miners = miners, validators = validators, who = who, account = account }
+end
+
 -- train: two solvers do one job on leased machines, the second tells one lie; who follows finds it, the ledger convicts him.
 step("train", function()
     local key = { lab = role("lab", "50QN"), whistleblower = role("whistleblower", "5QN"), verifier = role("verifier", "1QN") }
@@ -304,38 +328,21 @@ end
 if shared.f32 then step("rank", function()
     local net = require "subnets/fashion"
     local function quantise(blob)
-        return qn.model.quantise{ weights = blob, calib = shared.data.train, test = shared.data.test, loss_max_ppm = 1000000 }
+        return qn.model.quantise{ weights = blob, calib = shared.data.train, test = shared.data.test, loss_max_ppm = 1000000, sample_cnt = 500 }
     end
     if not shared.model then
         local q = qn.model.quantise{ weights = shared.f32, calib = shared.data.train, test = shared.data.test }
         shared.model, result.accuracy_f32, result.accuracy_int8 = q.model, q.accuracy_f32, q.accuracy_int8
     end
-    local begun, whole = qn.time.now(), network(shared.f32)
+    local whole = network(shared.f32)
     local models = { good = shared.model, copy = shared.model, offline = shared.model, slow = quantise(weights(cut(whole, 112))).model,
         weak = quantise(weights(cut(whole, 32))).model, random = quantise(weights(noise(arg.seed or 1, whole.inputs, 16))).model }
-    -- a round of questions must fit an epoch: a machine that took long for the models gets longer epochs
-    local tempo_ms = math.min(math.max(2500, 2 * (qn.time.now() - begun)), 8000)
-    role("founder", "20QN")
-    qn.subnet.create{ as = "founder", name = "fashion", script = qn.subnet.template{ name = "fashion" }.text, data = shared.data.test, lock = "10QN",
-        rules = { tempo_ms = tempo_ms, rate_ms = 1, hidden = true, price_start = "0.01QN", min_stake = "1QN" } }
     local function epoch() return qn.subnet.show{ subnet = "fashion" }.epoch end
     local function wait_epoch(n) until_true("epoch " .. n, 20000, function() return epoch() >= n end) end
-    -- the copy registers after its original; who is slow has a model of its own, but waits before it answers
-    local miners, validators = { "good", "slow", "weak", "random", "copy", "offline" }, { "val1", "val2", "val3", "val4" }
-    local who, account = {}, {}
-    local function seat(name, what)
-        local key = role(name, "10QN")
-        qn.seat.burn{ as = name, subnet = "fashion", burn_max = "1QN" }
-        who[#who + 1], account[name] = { name = name, role = what }, key.account
-    end
-    for _, name in ipairs(validators) do
-        seat(name, name == "val4" and "validator, dishonest" or "validator")
-        qn.stake.add{ as = name, subnet = "fashion", amount = "5QN" }
-    end
-    for _, name in ipairs(miners) do seat("miner-" .. name, "miner, " .. name) end
+    local miners, validators, who, account = market.miners, market.validators, market.who, market.account
     local job = {}
     for name, model in pairs(models) do
-        job["miner-" .. name] = qn.model.serve{ model = model, delay_ms = name == "slow" and 160 or 0 }.job
+        job["miner-" .. name] = qn.model.serve{ model = model, delay_ms = name == "slow" and 120 or 0 }.job
     end
     qn.job.cancel{ id = job["miner-offline"] }
     local pixels, seats = test_images(), {}
@@ -350,7 +357,8 @@ if shared.f32 then step("rank", function()
         end
     end
     for name in pairs(models) do pcall(infer("miner-" .. name), { 0 }) end -- all are up before the first question
-    wait_epoch(1)
+    local market_now = qn.subnet.show{ subnet = "fashion" }
+    if market_now.epoch == 0 or market_now.next_ms - qn.time.now() < 1700 then wait_epoch(market_now.epoch + 1) end -- else a round still fits
     for _, s in ipairs(qn.subnet.metagraph{ subnet = "fashion" }) do seats[s.hotkey] = s end
 
     -- one question: drawn by the ledger, signed by the validator, answered and signed by the miner, scored by the script
