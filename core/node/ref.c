@@ -83,11 +83,14 @@ static void records(void)
     struct seen seen = { .cnt = 0 };
     const struct qn_call *c;
     const struct qn_tx_kind *k;
+    const struct qn_table *table;
     printf("# Records\n\nFields in the order of their bytes; types as in `quoin help ref wire`.\n");
     record(&seen, qn_frame_record());
     record(&seen, qn_genesis_record());
     record(&seen, qn_account_record());
     record(&seen, qn_mandate_record());
+    for (size_t i = 0; (table = qn_table_at(i)); i++)
+        if (table->rec) record(&seen, table->rec());
     for (size_t i = 0; (k = qn_txkind_at(i)); i++)
         record(&seen, k->body());
     for (size_t i = 0; (c = qn_call_at(i)); i++)
