@@ -1,4 +1,4 @@
-/* fuzz_proof.c - the verifier, on files of all sizes; with a good proof in the corpus each mutant is one byte or a few from
+/* fuzz_zkml_proof.c - the verifier, on files of all sizes; with a good proof in the corpus each mutant is one byte or a few from
  * valid. No input may be accepted but that one, and none may take more than the plan's memory. */
 #include "modules/zkml/verify.h"
 
