@@ -282,6 +282,13 @@ int qn_demo(struct qn_cli *cli, const char *seed, bool keep)
         remove_home(home);
     else if (!cli->json && !cli->quiet)
         printf("kept: quoin up --home %s\n", cli->client.home);
+    if (rc && cli->json) { /* a stream of events ends with what ended it */
+        json_t *end = json_pack("{s:s, s:s, s:s}", "event", "error", "code", qn_err_code(rc),
+                                "text", why.text[0] ? why.text : qn_err_text(rc));
+        json_dumpf(end, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(end);
+    }
     fflush(stdout);
     if (sigpending(&pending) == 0 &&
         (sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM)))
