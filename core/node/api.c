@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TIMEOUT_MS     30000
-#define TIMEOUT_MAX_MS 600000
-#define ARENA_MAX      (64u << 20)
-#define WAITING_MAX    2000
-#define LISTENERS_MAX  200
-#define BATCH_MAX      100
+#define TIMEOUT_MS        30000
+#define TIMEOUT_MAX_MS    600000
+#define ARENA_MAX         (64u << 20)
+#define WAITING_MAX       2000
+#define LISTENERS_MAX     200
+#define BATCH_MAX         100
+#define STRANGER_US       5000    /* one request each, in the long run: 200 a second */
+#define STRANGER_BURST_US 2000000 /* and so much at once: 400 */
 
 /* A call in progress; kept while it waits. */
 struct pending {
@@ -39,6 +41,8 @@ struct qn_api {
     struct listener *listeners;
     unsigned listener_cnt;
     struct event *tick;
+    bool retrying, again;
+    uint64_t stranger_us; /* time up to which strangers' requests are used up (GCRA) */
     uint64_t requests, errors;
 };
 
@@ -140,16 +144,35 @@ static bool attempt(struct qn_api *api, struct pending *p)
 
 void qn_api_retry(struct qn_api *api)
 {
-    struct pending **at = &api->waiting;
-    while (*at) {
-        struct pending *p = *at, *next = p->next;
-        if (attempt(api, p)) {
-            *at = next;
-            api->waiting_cnt--;
-        } else {
-            at = &p->next;
-        }
+    if (api->retrying) { /* a call being tried has changed a job: the walk under way starts anew */
+        api->again = true;
+        return;
     }
+    api->retrying = true;
+    do {
+        struct pending **at = &api->waiting;
+        api->again = false;
+        while (*at) {
+            struct pending *p = *at, *next = p->next;
+            if (attempt(api, p)) {
+                *at = next;
+                api->waiting_cnt--;
+            } else {
+                at = &p->next;
+            }
+        }
+    } while (api->again);
+    api->retrying = false;
+}
+
+/* Requests without the cookie, together: what they may ask is cheap, but not free. Paid services are counted by their payment. */
+static bool stranger_may(struct qn_api *api)
+{
+    uint64_t now = qn_env_mono_us(api->conf.env);
+    api->stranger_us = QN_MAX(api->stranger_us, now - QN_MIN(now, (uint64_t)STRANGER_BURST_US));
+    if (api->stranger_us > now) return false;
+    api->stranger_us += STRANGER_US;
+    return true;
 }
 
 static void start(struct qn_api *api, struct qn_http_req *req, const struct qn_call *call,
@@ -197,6 +220,12 @@ static void on_gone(void *arg, struct qn_http_req *req)
 static void refuse(struct qn_http_req *req, int status, qn_rc rc, const char *why)
 {
     reply_json(req, status, problem(rc, why));
+}
+
+static void refuse_rate(struct qn_http_req *req, const char *why)
+{
+    qn_http_add(req, "Retry-After", "1");
+    refuse(req, 429, QN_E_RATE, why);
 }
 
 static json_t *query_params(const char *query)
@@ -337,7 +366,7 @@ static void metrics(struct qn_api *api, struct qn_http_req *req)
 static void listen_events(struct qn_api *api, struct qn_http_req *req)
 {
     if (api->listener_cnt >= LISTENERS_MAX) {
-        refuse(req, 429, QN_E_RATE, "too many listeners");
+        refuse_rate(req, "too many listeners");
         return;
     }
     struct listener *l = calloc(1, sizeof *l);
@@ -394,10 +423,12 @@ static void handle(void *arg, struct qn_http_req *req, const char *method, const
     api->requests++;
     if (strcmp(path, "/livez") == 0 || strcmp(path, "/readyz") == 0)
         qn_http_reply(req, 200, "text/plain", QN_SPAN_STR("ok\n"));
-    else if (strcmp(path, "/metrics") == 0)
-        metrics(api, req);
     else if (handle_route(api, req, method, path, query, body, owner))
         return;
+    else if (!owner && !stranger_may(api))
+        refuse_rate(req, "too many requests without the cookie; ask again in a second");
+    else if (strcmp(path, "/metrics") == 0)
+        metrics(api, req);
     else if (!owner)
         refuse(req, 401, QN_E_AUTH, "send the node's cookie: Authorization: Bearer COOKIE");
     else if (strcmp(path, "/openapi.json") == 0)

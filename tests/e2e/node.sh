@@ -47,6 +47,9 @@ check "wrong cookie: 401" 401 "$(curl -s -o /dev/null -w '%{http_code}' -H "Auth
 check "cookie: 200" 200 "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $cookie" "$api/v1/node/status")"
 check "foreign Host: 403" 403 "$(curl -s -o /dev/null -w '%{http_code}' -H "Host: evil.example" -H "Authorization: Bearer $cookie" "$api/v1/node/status")"
 check "a Host that begins like ours: 403" 403 "$(curl -s -o /dev/null -w '%{http_code}' -H "Host: localhost.evil.example" -H "Authorization: Bearer $cookie" "$api/v1/node/status")"
+codes=$(curl -s -o /dev/null -w '%{http_code}\n' "$api/v1/node/status?n=[1-900]" | sort | uniq -c | awk '{print $2}' | tr '\n' ' ')
+check "strangers run into a rate limit" "401 429 " "$codes"
+check "the owner does not" 200 "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $cookie" "$api/v1/node/status")"
 check "foreign Origin: 403" 403 "$(curl -s -o /dev/null -w '%{http_code}' -H "Origin: null" -H "Authorization: Bearer $cookie" "$api/v1/node/status")"
 head -c 1100000 /dev/zero >"$home/big"
 check "oversize body: 413" 413 "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $cookie" --data-binary @"$home/big" "$api/v1/tx/send")"
