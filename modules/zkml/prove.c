@@ -384,6 +384,11 @@ static void ends_put(struct prover *v, struct zkml_proto *p, struct qn_buf *end)
     for (int d = 0; d < ZK_DEG; d++)
         unit[d] = zkml_k_zero(), unit[d].c[d] = ZK_ONE;
     vector_put(v, end, ZK_P_SZ, pl->z_deg, e, v->coef + ZK_P_Z, ZK_P_ROWS, unit, ZK_DEG);
+    if (lies(v, ZK_LIE_FIT)) { /* a random coefficient: no claim looks at it */
+        zkml_f one;
+        uint8_t *at = end->ptr + 20 + 4 * pl->w_cols;
+        if (zkml_f_get(at, &one)) zkml_f_put(zkml_f_add(one, ZK_ONE), at);
+    }
     if (lies(v, ZK_LIE_END)) {
         zkml_f one;
         uint8_t *at = end->ptr + 20 + 4 * (v->lie->at % ((end->len - 20) / 4));
@@ -400,6 +405,17 @@ static void open_put(const uint8_t *leaves, const struct qn_hash *nodes, size_t 
         qn_buf_put(out, leaves + (size_t)(swap && *swap % cnt == i ? rows[i] ^ 1 : rows[i]) * len,
                    len);
     zkml_tree_open(nodes, log_n, rows, cnt, out);
+}
+
+static void fit_rows(struct prover *v, const uint32_t *rows, size_t cnt)
+{
+    for (size_t i = 0; i < cnt; i++) {
+        zkml_f mask;
+        uint8_t *at =
+            v->leaves + (size_t)rows[i] * (ZK_SALT + 4 * ZK_P_ROWS) + ZK_SALT + 4 * ZK_P_SW;
+        zkml_f x = zkml_f_pow(zkml_point(v->plan->log_n, rows[i]), v->plan->w_cols);
+        if (zkml_f_get(at, &mask)) zkml_f_put(zkml_f_add(mask, x), at);
+    }
 }
 
 qn_rc zkml_prove(const struct zkml_prove_in *in, const struct zkml_lie *lie, struct qn_buf *out,
@@ -442,6 +458,7 @@ qn_rc zkml_prove(const struct zkml_prove_in *in, const struct zkml_lie *lie, str
         uint64_t nonce = zkml_fs_grind(&p->fs, pl->grind);
         if (lies(&v, ZK_LIE_NONCE)) nonce++;
         size_t cnt = zkml_proto_rows(p, nonce, rows);
+        if (lies(&v, ZK_LIE_FIT)) fit_rows(&v, rows, cnt);
         open_put(s->leaves, s->nodes, ZK_SALT + 4 * pl->m, pl->log_n, rows, cnt,
                  lies(&v, ZK_LIE_LEAF_W) ? &lie->at : NULL, &open);
         open_put(v.leaves, v.nodes, ZK_SALT + 4 * ZK_P_ROWS, pl->log_n, rows, cnt,

@@ -67,6 +67,7 @@ static void test_liars(struct qn_test_state *t)
     for (uint32_t at = 0; at < 4; at++)
         tell(&s, ZK_LIE_ABSORB, at);
     tell(&s, ZK_LIE_NONCE, 0);
+    tell(&s, ZK_LIE_FIT, 0);
     for (uint32_t at = 0; at < 20; at++)
         tell(&s, ZK_LIE_LEAF, at), tell(&s, ZK_LIE_LEAF_W, at);
     suite_end(t, &s, 300);
