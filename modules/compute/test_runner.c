@@ -38,7 +38,7 @@ static struct qn_hash blob_put(struct qn_node *node, const char *text)
     return hash;
 }
 
-static const struct qn_node_ops OPS = { NULL, NULL, blob_path };
+static const struct qn_node_ops OPS = { .blob_path = blob_path };
 
 struct world {
     struct qn_fix f;
