@@ -40,7 +40,8 @@ struct qn_hash qn_acct_burnt(void);
 struct qn_hash qn_acct_fees(void); /* fees of the block, shared out at its end */
 
 /* qn_acct_own notes for audits whom a module account belongs to and why ("escrow of order"). Once, when
- * it is made; what is known about it is shown by `quoin ledger audit`. */
+ * it is made and before anything is posted to it: coins that a stranger left there beforehand are burnt, so that
+ * the module's own sums hold. What is known about it is shown by `quoin ledger audit`. */
 void qn_acct_own(struct qn_apply *ap, const struct qn_hash *acct, const char *what,
                  const struct qn_hash *owner);
 

@@ -120,6 +120,7 @@ static qn_rc host_transfer(void *self, const struct qn_hash *to, uint64_t uqn, s
     qn_rc rc = writable(r, why);
     if (rc == QN_OK && uqn > QN_SUPPLY_UQN) rc = qn_why(why, QN_E_FUNDS, "more than there is");
     if (rc == QN_OK) rc = qn_gas_use(r->ap, 2 * WRITE_GAS);
+    if (rc == QN_OK) rc = qn_acct_takes(r->view, to, r->ap->arena, why);
     return rc ? rc : qn_post(r->ap, &r->acct, to, QN_UQN(uqn), why);
 }
 

@@ -30,7 +30,8 @@ static qn_rc send_check(const void *body, struct qn_why *why)
 static qn_rc send_apply(struct qn_apply *ap, const void *body, struct qn_why *why)
 {
     const struct ledger_send *b = body;
-    qn_rc rc = qn_post(ap, &ap->sender, &b->to, b->amount, why);
+    qn_rc rc = qn_acct_takes(ap->view, &b->to, ap->arena, why);
+    if (rc == QN_OK) rc = qn_post(ap, &ap->sender, &b->to, b->amount, why);
     if (rc == QN_OK) qn_emit(ap, "wallet.sent", &b->to, ledger_send_record(), b);
     return rc;
 }
@@ -215,6 +216,10 @@ static qn_rc run_tx(struct qn_state *st, struct qn_apply *ap, const struct qn_tx
     if (done == QN_OK && st->event_over)
         done = qn_why(&said, QN_E_LIMIT, "more than %u events or %u bytes of them", QN_EVENTS_MAX,
                       QN_EVENT_BYTES_MAX);
+    /* What was set aside is known by now: the mandate is charged what the transaction costs, not what it might have. */
+    uint64_t gas = tx->gas_max - st->gas_left;
+    struct qn_amount fee = qn_tx_fee(gas, bytes), back;
+    if (fee_debits) st->debits[fee_debits - 1].amount = QN_UQN(fee.uqn + tx->tip.uqn);
     if (done == QN_OK) done = qn_mandate_end(ap, &said);
     if (done) {
         qn_state_back(st, mark);
@@ -227,8 +232,6 @@ static qn_rc run_tx(struct qn_state *st, struct qn_apply *ap, const struct qn_tx
             return QN_E_LIMIT;
         }
     }
-    uint64_t gas = tx->gas_max - st->gas_left;
-    struct qn_amount fee = qn_tx_fee(gas, bytes), back;
     QN_ASSERT(qn_amount_sub(worst, tx->tip, &back) == QN_OK);
     QN_ASSERT(qn_amount_sub(back, fee, &back) == QN_OK);
     struct qn_hash payer = ap->sender;
@@ -369,9 +372,10 @@ void qn_state_genesis(struct qn_state *st, const struct qn_genesis *genesis,
                          fees = qn_acct_fees();
     const struct qn_hash subnets = qn_acct_module(0, "subnets", &ZERO);
     const struct qn_hash public = qn_acct_module(0, "public", &ZERO);
-    struct qn_account all = { .balance = QN_UQN(QN_SUPPLY_UQN) };
+    struct qn_account all = { .balance = QN_UQN(QN_SUPPLY_UQN),
+                              .what = QN_SPAN_STR("coins not yet minted"),
+                              .owner = { true, ZERO } };
     qn_row_put_rec(&ap, QN_TABLE_ACCOUNT, QN_SPAN(unissued.b, 32), qn_account_record(), &all);
-    qn_acct_own(&ap, &unissued, "coins not yet minted", &ZERO);
     qn_acct_own(&ap, &burnt, "burnt coins", &ZERO);
     qn_acct_own(&ap, &fees, "fees of the block in execution", &ZERO);
     qn_acct_own(&ap, &subnets, "emission for subnets", &ZERO);

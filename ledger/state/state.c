@@ -197,6 +197,12 @@ void qn_acct_own(struct qn_apply *ap, const struct qn_hash *acct, const char *wh
 {
     struct qn_account a;
     account_get(ap->view, acct, ap->arena, &a);
+    if (a.what.len == 0 &&
+        a.balance.uqn) { /* somebody was here before its maker; no sum of ours counts that */
+        const struct qn_hash burnt = qn_acct_burnt();
+        QN_ASSERT(qn_post(ap, acct, &burnt, a.balance, NULL) == QN_OK);
+        account_get(ap->view, acct, ap->arena, &a);
+    }
     a.what = QN_SPAN_STR(what);
     a.owner = (struct qn_opt_hash){ true, *owner };
     account_put(ap, acct, &a);
@@ -221,6 +227,16 @@ qn_rc qn_post(struct qn_apply *ap, const struct qn_hash *debit, const struct qn_
     account_put(ap, credit, &to);
     state_of(ap)->moved_uqn += amount.uqn;
     return QN_OK;
+}
+
+qn_rc qn_acct_takes(const struct qn_view *view, const struct qn_hash *acct, struct qn_arena *arena,
+                    struct qn_why *why)
+{
+    struct qn_account a;
+    account_get(view, acct, arena, &a);
+    if (a.what.len == 0 || qn_span_eq(a.what, QN_SPAN_STR("contract"))) return QN_OK;
+    return qn_why(why, QN_E_REFUSED, "that account is code's own (%.*s); nobody sends coins to it",
+                  (int)a.what.len, (const char *)a.what.ptr);
 }
 
 struct qn_amount qn_state_sum(const struct qn_view *view)

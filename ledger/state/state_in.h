@@ -58,6 +58,10 @@ struct qn_span qn_row_key(uint8_t table, struct qn_span key, uint8_t dst[QN_TRIE
 void qn_state_back(struct qn_state *st, size_t mark);
 /* qn_due_pop takes the first deadline that is due; false when there is none. */
 QN_CHECK bool qn_due_pop(struct qn_apply *ap, uint16_t *ret_kind, struct qn_hash *ret_id);
+/* qn_acct_takes says whether people and contracts may send coins to an account of their choice: to each other and to contracts, not
+ * into the accounts of modules and of the ledger, whose sums must hold. QN_E_REFUSED. */
+QN_CHECK qn_rc qn_acct_takes(const struct qn_view *view, const struct qn_hash *acct,
+                             struct qn_arena *arena, struct qn_why *why);
 void qn_emit_json(struct qn_apply *ap, const char *topic, const struct qn_hash *id,
                   const json_t *data);
 

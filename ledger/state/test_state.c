@@ -29,6 +29,32 @@ static void test_send(struct qn_test_state *t)
     qn_fix_fini(&f);
 }
 
+/* Accounts that code keeps sums about: nobody sends coins into them, and what lay there before they were made is burnt. */
+static void test_accounts_of_code(struct qn_test_state *t)
+{
+    struct qn_fix f;
+    struct qn_why why = { "" };
+    const struct qn_hash zero = { { 0 } };
+    struct qn_hash pools[] = { qn_acct_fees(), qn_acct_burnt(), qn_acct_unissued(),
+                               qn_acct_module(0, "subnets", &zero) };
+    qn_fix_init(&f, NULL, 0, NULL);
+    for (size_t i = 0; i < QN_COUNT(pools); i++) {
+        struct ledger_send send = { .to = pools[i], .amount = QN_UQN(1) };
+        CHECK_RC(qn_fix_tx(&f, 0, QN_TX_SEND, &send, NULL, &why), QN_E_REFUSED);
+    }
+    struct qn_hash later = qn_acct_module(1, "bond", &zero);
+    struct ledger_send send = { .to = later, .amount = QN_UQN(7) };
+    CHECK_RC(qn_fix_tx(&f, 0, QN_TX_SEND, &send, NULL, &why), QN_OK);
+    CHECK(qn_view_balance(f.view, &later).uqn == 7);
+    struct qn_apply ap = { .view = f.view, .arena = &f.arena };
+    qn_acct_own(&ap, &later, "bond of a test", &zero);
+    CHECK(qn_view_balance(f.view, &later).uqn == 0);
+    CHECK(qn_state_sum(f.view).uqn == QN_SUPPLY_UQN);
+    qn_state_accept(f.st, NULL, NULL);
+    CHECK_RC(qn_fix_tx(&f, 0, QN_TX_SEND, &send, NULL, &why), QN_E_REFUSED);
+    qn_fix_fini(&f);
+}
+
 static void test_mint(struct qn_test_state *t)
 {
     struct qn_fix f;
@@ -121,6 +147,7 @@ int main(void)
 {
     TEST_BEGIN();
     TEST(test_send);
+    TEST(test_accounts_of_code);
     TEST(test_mint);
     TEST(test_mandate);
     TEST(test_forge);

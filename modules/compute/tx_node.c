@@ -33,12 +33,12 @@ qn_rc compute_tx_node_put(struct qn_apply *ap, const void *body, struct qn_why *
         return qn_why(why, QN_E_STATE, "more of the machine is under lease than would be left");
     if (old && node.lease_cnt && tx->bond.uqn < node.bond.uqn)
         return qn_why(why, QN_E_STATE, "the bond stays while leases run on the machine");
-    qn_rc rc = move_bond(ap, &tx->node, node.bond, tx->bond, why);
-    if (rc) return rc;
     if (!old) {
         struct qn_hash acct = compute_bond_acct(&tx->node);
         qn_acct_own(ap, &acct, "bond of a machine", &ap->sender);
     }
+    qn_rc rc = move_bond(ap, &tx->node, node.bond, tx->bond, why);
+    if (rc) return rc;
     node.owner = ap->sender;
     node.region = tx->region;
     node.machine_class = tx->machine_class;

@@ -68,9 +68,9 @@ qn_rc compute_tx_order_put(struct qn_apply *ap, const void *body, struct qn_why 
     if (rc == QN_OK) rc = ask_sane(&order.ask, why);
     if (rc) return rc;
     struct qn_hash acct = compute_escrow_acct(&id);
+    qn_acct_own(ap, &acct, "escrow of an order", &ap->sender);
     rc = qn_post(ap, &ap->sender, &acct, order.ask.deposit, why);
     if (rc) return rc;
-    qn_acct_own(ap, &acct, "escrow of an order", &ap->sender);
     first = (struct compute_depositor){ .who = ap->sender, .amount = order.ask.deposit };
     escrow.put = order.ask.deposit;
     escrow.depositors.cnt = 1;
@@ -225,9 +225,9 @@ qn_rc compute_tx_bid_put(struct qn_apply *ap, const void *body, struct qn_why *w
                                 .deposit = bid_deposit(ap, tx->rate_nqn_h),
                                 .put_ms = ap->now_ms };
     struct qn_hash bid_id = compute_bid_id(&tx->order, &tx->node), acct = compute_bid_acct(&bid_id);
+    qn_acct_own(ap, &acct, "deposit of a bid", &ap->sender);
     rc = qn_post(ap, &ap->sender, &acct, bid.deposit, why);
     if (rc) return rc;
-    qn_acct_own(ap, &acct, "deposit of a bid", &ap->sender);
     qn_row_put_rec(ap, COMPUTE_T_BID, QN_SPAN_OF(key), compute_bid_record(), &bid);
     order.bid_cnt++;
     if (best == 0 || below) order.best_nqn_h = tx->rate_nqn_h;

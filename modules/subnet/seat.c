@@ -165,9 +165,9 @@ qn_rc subnet_create_apply(struct qn_apply *ap, const void *body, struct qn_why *
         return qn_why(why, QN_E_EXISTS, "a subnet has that name");
     qn_rc rc = qn_gas_use(ap, 20 * b->script.len);
     if (rc) return rc;
+    qn_acct_own(ap, &acct, "lock of a subnet", &ap->sender);
     rc = qn_post(ap, &ap->sender, &acct, b->lock, why);
     if (rc) return rc;
-    qn_acct_own(ap, &acct, "lock of a subnet", &ap->sender);
     struct subnet_state s = { .name = b->name,
                               .owner = ap->sender,
                               .script = qn_blake3(b->script.ptr, b->script.len),

@@ -233,9 +233,9 @@ qn_rc training_tx_game_open(struct qn_apply *ap, const void *body, struct qn_why
                                   .opened_ms = ap->now_ms };
     struct qn_hash stake = training_game_acct(&id);
     struct training_pair_key key = training_pair(&b->run, &id);
+    qn_acct_own(ap, &stake, "bond of a challenger", &ap->sender);
     rc = qn_post(ap, &ap->sender, &stake, game.bond, why);
     if (rc) return rc;
-    qn_acct_own(ap, &stake, "bond of a challenger", &ap->sender);
     run.game_cnt++;
     training_run_save(ap, &b->run, &run);
     qn_row_put(ap, TRAINING_T_RUN_GAME, QN_SPAN_OF(key), QN_SPAN("\1", 1));

@@ -150,9 +150,9 @@ qn_rc training_tx_job(struct qn_apply *ap, const void *body, struct qn_why *why)
     uint64_t ttl = b->ttl_ms;
     qn_rc rc = fill(ap, b, &job, &g, why);
     if (rc == QN_OK) rc = pace(&ttl, 10 * MINUTE_MS, DAY_MS, "ttl_ms", why);
+    qn_acct_own(ap, &escrow, "pay of a training", &ap->sender);
     if (rc == QN_OK) rc = qn_post(ap, &ap->sender, &escrow, QN_UQN(job.pay.uqn * job.solvers), why);
     if (rc) return rc;
-    qn_acct_own(ap, &escrow, "pay of a training", &ap->sender);
     struct qn_span known;
     if (!qn_view_get(ap->view, TRAINING_T_GRAPH, QN_SPAN_OF(job.graph), &known))
         qn_row_put(ap, TRAINING_T_GRAPH, QN_SPAN_OF(job.graph), b->graph);
@@ -229,9 +229,9 @@ qn_rc training_tx_take(struct qn_apply *ap, const void *body, struct qn_why *why
     if (job.state != TRAINING_JOB_OPEN) return qn_why(why, QN_E_STATE, "the job waits for nobody");
     if (qn_view_get(ap->view, TRAINING_T_RUN, QN_SPAN_OF(run_id), &val))
         return qn_why(why, QN_E_EXISTS, "this account has taken the job");
+    qn_acct_own(ap, &bond, "bond of a solver", &ap->sender);
     rc = qn_post(ap, &ap->sender, &bond, job.bond, why);
     if (rc) return rc;
-    qn_acct_own(ap, &bond, "bond of a solver", &ap->sender);
     training_run_save(ap, &run_id, &run);
     qn_row_put(ap, TRAINING_T_JOB_RUN, QN_SPAN_OF(key), QN_SPAN("\1", 1));
     if (++job.taken == job.solvers) {
