@@ -64,6 +64,19 @@ static void test_err(struct qn_test_state *t)
     struct qn_why why;
     CHECK_RC(qn_why(&why, QN_E_IO, "a\x1b[31m%d", 7), QN_E_IO);
     CHECK(strcmp(why.text, "a?[31m7") == 0);
+    /* Texts of others are cut where the room ends, and must still go into JSON. */
+    CHECK_RC(qn_why(&why, QN_E_IO,
+                    "\xff\xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x82\xac\xf0\x9f\x99\x82\xc3"),
+             QN_E_IO);
+    CHECK(strcmp(why.text, "??? ??? ???? \xe2\x82\xac\xf0\x9f\x99\x82?") == 0);
+    char euros[1000];
+    for (size_t i = 0; i + 3 < sizeof euros; i += 3)
+        memcpy(euros + i, "\xe2\x82\xac", 4);
+    for (int shift = 0; shift < 3; shift++) {
+        CHECK_RC(qn_why(&why, QN_E_IO, "%.*s%s", shift, "aa", euros), QN_E_IO);
+        size_t cut = (sizeof why.text - 1 - (size_t)shift) % 3;
+        CHECK(why.text[sizeof why.text - 2] == (cut ? '?' : '\xac'));
+    }
 }
 
 int main(void)

@@ -72,9 +72,9 @@ static int http_status(qn_rc rc)
 static void reply_json(struct qn_http_req *req, int status, json_t *json)
 {
     char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
-    QN_ASSERT(text != NULL);
+    if (!text) status = 500; /* jansson gives no object when a text in it is no UTF-8 */
     qn_http_reply(req, status, status < 400 ? "application/json" : "application/problem+json",
-                  QN_SPAN_STR(text));
+                  QN_SPAN_STR(text ? text : "{\"title\":\"the answer could not be built\"}"));
     free(text);
     json_decref(json);
 }

@@ -39,6 +39,7 @@ enum zkml_lie_kind {
     ZK_LIE_LEAF,   /* opened row `at` of P is another row */
     ZK_LIE_LEAF_W, /* of W */
     ZK_LIE_FIT,    /* u_W is another vector, opened rows are made to fit it: only the tree tells */
+    ZK_LIE_UNCLAMPED, /* neuron `at` of the last layer: says its quotient as it is, below the clamp */
 };
 
 struct zkml_lie {

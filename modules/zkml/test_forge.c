@@ -73,6 +73,30 @@ static void test_liars(struct qn_test_state *t)
     suite_end(t, &s, 300);
 }
 
+/* A last layer with ReLU: its outputs are public and have no bits, so their range is the verifier's to check. */
+static void test_last_relu(struct qn_test_state *t)
+{
+    struct suite s = { 0 };
+    struct qn_why why;
+    struct qn_buf proof = { 0 };
+    struct zkml_verdict v;
+    uint8_t seed[32] = { 5 };
+    CHECK_RC(testnet_make(&s.n, (const uint32_t[]){ 12, 9, 40 }, 2, 4, 23, &why), QN_OK);
+    zkml_secret_free(&s.n.secret);
+    s.n.net.layer[1].relu = true;
+    CHECK_RC(zkml_secret_make(&s.n.net, 4, seed, &s.n.secret, &why), QN_OK);
+    CHECK_RC(testnet_prove(&s.n, NULL, 6, &proof, NULL, &why), QN_OK);
+    CHECK_RC(zkml_verify(qn_buf_get(&proof), &v, &why), QN_OK);
+    struct zkml_witness run;
+    struct qn_arena arena = { 0 };
+    zkml_witness_make(&s.n.secret.plan, &s.n.net, s.n.x, NULL, &arena, &run);
+    for (uint32_t o = 0; o < 40; o++)
+        if (run.under[9 + o] > 0) tell(&s, ZK_LIE_UNCLAMPED, 9 + o);
+    qn_arena_free(&arena);
+    qn_buf_free(&proof);
+    suite_end(t, &s, 8);
+}
+
 /* The statement's fields, one by one, after the fact: the transcript began with all of them. */
 static void test_replay(struct qn_test_state *t)
 {
@@ -125,6 +149,7 @@ int main(void)
 {
     TEST_BEGIN();
     TEST(test_liars);
+    TEST(test_last_relu);
     TEST(test_replay);
     return TEST_END();
 }

@@ -19,12 +19,17 @@ static int verify_verb(int argc, char **argv, bool json)
     struct qn_why why = { "" };
     struct qn_buf file = { 0 };
     struct zkml_verdict v;
-    if (argc != 1)
-        return fail(qn_why(&why, QN_E_USAGE, "proof verify takes one file"), &why, false);
+    struct qn_hash wanted;
+    if (argc < 1 || argc > 2)
+        return fail(qn_why(&why, QN_E_USAGE, "proof verify takes a file, and a model"), &why, json);
+    if (argc == 2 && !qn_unhex(argv[1], strlen(argv[1]), wanted.b, 32))
+        return fail(qn_why(&why, QN_E_USAGE, "%s: a model has 64 hex digits", argv[1]), &why, json);
     qn_rc rc = qn_file_read(argv[0], ZK_PROOF_MAX, &file, &why);
     if (rc) return fail(rc, &why, json);
     uint64_t begun = qn_env_mono_us(qn_env_real());
     rc = zkml_verify(qn_buf_get(&file), &v, &why);
+    if (rc == QN_OK && argc == 2 && !qn_hash_eq(&v.model, &wanted))
+        rc = qn_why(&why, QN_E_PROOF, "the proof holds, but for another model");
     double ms = (double)(qn_env_mono_us(qn_env_real()) - begun) / 1000;
     if (rc) {
         qn_buf_free(&file);
@@ -40,11 +45,13 @@ static int verify_verb(int argc, char **argv, bool json)
         putchar('\n');
         json_decref(out);
     } else {
-        char model[65];
+        /* Both names in full: who reads four digits of one reads what a cheat can search for. */
+        char model[65], input[65];
         qn_hex(v.model.b, 32, model);
-        printf("VALID net %.4s.. gave class %u; weights %s; %u.%u bits (ud); %zu KB, checked in "
-               "%.1f ms\n",
-               model, v.class_idx, v.hiding ? "hidden" : "shown", v.bits / 10, v.bits % 10,
+        qn_hex(v.input.b, 32, input);
+        printf("VALID net %s gave class %u on input %s; weights %s; %u.%u bits (ud); %zu KB, "
+               "checked in %.1f ms\n",
+               model, v.class_idx, input, v.hiding ? "hidden" : "shown", v.bits / 10, v.bits % 10,
                (file.len + 999) / 1000, ms);
     }
     qn_buf_free(&file);
@@ -115,8 +122,8 @@ static int bits_verb(int argc, char **argv, bool json)
 }
 
 const struct qn_verb ZKML_VERBS[] = {
-    { "proof verify", "FILE [--json]", "check a proof; needs no node", "proof verify x.qproof",
-      verify_verb },
+    { "proof verify", "FILE [MODEL] [--json]", "check a proof, of this model; needs no node",
+      "proof verify x.qproof", verify_verb },
     { "proof bits", "FILE|SIZES [BUDGET] [--json]",
       "what a proof's soundness rests on, term by term", "proof bits 784,128,10", bits_verb },
     { 0 },

@@ -195,6 +195,12 @@ static qn_rc stated(struct qn_span proof, struct zkml_file *f, struct zkml_verdi
     rc = zkml_statement_get(f->sec[ZK_SEC_STATEMENT], &root_w, &st, why);
     if (rc == QN_OK) rc = zkml_plan_make(&st.shape, st.budget, plan, why);
     if (rc) return rc;
+    /* Outputs have no bits that bound them. Of an int8 only what lies below a ReLU is out of its clamp's range. */
+    const struct zkml_plan_layer *last = &plan->layer[st.shape.layer_cnt - 1];
+    for (uint32_t o = 0; o < st.shape.layer[st.shape.layer_cnt - 1].out; o++)
+        if (st.y[o] < last->lo || st.y[o] > last->hi)
+            return qn_why(why, QN_E_PROOF, "output %u is %d, which the last layer cannot give", o,
+                          st.y[o]);
     if (f->sec[ZK_SEC_SCALARS].len != 20 * (size_t)plan->scalar_cnt ||
         f->sec[ZK_SEC_LEVELS].len != 8 ||
         f->sec[ZK_SEC_END].len != 20 * ((size_t)plan->w_deg + plan->a_deg + plan->z_deg + 1))

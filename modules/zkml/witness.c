@@ -28,7 +28,10 @@ static void lie_cell(const struct zkml_lie *lie, const struct zkml_plan_layer *a
     if (lie->kind == ZK_LIE_OVER) c->y--, c->over++;
     if (lie->kind == ZK_LIE_UNDER) c->y++, c->under++;
     if (lie->kind == ZK_LIE_BOTH) c->over++, c->under++;
-    (void)a;
+    if (lie->kind == ZK_LIE_UNCLAMPED) {
+        int64_t low = QN_MIN(c->under, (int64_t)128 + a->lo); /* an int8 says no less */
+        c->y -= low, c->under -= low;
+    }
 }
 
 static void cell_make(const struct zkml_plan *p, uint32_t l, uint32_t o, const struct zkml_lie *lie,

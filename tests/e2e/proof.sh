@@ -33,7 +33,9 @@ p=$(n proof create "$m" --input 010203 --prover "$prover" --json)
 f=$(jq -r .file <<<"$p")
 cp "$f" "$home/x.qproof"
 check "verify" 0 "$("$q" proof verify "$home/x.qproof" >"$home/said"; echo $?)"
-check "it says what it is" 1 "$(grep -c "^VALID net ${m:0:4}.. gave class $(jq .class <<<"$p"); weights hidden; 10[0-9].[0-9] bits (ud)" "$home/said")"
+check "it says what it is" 1 "$(grep -c "^VALID net $m gave class $(jq .class <<<"$p") on input $(jq -r .input <<<"$p"); weights hidden; 10[0-9].[0-9] bits (ud)" "$home/said")"
+check "verify for the model meant" 0 "$("$q" proof verify "$home/x.qproof" "$m" >/dev/null; echo $?)"
+check "and for no other" 1 "$("$q" proof verify "$home/x.qproof" "${m%?}$([ "${m: -1}" = 0 ] && echo 1 || echo 0)" 2>/dev/null; echo $?)"
 check "verify --json" true "$("$q" proof verify "$home/x.qproof" --json | jq .valid)"
 cp "$home/x.qproof" "$home/y.qproof"
 printf '\x55' | dd of="$home/y.qproof" bs=1 seek=20000 conv=notrunc status=none
