@@ -158,6 +158,14 @@ static const char *const HOSTILE[] = {
     "goto a ::a:: goto a",
     "local a = math.mininteger // 0",
     "return {} .. {}",
+    /* one table named twice is 2^31 values outside */
+    "local t = {} for i = 1, 30 do t = {t, t} end return t",
+    "local t = {} for i = 1, 30 do t = {t, t} end c:set('x', t)",
+    "local t = {} for i = 1, 30 do t = {t, t} end c:emit('x', t)",
+    "local t = {} for i = 1, 30 do t = {a = t, b = t} end c:chain('x', t)",
+    "local s = ('x'):rep(1 << 20) local t = {} for i = 1, 5000 do t[i] = s end while true do "
+    "pcall(c.set, c, 'x', t) end",
+    "local t = {} for i = 1, 5000 do t[i] = i end while true do pcall(c.emit, c, 'x', t) end",
 };
 
 static void test_hostile(struct qn_test_state *t)

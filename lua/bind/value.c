@@ -3,7 +3,13 @@
 
 #include "lua/vm/lauxlib.h"
 
+#include <string.h>
+
 #define DEPTH_MAX 32
+#define PARTS_MAX (4l << 20)
+#define PARTS_STRICT                                                                               \
+    (128l << 10) /* some 20 MiB of JSON; a contract writes 64 KiB of text at most */
+#define PART_GAS 4
 
 void qn_lua_push(lua_State *L, const json_t *json)
 {
@@ -38,16 +44,33 @@ void qn_lua_push(lua_State *L, const json_t *json)
     }
 }
 
-static qn_rc to_json(lua_State *L, int idx, int depth, json_t **ret, struct qn_why *why);
+/* What is left of the room for one value. */
+struct room {
+    long parts;
+    struct qn_why *why;
+};
 
-static qn_rc table_json(lua_State *L, int idx, int depth, json_t **ret, struct qn_why *why)
+static qn_rc to_json(lua_State *L, int idx, int depth, json_t **ret, struct room *room);
+
+static qn_rc room_take(lua_State *L, struct room *room, size_t text_len)
 {
+    size_t cnt = 1 + text_len / 16;
+    if (cnt > (size_t)room->parts) return qn_why(room->why, QN_E_TOOBIG, "a value is too large");
+    room->parts -= (long)cnt;
+    if (lua_qngas(L, (long long)cnt * PART_GAS) < 0)
+        return qn_why(room->why, QN_E_GAS, "no gas is left for the value");
+    return QN_OK;
+}
+
+static qn_rc table_json(lua_State *L, int idx, int depth, json_t **ret, struct room *room)
+{
+    struct qn_why *why = room->why;
     lua_Integer len = (lua_Integer)lua_rawlen(L, idx);
     json_t *out = len > 0 ? json_array() : json_object(), *val;
     qn_rc rc = QN_OK;
     for (lua_Integer i = 1; i <= len && rc == QN_OK; i++) {
         lua_rawgeti(L, idx, i);
-        rc = to_json(L, lua_gettop(L), depth + 1, &val, why);
+        rc = to_json(L, lua_gettop(L), depth + 1, &val, room);
         lua_pop(L, 1);
         if (rc == QN_OK) json_array_append_new(out, val);
     }
@@ -56,8 +79,16 @@ static qn_rc table_json(lua_State *L, int idx, int depth, json_t **ret, struct q
     while (rc == QN_OK && lua_next(L, idx)) {
         seen++;
         if (len == 0 && lua_type(L, -2) == LUA_TSTRING) {
-            rc = to_json(L, lua_gettop(L), depth + 1, &val, why);
-            if (rc == QN_OK) json_object_set_new(out, lua_tostring(L, -2), val);
+            size_t key_len;
+            const char *key = lua_tolstring(L, -2, &key_len);
+            rc = room_take(L, room, key_len);
+            if (rc == QN_OK) rc = to_json(L, lua_gettop(L), depth + 1, &val, room);
+            if (rc == QN_OK && strlen(key) != key_len) {
+                rc = qn_why(why, QN_E_FORMAT, "a key with a zero byte");
+                json_decref(val);
+            } else if (rc == QN_OK && json_object_set_new(out, key, val)) {
+                rc = qn_why(why, QN_E_FORMAT, "a key that is not UTF-8");
+            }
         } else if (len == 0) {
             rc = qn_why(why, QN_E_FORMAT, "a table's keys must be text, or 1 to n");
         }
@@ -74,10 +105,13 @@ static qn_rc table_json(lua_State *L, int idx, int depth, json_t **ret, struct q
     return QN_OK;
 }
 
-static qn_rc to_json(lua_State *L, int idx, int depth, json_t **ret, struct qn_why *why)
+static qn_rc to_json(lua_State *L, int idx, int depth, json_t **ret, struct room *room)
 {
-    size_t len;
-    const char *text;
+    struct qn_why *why = room->why;
+    size_t len = 0;
+    const char *text = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &len) : NULL;
+    qn_rc rc = room_take(L, room, len);
+    if (rc) return rc;
     if (depth > DEPTH_MAX || !lua_checkstack(L, 4))
         return qn_why(why, QN_E_TOOBIG, "a value is nested too deeply");
     switch (lua_type(L, idx)) {
@@ -88,10 +122,9 @@ static qn_rc to_json(lua_State *L, int idx, int depth, json_t **ret, struct qn_w
                                      : json_real(lua_tonumber(L, idx));
         return *ret ? QN_OK : qn_why(why, QN_E_FORMAT, "not a number");
     case LUA_TSTRING:
-        text = lua_tolstring(L, idx, &len);
         *ret = json_stringn(text, len);
         return *ret ? QN_OK : qn_why(why, QN_E_FORMAT, "text that is not UTF-8");
-    case LUA_TTABLE: return table_json(L, idx, depth, ret, why);
+    case LUA_TTABLE: return table_json(L, idx, depth, ret, room);
     default: return qn_why(why, QN_E_FORMAT, "a %s cannot leave the script", luaL_typename(L, idx));
     }
 }
@@ -99,7 +132,8 @@ static qn_rc to_json(lua_State *L, int idx, int depth, json_t **ret, struct qn_w
 qn_rc qn_lua_json(lua_State *L, int idx, json_t **ret, struct qn_why *why)
 {
     int top = lua_gettop(L);
-    qn_rc rc = to_json(L, lua_absindex(L, idx), 0, ret, why);
+    struct room room = { lua_qnstrict(L) ? PARTS_STRICT : PARTS_MAX, why };
+    qn_rc rc = to_json(L, lua_absindex(L, idx), 0, ret, &room);
     lua_settop(L, top);
     return rc;
 }
