@@ -76,6 +76,7 @@ static void one(const struct bench *x, const struct cpu_ops *ops, bool t12)
 int main(int argc, char **argv)
 {
     (void)argc;
+    (void)argv;
 #if defined QN_OPENBLAS && defined __x86_64__
     /* Debian's OpenBLAS does not know newer processors and would run its SSE kernels: name the best family. */
     if (!getenv("OPENBLAS_CORETYPE")) {

@@ -29,7 +29,7 @@ check "the state root" "$(jq -r .block.header.state_root <<<"$block")" "$(jq -r 
 check "the transfer in it" "{\"to\":\"$shop\",\"amount_uqn\":2500000,\"memo\":\"from npm\"}" "$(jq -c '.sends[0]' <<<"$seen")"
 
 tx=$(peer send "$chain" "$shop" 1 "$(n status --json | jq .now_ms)" | jq -r .tx)
-n call tx.send "{\"tx\":\"${tx%??}00\"}" >/dev/null 2>"$tmp/err"
+n call tx.send "{\"tx\":\"${tx%??}ff\"}" >/dev/null 2>"$tmp/err"
 check "another signature: exit 7" 7 $?
 check "in one clear line" 1 "$(grep -c '\[SIGNATURE\]' "$tmp/err")"
 finish
