@@ -6,7 +6,15 @@
 #include "core/base/err.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* test_long says whether the full counts are wanted: ./build.sh test --long. */
+static inline QN_UNUSED bool test_long(void)
+{
+    const char *env = getenv("QUOIN_TEST_LONG");
+    return env && strcmp(env, "1") == 0;
+}
 
 struct qn_test_state {
     int passed, failed;

@@ -89,7 +89,7 @@ static void test_gemm(struct qn_test_state *t)
     uint64_t seed = 3;
     fill(x.a, MAX, &seed);
     fill(x.b, MAX, &seed);
-    bool all = getenv("QUOIN_TEST_LONG") != NULL;
+    bool all = test_long();
     for (uint32_t m = 1; m <= 33; m++)
         for (uint32_t n = 1; n <= 33; n++)
             for (uint32_t k = 1; k <= 33; k++)

@@ -135,7 +135,7 @@ static void test_instructions(struct qn_test_state *t)
     struct rig rig;
     rig_init(&rig);
     uint64_t seed = 11;
-    int reps = getenv("QUOIN_TEST_LONG") ? 40000 : 400;
+    int reps = test_long() ? 40000 : 400;
     for (int rep = 0; rep < reps; rep++)
         for (uint32_t op = 0; op <= MAP_SEL; op++)
             ins_tile(t, &rig, op, &seed);
@@ -222,7 +222,7 @@ static void contract_reps(struct qn_test_state *t, int reps, uint64_t seed)
 
 static void test_contract_tiles(struct qn_test_state *t)
 {
-    contract_reps(t, getenv("QUOIN_TEST_LONG") ? 100000 : 300, 5);
+    contract_reps(t, test_long() ? 100000 : 300, 5);
 }
 
 /* No bit depends on the processor's denormal modes. */
@@ -253,7 +253,7 @@ static void sweep(struct qn_test_state *t, uint32_t op, double (*truth)(double),
 {
     const struct cpu_ops *ops = cpu_ops_best();
     struct map_ins ins = { (uint8_t)op, 0, 0, 0, 0 };
-    uint32_t stride = getenv("QUOIN_TEST_LONG") ? 1 : 997;
+    uint32_t stride = test_long() ? 1 : 997;
     double worst = 0;
     float x[1024], y[1024], at = 0;
     for (uint64_t b = 0; b < UINT64_C(1) << 32;) {

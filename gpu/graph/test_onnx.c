@@ -55,7 +55,7 @@ static bool same(const struct int8_model *a, const struct int8_model *b)
 
 static void test_round_trip(struct qn_test_state *t)
 {
-    for (uint32_t seed = 1; seed <= (getenv("QUOIN_TEST_LONG") ? 3000 : 200); seed++) {
+    for (uint32_t seed = 1; seed <= (test_long() ? 3000 : 200); seed++) {
         struct qn_arena arena = { 0 };
         struct qn_buf file = { 0 };
         struct int8_model m = { 0 }, got;

@@ -74,10 +74,8 @@ static void test_small(struct qn_test_state *t)
 
 static void test_large(struct qn_test_state *t)
 {
-    const char *env = getenv("QUOIN_TEST_LONG");
-    bool long_run = env && strcmp(env, "1") == 0;
     uint32_t x = 77;
-    for (int i = 0; i < (long_run ? 400 : 25); i++) {
+    for (int i = 0; i < (test_long() ? 400 : 25); i++) {
         uint32_t m = 1 + rnd(&x) % 150, n = 1 + rnd(&x) % 300, k = 1 + rnd(&x) % 900;
         shape(t, m, n, k, RANDOM, rnd(&x));
     }

@@ -568,8 +568,7 @@ static const char *world(uint64_t seed, enum qn_bft_bug bug, uint64_t *ret_event
 
 static unsigned seeds(unsigned quick, unsigned thorough)
 {
-    const char *is_long = getenv("QUOIN_TEST_LONG");
-    return is_long && *is_long == '1' ? thorough : quick;
+    return test_long() ? thorough : quick;
 }
 
 static void test_worlds(struct qn_test_state *t)

@@ -137,8 +137,7 @@ static void test_kill(struct qn_test_state *t)
                                           "checkpoint-before", "checkpoint-after" };
     char home[] = "/tmp/quoin-chain-XXXXXX", cmd[128];
     QN_ASSERT(mkdtemp(home) != NULL);
-    const char *is_long = getenv("QUOIN_TEST_LONG");
-    unsigned kills = is_long && *is_long == '1' ? 2000 : 200;
+    unsigned kills = test_long() ? 2000 : 200;
     for (unsigned i = 0; i < kills; i++)
         kill_once(t, home, i, NULL);
     for (unsigned i = 0; i < QN_COUNT(POINTS); i++)

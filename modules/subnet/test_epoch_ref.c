@@ -106,7 +106,7 @@ static bool same(const struct subnet_epoch_out *a, const struct subnet_epoch_out
 
 static void test_random(struct qn_test_state *t)
 {
-    uint64_t rounds = getenv("QUOIN_TEST_LONG") ? 1000000 : 10000, paid = 0;
+    uint64_t rounds = test_long() ? 1000000 : 10000, paid = 0;
     for (uint64_t seed = 1; seed <= rounds && !t->bad; seed++) {
         struct rng r = { seed * UINT64_C(0x9e3779b97f4a7c15) };
         struct qn_arena arena = { 0 };

@@ -315,7 +315,7 @@ static void test_lies(struct qn_test_state *t)
     struct world w;
     uint64_t s = 1;
     uint32_t shown = 0,
-             cnt = getenv("QUOIN_TEST_LONG") && getenv("QUOIN_TEST_LONG")[0] == '1' ? 1000 : 24;
+             cnt = test_long() ? 1000 : 24;
     begin(&w);
     for (uint32_t i = 0; i < cnt; i++) {
         static const uint32_t FLIPS[] = { 1, 0x80000000, 0,

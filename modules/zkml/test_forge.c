@@ -38,7 +38,7 @@ static void test_liars(struct qn_test_state *t)
 {
     struct suite s = { 0 };
     struct qn_why why;
-    bool all = getenv("QUOIN_TEST_LONG") != NULL;
+    bool all = test_long();
     CHECK_RC(testnet_make(&s.n, (const uint32_t[]){ 12, 9, 5 }, 2, 4, 21, &why), QN_OK);
     const struct zkml_plan *p = &s.n.secret.plan;
     uint32_t cells = p->cells, scalars = p->scalar_cnt;

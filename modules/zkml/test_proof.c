@@ -48,7 +48,7 @@ static void test_bytes(struct qn_test_state *t)
     struct qn_buf proof = { 0 };
     struct zkml_verdict v;
     struct zkml_file f;
-    size_t accepted = 0, silent = 0, cnt = getenv("QUOIN_TEST_LONG") ? 20000 : 1000;
+    size_t accepted = 0, silent = 0, cnt = test_long() ? 20000 : 1000;
     CHECK_RC(testnet_make(&n, (const uint32_t[]){ 784, 128, 10 }, 2, 8, 11, &why), QN_OK);
     CHECK_RC(testnet_prove(&n, NULL, 2, &proof, NULL, &why), QN_OK);
     CHECK_RC(zkml_verify(qn_buf_get(&proof), &v, &why), QN_OK);
