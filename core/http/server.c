@@ -5,23 +5,36 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define STREAM_LAG_MAX (1u << 20)
+#define SPARE_FDS      512 /* kept from strangers, for the ledger, jobs and the owner's socket */
+#define BREATH_MS      100
+
+/* A listener that rests while descriptors are short: who waits in its queue is served later. */
+struct door {
+    struct evconnlistener *listener;
+    int spare;
+};
 
 struct qn_http {
     struct qn_http_conf conf;
     struct evhttp *local, *port;
+    struct door local_door, port_door;
+    struct event *breath; /* opens doors again */
     char socket[108], cookie[80];
     unsigned port_no;
 };
@@ -181,6 +194,50 @@ static void on_port(struct evhttp_request *ev, void *arg)
     handle(arg, ev, false);
 }
 
+/* accept takes the lowest number that is free, so that one tells how many are left. */
+static bool room(const struct door *door)
+{
+    struct rlimit lim;
+    int fd = fcntl(evconnlistener_get_fd(door->listener), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0 || getrlimit(RLIMIT_NOFILE, &lim)) return false;
+    close(fd);
+    return (rlim_t)fd + QN_MIN((rlim_t)door->spare, lim.rlim_cur / 4) < lim.rlim_cur;
+}
+
+static struct bufferevent *on_accept(struct event_base *base, void *arg)
+{
+    struct door *door = arg;
+    (void)base;
+    if (!room(door)) evconnlistener_disable(door->listener);
+    return NULL; /* evhttp makes its usual one */
+}
+
+/* Without this libevent writes a line for each failure and tries again at once. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    (void)arg;
+    evconnlistener_disable(listener);
+}
+
+static void on_breath(int fd, short what, void *arg)
+{
+    struct qn_http *http = arg;
+    struct door *doors[] = { &http->local_door, &http->port_door };
+    (void)fd, (void)what;
+    for (size_t i = 0; i < QN_COUNT(doors); i++)
+        if (doors[i]->listener && room(doors[i])) evconnlistener_enable(doors[i]->listener);
+}
+
+static bool accept_on(struct evhttp *ev, int fd, struct door *door, int spare)
+{
+    struct evhttp_bound_socket *bound = evhttp_accept_socket_with_handle(ev, fd);
+    if (!bound) return false;
+    *door = (struct door){ evhttp_bound_socket_get_listener(bound), spare };
+    evconnlistener_set_error_cb(door->listener, on_accept_error);
+    evhttp_set_bevcb(ev, on_accept, door);
+    return true;
+}
+
 static struct evhttp *server(struct qn_http *http, void (*fn)(struct evhttp_request *, void *))
 {
     struct evhttp *ev = evhttp_new(http->conf.base);
@@ -209,7 +266,7 @@ static qn_rc open_socket(struct qn_http *http, struct qn_why *why)
     mode_t old = umask(0177);
     int bad = fd < 0 || bind(fd, (struct sockaddr *)(void *)&sun, sizeof sun) || listen(fd, 128);
     umask(old);
-    if (bad || evhttp_accept_socket(http->local, fd)) {
+    if (bad || !accept_on(http->local, fd, &http->local_door, SPARE_FDS / 4)) {
         if (fd >= 0) close(fd);
         return qn_why(why, QN_E_IO, "%s: %s", path, strerror(errno));
     }
@@ -236,7 +293,7 @@ static qn_rc open_port(struct qn_http *http, struct qn_why *why)
     if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (fd < 0 || bind(fd, (struct sockaddr *)(void *)&sin, sizeof sin) || listen(fd, 256) ||
         getsockname(fd, (struct sockaddr *)(void *)&sin, &len) ||
-        evhttp_accept_socket(http->port, fd)) {
+        !accept_on(http->port, fd, &http->port_door, SPARE_FDS)) {
         int err = errno;
         if (fd >= 0) close(fd);
         return qn_why(why, err == EADDRINUSE ? QN_E_PORT : QN_E_IO, "%s: %s", http->conf.addr,
@@ -255,6 +312,10 @@ qn_rc qn_http_open(const struct qn_http_conf *conf, struct qn_http **ret, struct
         memcpy(http->cookie, conf->cookie, QN_MIN(strlen(conf->cookie), sizeof http->cookie - 1));
     http->local = server(http, on_local);
     http->port = server(http, on_port);
+    const struct timeval every = { 0, BREATH_MS * 1000 };
+    http->breath = event_new(conf->base, -1, EV_PERSIST, on_breath, http);
+    QN_ASSERT(http->breath != NULL);
+    event_add(http->breath, &every);
     qn_rc rc = conf->socket ? open_socket(http, why) : QN_OK;
     if (rc == QN_OK && conf->addr) rc = open_port(http, why);
     if (rc)
@@ -273,6 +334,7 @@ void qn_http_close(struct qn_http *http)
 {
     if (!http) return;
     http->conf.gone = NULL; /* who kept requests has let them go */
+    event_free(http->breath);
     evhttp_free(http->local);
     evhttp_free(http->port);
     if (http->socket[0]) unlink(http->socket);

@@ -124,6 +124,13 @@ static qn_rc host_transfer(void *self, const struct qn_hash *to, uint64_t uqn, s
     return rc ? rc : qn_post(r->ap, &r->acct, to, QN_UQN(uqn), why);
 }
 
+/* Topics go into streams line by line: a word, so that none can pretend to be more lines. */
+static bool topic_ok(const char *topic)
+{
+    size_t len = strspn(topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+    return len > 0 && len <= 50 && topic[len] == 0;
+}
+
 static qn_rc host_emit(void *self, const char *topic, const json_t *data, struct qn_why *why)
 {
     struct run *r = self;
@@ -132,8 +139,9 @@ static qn_rc host_emit(void *self, const char *topic, const json_t *data, struct
     char *text = json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY);
     size_t len = text ? strlen(text) : 0;
     free(text);
-    if (len == 0 || len > 4096 || strlen(topic) > 50)
-        return qn_why(why, QN_E_TOOBIG, "an event has at most 4096 bytes, its topic 50");
+    if (len == 0 || len > 4096) return qn_why(why, QN_E_TOOBIG, "an event has at most 4096 bytes");
+    if (!topic_ok(topic))
+        return qn_why(why, QN_E_RANGE, "a topic has 1 to 50 letters, digits, dots, _ and -");
     rc = qn_gas_use(r->ap, 300 + 2 * len);
     if (rc) return rc;
     char full[64];

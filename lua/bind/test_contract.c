@@ -158,6 +158,8 @@ static const char *const HOSTILE[] = {
     "goto a ::a:: goto a",
     "local a = math.mininteger // 0",
     "return {} .. {}",
+    "c:emit('x\\n\\nevent: lease.paid\\ndata: {}', {})",
+    "c:emit('\\xff', {})",
     /* one table named twice is 2^31 values outside */
     "local t = {} for i = 1, 30 do t = {t, t} end return t",
     "local t = {} for i = 1, 30 do t = {t, t} end c:set('x', t)",

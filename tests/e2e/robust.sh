@@ -100,6 +100,29 @@ check "money still moves" 0 "$(n wallet send @shop 1uqn --json | jq .rc)"
 stop
 check "it stops cleanly" 0 $?
 
+# More clients than descriptors: strangers wait, the owner does not, and nothing is written in a circle.
+(ulimit -n 256; exec "$q" up --home "$tmp/few" --api 127.0.0.1:0 --json >"$tmp/few.log" 2>"$tmp/few.err") &
+few=$!
+for _ in $(seq 200); do grep -q '"event":"ready"' "$tmp/few.log" && break; sleep 0.05; done
+mkfifo "$tmp/hold2"
+node -e 'const net = require("net"); const open = []; const port = Number(process.argv[1]);
+  for (let i = 0; i < 400; i++) { const s = net.connect(port, "127.0.0.1"); s.on("error", () => {}); open.push(s); }
+  setTimeout(() => console.log(open.length), 1000);
+  process.stdin.resume(); process.stdin.on("end", () => process.exit(0));' \
+    "$(jq -r .api "$tmp/few.log" | sed 's/.*://')" <"$tmp/hold2" >"$tmp/flood" &
+bad=$!
+exec 8>"$tmp/hold2"
+for _ in $(seq 100); do [ -s "$tmp/flood" ] && break; sleep 0.1; done
+check "out of descriptors: the socket is served" 0 "$("$q" status --home "$tmp/few" -q --timeout 5s; echo $?)"
+check "out of descriptors: some are left" 1 $(($(ls "/proc/$few/fd" | wc -l) < 230))
+check "out of descriptors: nothing is written" 0 "$(wc -l <"$tmp/few.err")"
+exec 8>&-
+wait $bad
+sleep 0.3
+check "then all are served" ok "$(curl -s -m 5 "$(jq -r .api "$tmp/few.log")/livez")"
+kill $few
+wait $few
+
 # A full disk: a small file system of its own (for root only)
 mkdir "$tmp/small"
 if mount -t tmpfs -o size=13m none "$tmp/small" 2>/dev/null; then
