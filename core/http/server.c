@@ -287,6 +287,8 @@ static qn_rc open_port(struct qn_http *http, struct qn_why *why)
     host[colon - http->conf.addr] = 0;
     if (inet_pton(AF_INET, host, &sin.sin_addr) != 1)
         return qn_why(why, QN_E_USAGE, "%s: expected a numeric address", host);
+    if (sin.sin_addr.s_addr != htonl(INADDR_LOOPBACK)) /* the cookie goes over it in clear text */
+        return qn_why(why, QN_E_USAGE, "%s: the API listens on 127.0.0.1 alone", host);
     sin.sin_port = htons((uint16_t)port);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
     socklen_t len = sizeof sin;

@@ -39,6 +39,14 @@ static qn_rc put(struct qn_config *conf, size_t row, const char *text, const cha
                           ROWS[row].name, (unsigned long long)ROWS[row].min,
                           (unsigned long long)ROWS[row].max);
     }
+    if (row == QN_CONF_api) { /* what `up` would refuse is refused when it is written */
+        size_t host = strcspn(text, ":"),
+               digits = text[host] ? strspn(text + host + 1, "0123456789") : 0;
+        if (host != 9 || strncmp(text, "127.0.0.1", 9) != 0 || digits == 0 || digits > 5 ||
+            text[host + 1 + digits] || strtoul(text + host + 1, NULL, 10) > 65535)
+            return qn_why(why, QN_E_CONFIG, "%s: api takes 127.0.0.1:PORT; port 0 takes a free one",
+                          origin);
+    }
     for (const char *c = text; *c; c++)
         if ((unsigned char)*c < 0x20)
             return qn_why(why, QN_E_CONFIG, "%s: %s has a control character", origin,
