@@ -338,10 +338,10 @@ static json_t *openapi(void)
                       "description", "a problem (RFC 9457) with code and hint");
         json_object_set_new(paths, path, json_pack("{s:o}", "post", post));
     }
-    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:o, s:{s:{s:{s:s, s:s}}}}", "openapi", "3.1.0",
-                     "info", "title", "quoin", "version", QN_VERSION, "summary",
+    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:o, s:{s:{s:{s:s, s:s}}}, s:[{s:[]}]}", "openapi",
+                     "3.1.0", "info", "title", "quoin", "version", QN_VERSION, "summary",
                      "calls of a quoin node", "paths", paths, "components", "securitySchemes",
-                     "cookie", "type", "http", "scheme", "bearer");
+                     "cookie", "type", "http", "scheme", "bearer", "security", "cookie");
 }
 
 static void metrics(struct qn_api *api, struct qn_http_req *req)
@@ -430,7 +430,8 @@ static void handle(void *arg, struct qn_http_req *req, const char *method, const
     else if (strcmp(path, "/metrics") == 0)
         metrics(api, req);
     else if (!owner)
-        refuse(req, 401, QN_E_AUTH, "send the node's cookie: Authorization: Bearer COOKIE");
+        refuse(req, 401, QN_E_AUTH,
+               "send the node's cookie: Authorization: Bearer, and what HOME/cookie holds");
     else if (strcmp(path, "/openapi.json") == 0)
         reply_json(req, 200, openapi());
     else if (strcmp(path, "/v1/events") == 0)

@@ -159,6 +159,7 @@ static qn_rc set_field(const struct qn_cli *cli, json_t *obj, const struct qn_fi
                        const char *text, struct qn_why *why)
 {
     char hex[65];
+    struct qn_hash acct;
     json_t *val = NULL;
     if (f->type == QN_T_REC || f->type == QN_T_OPT_REC || f->type == QN_T_VEC_REC ||
         (f->type >= QN_T_VEC_U32 && text[0] == '['))
@@ -168,6 +169,10 @@ static qn_rc set_field(const struct qn_cli *cli, json_t *obj, const struct qn_fi
                             why)) /* @alice: the account of a key of this wallet */
             return QN_E_NOTFOUND;
         val = json_string(hex);
+    } else if ((f->type == QN_T_HASH || f->type == QN_T_OPT_HASH) && strncmp(text, "qn1", 3) != 0 &&
+               !qn_unhex(text, strlen(text), acct.b, 32)) {
+        return qn_why(why, QN_E_USAGE,
+                      "%s: expected 64 hex digits, an address qn1.. or @NAME of a key", f->name);
     } else if (text[0] == '@' &&
                (f->type == QN_T_STR || f->type == QN_T_BYTES)) { /* @FILE: its content */
         struct qn_buf file = { 0 };
@@ -266,7 +271,9 @@ static unsigned apart(const char *a, const char *b)
 
 void qn_nearest_init(struct qn_nearest *n, const char *asked)
 {
-    *n = (struct qn_nearest){ .best = 4 }; /* letters; further off is another word */
+    *n = (struct qn_nearest){
+        .best = (unsigned)QN_MIN(strlen(asked) / 3 + 2, (size_t)4)
+    }; /* letters; further off is another word */
     snprintf(n->asked, sizeof n->asked, "%s", asked);
 }
 

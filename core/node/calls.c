@@ -199,10 +199,11 @@ static qn_rc tx_encode(struct qn_call_ctx *ctx, const void *params, json_t **ret
 static qn_rc account_get(struct qn_call_ctx *ctx, const void *params, json_t **ret,
                          struct qn_why *why)
 {
-    (void)why;
     const struct node_id *p = params;
     struct qn_account a = { 0 };
+    const struct qn_hash none = { 0 };
     char addr[64];
+    if (qn_hash_eq(&p->id, &none)) return qn_why(why, QN_E_USAGE, "id: which account");
     qn_rc rc = qn_view_rec(ctx->view, QN_TABLE_ACCOUNT, QN_SPAN(p->id.b, 32), qn_account_record(),
                            ctx->arena, &a);
     if (rc && rc != QN_E_NOTFOUND) return rc;

@@ -82,11 +82,23 @@ void qn_call_params(const struct qn_cli *cli, json_t *params)
         json_object_set_new(params, "timeout_ms", json_integer((json_int_t)cli->timeout_ms));
 }
 
+/* Whoever named nothing is told what is wanted, not that nothing has that name. */
+static qn_rc bare_words(const char *name, const char *args, qn_rc rc, struct qn_why *why)
+{
+    char cmd[80];
+    if (rc != QN_E_NOTFOUND) return rc;
+    snprintf(cmd, sizeof cmd, "%s", name);
+    for (char *c = cmd; *c; c++)
+        if (*c == '.') *c = ' ';
+    return qn_why(why, QN_E_USAGE, "%s takes %s; see quoin help %s", cmd, args, cmd);
+}
+
 int qn_call_show(struct qn_cli *cli, const char *name, json_t *params QN_TAKES)
 {
     struct qn_why why = { "" };
     json_t *result = NULL;
     if (!params) params = json_object();
+    bool bare = json_object_size(params) == 0;
     qn_call_params(cli, params);
     qn_rc rc = qn_client_call(&cli->client, name, params, &result, &why);
     if (rc == QN_OK) qn_print(cli, result);
@@ -101,6 +113,7 @@ int qn_call_show(struct qn_cli *cli, const char *name, json_t *params QN_TAKES)
         printf("{\"next\":%lld}\n", (long long)json_integer_value(height));
     json_decref(params);
     json_decref(result);
+    if (bare && call && call->args) rc = bare_words(name, call->args, rc, &why);
     return rc ? qn_fail(cli, rc, &why) : 0;
 }
 
@@ -129,6 +142,7 @@ static int run_local(struct qn_cli *cli, const struct qn_local *local)
     if (rc == QN_OK) rc = qn_local_run(&cli->client, &keep, local, cli->as, params, &result, &why);
     qn_locals_end(&keep);
     json_decref(params);
+    if (!cli->argc && local->args) rc = bare_words(local->name, local->args, rc, &why);
     if (rc) return qn_fail(cli, rc, &why);
     qn_print(cli, result);
     json_decref(result);
@@ -148,6 +162,7 @@ static int run_tx(struct qn_cli *cli, const struct qn_tx_kind *kind)
         rc = qn_client_tx(&cli->client, kind->name, fields, cli->as, cli->mandate ? &mandate : NULL,
                           cli->wait, &receipt, &why);
     json_decref(fields);
+    if (!cli->argc) rc = bare_words(kind->name, "its fields", rc, &why);
     if (rc) return qn_fail(cli, rc, &why);
     qn_print(cli, receipt);
     json_decref(receipt);

@@ -249,6 +249,10 @@ static void on_block(void *arg, const struct qn_frame *f, const struct qn_hash *
         for (uint32_t k = 0; k < cnt; k++) {
             char topic[65];
             json_t *one = qn_to_json(qn_event_record(), &events[k]);
+            json_t *data =
+                json_loads(json_string_value(json_object_get(one, "data")), /* is JSON itself */
+                           JSON_DECODE_ANY, NULL);
+            if (data) json_object_set_new(one, "data", data);
             snprintf(topic, sizeof topic, "%.*s", (int)events[k].topic.len,
                      (const char *)events[k].topic.ptr);
             snprintf(id, sizeof id, "%" PRIu64 ".%u", f->block.header.height, idx++);

@@ -108,6 +108,7 @@ int qn_verb_config_modules(struct qn_cli *cli)
 {
     const struct qn_module *mod;
     struct qn_why none;
+    if (cli->argc) return qn_usage(cli, "config modules takes no words of its own");
     json_t *list = json_array(), *status = NULL, *row;
     size_t at;
     qn_rc rc = qn_client_call(&cli->client, "node.status", NULL, &status, &none);

@@ -21,6 +21,10 @@ int qn_verb_ledger_prove(struct qn_cli *cli)
         }
     if (cli->argc != 2) return qn_usage(cli, "ledger prove takes a table and a key, and -o FILE");
     snprintf(hex, sizeof hex, "%s", cli->argv[1]);
+    if (hex[0] == '@') { /* the account of a key of this wallet */
+        qn_rc found = qn_args_account(cli, cli->argv[1] + 1, hex, &why);
+        if (found) return qn_fail(cli, found, &why);
+    }
     if (strncmp(hex, "qn1", 3) == 0 && qn_addr_parse(hex, &acct) == QN_OK) qn_hex(acct.b, 32, hex);
     json_t *params = json_pack("{s:s, s:s}", "table", cli->argv[0], "key", hex);
     qn_rc rc = qn_client_call(&cli->client, "ledger.row", params, &result, &why);

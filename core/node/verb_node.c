@@ -37,12 +37,14 @@ int qn_verb_up(struct qn_cli *cli)
 
 int qn_verb_status(struct qn_cli *cli)
 {
+    if (cli->argc) return qn_usage(cli, "status takes no words of its own");
     return qn_call_show(cli, "node.status", NULL);
 }
 
 int qn_verb_down(struct qn_cli *cli)
 {
     char path[4096];
+    if (cli->argc) return qn_usage(cli, "down takes no words of its own");
     int rc = qn_call_show(cli, "node.stop", NULL);
     snprintf(path, sizeof path, "%s/api.sock", cli->client.home);
     for (int i = 0; rc == 0 && i < 100 && access(path, F_OK) == 0; i++)
@@ -89,11 +91,17 @@ int qn_verb_explain(struct qn_cli *cli)
     while (body && *body == '\n')
         body++;
     putchar('\n');
-    for (; body && *body; body++) /* ** is for Markdown's eye */
-        if (body[0] == '*' && body[1] == '*')
+    for (bool bold = false; body && *body; body++) { /* ** and ``` are for Markdown's eye */
+        if (body[0] == '*' && body[1] == '*') {
+            if (bold) putchar(':');
+            bold = !bold;
             body++;
-        else
+        } else if (strncmp(body, "```\n", 4) == 0) {
+            body += 3;
+        } else {
             putchar(*body);
+        }
+    }
     return 0;
 }
 

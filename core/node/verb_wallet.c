@@ -25,6 +25,7 @@ int qn_verb_wallet_new(struct qn_cli *cli)
 
 int qn_verb_wallet_list(struct qn_cli *cli)
 {
+    if (cli->argc) return qn_usage(cli, "wallet list takes no words of its own");
     json_t *list = qn_crypto_init() == QN_OK ? qn_wallet_list(cli->client.home) : json_array();
     qn_print(cli, list);
     json_decref(list);
@@ -35,6 +36,7 @@ int qn_verb_wallet_balance(struct qn_cli *cli)
 {
     struct qn_why why = { "" };
     char hex[65];
+    if (cli->argc > 1) return qn_usage(cli, "wallet balance takes a name or an address");
     qn_rc rc = qn_args_account(cli, cli->argc ? cli->argv[0] : cli->as, hex, &why);
     if (rc) return qn_fail(cli, rc, &why);
     return qn_call_show(cli, "account.get", json_pack("{s:s}", "id", hex));

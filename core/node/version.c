@@ -18,16 +18,19 @@ struct part {
 };
 
 /* To add one: a line here, when a library is linked or a source vendored. */
-static size_t parts(struct part dst[static 12], char seccomp[32])
+static size_t parts(struct part dst[static 12], char seccomp[32], char lmdb[32])
 {
     const struct scmp_version *scmp = seccomp_version();
+    int major, minor, patch;
+    mdb_version(&major, &minor, &patch);
+    snprintf(lmdb, 32, "%d.%d.%d", major, minor, patch);
     const struct part all[] = {
         { "quoin", QN_VERSION, "Apache-2.0" },
         { "glibc", gnu_get_libc_version(), "LGPL-2.1-or-later" },
         { "libgcc", "12", "GPL-3.0-or-later WITH GCC-exception-3.1" },
         { "Lua", LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE, "MIT" },
         { "libevent", event_get_version(), "BSD-3-Clause" },
-        { "LMDB", mdb_version(NULL, NULL, NULL), "OLDAP-2.8" },
+        { "LMDB", lmdb, "OLDAP-2.8" },
         { "libsodium", sodium_version_string(), "ISC" },
         { "jansson", jansson_version_str(), "MIT" },
         { "OpenSSL", OPENSSL_VERSION_STR, "Apache-2.0" },
@@ -42,8 +45,8 @@ static size_t parts(struct part dst[static 12], char seccomp[32])
 int qn_version(bool json, bool licences)
 {
     struct part list[12];
-    char seccomp[32];
-    size_t cnt = parts(list, seccomp);
+    char seccomp[32], lmdb[32];
+    size_t cnt = parts(list, seccomp, lmdb);
     const struct qn_module *mod;
     if (json) {
         json_t *has = json_array(), *modules = json_array();

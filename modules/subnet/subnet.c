@@ -23,9 +23,17 @@ static void print_line(void *arg, size_t case_idx, size_t epoch, json_t *line)
     putchar('\n');
 }
 
-static int fail(qn_rc rc, const struct qn_why *why)
+static int fail(qn_rc rc, const struct qn_why *why, bool json)
 {
-    fprintf(stderr, "error: %s [%s]\n", why->text, qn_err_code(rc));
+    if (json) {
+        json_t *err = json_pack("{s:{s:s, s:s, s:s}}", "error", "code", qn_err_code(rc), "class",
+                                qn_err_class(rc), "text", why->text);
+        json_dumpf(err, stderr, JSON_COMPACT);
+        fputc('\n', stderr);
+        json_decref(err);
+    } else {
+        fprintf(stderr, "error: %s [%s]\n", why->text, qn_err_code(rc));
+    }
     return qn_err_exit(rc);
 }
 
@@ -35,7 +43,7 @@ static int epoch_verb(int argc, char **argv, bool json)
     struct qn_buf file = { 0 };
     json_error_t err;
     if (argc != 1)
-        return fail(qn_why(&why, QN_E_USAGE, "subnet epoch takes one file of cases"), &why);
+        return fail(qn_why(&why, QN_E_USAGE, "subnet epoch takes one file of cases"), &why, json);
     qn_rc rc = qn_file_read(argv[0], FILE_MAX, &file, &why);
     if (rc == QN_OK) {
         json_t *cases = json_loadb((const char *)file.ptr, file.len, JSON_REJECT_DUPLICATES, &err);
@@ -45,7 +53,7 @@ static int epoch_verb(int argc, char **argv, bool json)
         json_decref(cases);
     }
     qn_buf_free(&file);
-    return rc ? fail(rc, &why) : 0;
+    return rc ? fail(rc, &why, json) : 0;
 }
 
 static const struct qn_verb VERBS[] = {

@@ -17,7 +17,7 @@ bad=""
 for part in $("$q" help ref | awk '{print $4}'); do [ "$("$q" help ref "$part" | wc -l)" -ge 8 ] || bad="$bad $part"; done
 check "every part of the reference prints" "" "$bad"
 bad=""
-for code in $("$q" help ref errors | sed -n 's/^| `\([A-Z]*\)`.*/\1/p'); do "$q" explain "$code" | grep -q '^Do ' || bad="$bad $code"; done
+for code in $("$q" help ref errors | sed -n 's/^| `\([A-Z]*\)`.*/\1/p'); do "$q" explain "$code" | grep -q '^Do: ' || bad="$bad $code"; done
 check "every error code is explained" "" "$bad"
 "$q" explain FUNSD 2>"$tmp/err"
 check "an unknown code: exit 3" 3 $?
@@ -38,6 +38,19 @@ check "an error is one JSON object on stderr" NONODE "$("$q" status --json 2>&1 
 check "no node: exit 3" 3 $?
 check "and stdout stays empty" 0 "$(wc -c <"$tmp/out")"
 check "quoin alone says how to begin" 1 "$("$q" | grep -c 'quoin demo')"
+
+"$q" status --bogus 2>/dev/null
+check "a flag that status does not have: exit 2" 2 $?
+"$q" wallet send alice 1QN 2>"$tmp/err"
+check "a name without its @: exit 2" 2 $?
+check "says how a name is written" 1 "$(grep -c 'or @NAME of a key' "$tmp/err")"
+check "a module's verb, too, fails with JSON" USAGE "$("$q" subnet epoch --json 2>&1 >/dev/null | jq -r .error.code)"
+for addr in 0.0.0.0:7846 127.0.0.1:99999 xx; do
+    "$q" up --home "$tmp/open" --api $addr 2>/dev/null
+    check "--api $addr: exit 2" 2 $?
+    "$q" config set api $addr 2>/dev/null
+    check "config set api $addr: exit 2" 2 $?
+done
 
 # Settings: flag over environment over set.lua over quoin.lua over default
 setting() { "$q" config show --json "$@" | jq -r 'select(.name=="api")|"\(.value) \(.origin)"'; }

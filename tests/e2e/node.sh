@@ -42,6 +42,10 @@ api=$(jq -r .api "$home/up.log" | head -1)
 check "port in use: exit 5" 5 $?
 rm -rf "$home-b"
 cookie=$(cat "$home/cookie")
+n tx get --json 2>/dev/null
+check "a call without its word: exit 2" 2 $?
+n account get --json 2>/dev/null
+check "an account without its name: exit 2" 2 $?
 check "no cookie: 401" 401 "$(curl -s -o /dev/null -w '%{http_code}' "$api/v1/node/status")"
 check "wrong cookie: 401" 401 "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer ${cookie}0" "$api/v1/node/status")"
 check "cookie: 200" 200 "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $cookie" "$api/v1/node/status")"
