@@ -122,6 +122,9 @@ qn_rc qn_file_write(const char *path, struct qn_span content, unsigned mode, str
     char tmp[4096];
     if (snprintf(tmp, sizeof tmp, "%s.%d.tmp", path, (int)getpid()) >= (int)sizeof tmp)
         return qn_why(why, QN_E_RANGE, "the path is too long");
+    /* A crash leaves it, and in a container the next process has the same number. */
+    if (unlink(tmp) && errno != ENOENT)
+        return qn_why(why, qn_err_errno(errno), "%s: %s", tmp, strerror(errno));
     int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0) return qn_why(why, qn_err_errno(errno), "%s: %s", tmp, strerror(errno));
     qn_rc rc = write_all(fd, content);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -599,10 +600,17 @@ static qn_rc open_inputs(struct job *job, const struct qn_job_input *inputs, siz
                          struct qn_why *why)
 {
     for (size_t i = 0; i < cnt; i++) {
-        int fd = open(inputs[i].path, O_RDONLY | O_CLOEXEC);
+        /* A pipe without a writer would hold the loop. */
+        struct stat st;
+        int fd = open(inputs[i].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (fd < 0)
             return qn_why(why, errno == ENOENT ? QN_E_NOTFOUND : qn_err_errno(errno),
                           "input %s: %s: %s", inputs[i].name, inputs[i].path, strerror(errno));
+        if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+            close(fd);
+            return qn_why(why, QN_E_USAGE, "input %s: %s is no regular file", inputs[i].name,
+                          inputs[i].path);
+        }
         job->inputs[i] = fd;
         job->names[i] = strdup(inputs[i].name);
         QN_ASSERT(job->names[i]);

@@ -329,6 +329,12 @@ static void test_good(struct qn_test_state *t)
              QN_E_ABSENT);
     struct qn_job_input in = { "x", "/nonexistent" };
     CHECK_RC(qn_job_start(world.jobs, "echo", json_null(), &in, 1, NULL, &id, NULL), QN_E_NOTFOUND);
+    char pipe[64]; /* nobody writes it: opening it must not wait */
+    snprintf(pipe, sizeof pipe, "/tmp/test_job.%d.pipe", (int)getpid());
+    CHECK(mkfifo(pipe, 0600) == 0);
+    in.path = pipe;
+    CHECK_RC(qn_job_start(world.jobs, "echo", json_null(), &in, 1, NULL, &id, NULL), QN_E_USAGE);
+    unlink(pipe);
     CHECK(world.changes > 4);
     world_fini(&world);
 }

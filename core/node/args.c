@@ -79,7 +79,7 @@ qn_rc qn_args_global(struct qn_cli *cli, int argc, char **argv, bool *ret_versio
             argv[cli->argc++] = argv[i];
         else if (strcmp(a, "--") == 0)
             words_only = true;
-        else if ((val || is_value_flag(a)) && i + 1 == argc)
+        else if ((val || is_value_flag(a)) && (i + 1 == argc || !*argv[i + 1]))
             return qn_why(why, QN_E_USAGE, "%.40s wants a value", a);
         else if (val)
             *val = argv[++i];

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/schema/declare.h"
@@ -343,8 +344,11 @@ static qn_rc blob_add(struct qn_call_ctx *ctx, const void *params, json_t **ret,
     const struct node_blob_add *p = params;
     struct qn_buf file = { 0 };
     struct qn_hash id;
+    struct stat st;
     char path[4096];
     snprintf(path, sizeof path, "%.*s", (int)p->path.len, (const char *)p->path.ptr);
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* a pipe would hold the node */
+        return qn_why(why, QN_E_USAGE, "%s is no regular file", path);
     qn_rc rc = qn_file_read(path, 256u << 20, &file, why);
     if (rc == QN_OK) rc = ctx->ops->blob_put(ctx->node, qn_buf_get(&file), &id, why);
     if (rc == QN_OK)

@@ -7,10 +7,15 @@
 
 static int fail(qn_rc rc, const struct qn_why *why, bool json)
 {
-    if (json)
-        printf("{\"valid\":false,\"code\":\"%s\",\"why\":\"%s\"}\n", qn_err_code(rc), why->text);
-    else
+    if (json) {
+        json_t *out =
+            json_pack("{s:b,s:s,s:s}", "valid", 0, "code", qn_err_code(rc), "why", why->text);
+        json_dumpf(out, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(out);
+    } else {
         fprintf(stderr, "error: %s [%s]\n", why->text, qn_err_code(rc));
+    }
     return qn_err_exit(rc);
 }
 

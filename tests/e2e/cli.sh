@@ -33,6 +33,9 @@ check "names the nearest" 1 "$(grep -c 'did you mean "quoin wallet new"' "$tmp/e
 check "one word too many: exit 2" 2 $?
 "$q" status --home 2>/dev/null
 check "a flag without its value: exit 2" 2 $?
+(mkdir "$tmp/here" && cd "$tmp/here" && "$q" up --home "" --api 127.0.0.1:0 2>/dev/null)
+check "a home without a name: exit 2" 2 $?
+check "and the folder one stands in stays as it was" "" "$(ls -A "$tmp/here")"
 check "an error is one JSON object on stderr" NONODE "$("$q" status --json 2>&1 >/dev/null | jq -r .error.code)"
 "$q" status >"$tmp/out" 2>/dev/null
 check "no node: exit 3" 3 $?
