@@ -75,6 +75,9 @@ void qn_emit(struct qn_apply *ap, const char *topic, const struct qn_hash *id,
 
 /* qn_gas_use charges gas beyond the kind's flat price; QN_E_GAS when the transaction's limit is passed. */
 QN_CHECK qn_rc qn_gas_use(struct qn_apply *ap, uint64_t gas);
+/* qn_due_cost says what a deadline's handler took beyond a few rows. It fails nothing: once a block's deadlines have
+ * cost a block's gas, those left wait for the next block. */
+void qn_due_cost(struct qn_apply *ap, uint64_t gas);
 
 /* --- what modules declare -------------------------------------------------------------------------- */
 /* A transaction kind. check sees the body alone (any thread): ranges and forms; apply sees the state. */

@@ -15,6 +15,8 @@
 #define KV_VAL_MAX 65536
 #define READ_GAS   1000
 #define WRITE_GAS  5000
+#define BYTE_GAS   20 /* of a byte kept for ever by every node */
+#define ARG_GAS    16 /* of a byte of arguments to read */
 
 /* One call of one contract. */
 struct run {
@@ -75,7 +77,7 @@ static qn_rc host_put(void *self, struct qn_span key, struct qn_span val, struct
     if (key.len > KV_KEY_MAX || val.len > KV_VAL_MAX)
         return qn_why(why, QN_E_TOOBIG, "a key has at most %d bytes, a value %d", KV_KEY_MAX,
                       KV_VAL_MAX);
-    rc = qn_gas_use(r->ap, WRITE_GAS + val.len / 4);
+    rc = qn_gas_use(r->ap, WRITE_GAS + BYTE_GAS * (uint64_t)(key.len + val.len));
     if (rc == QN_OK) qn_row_put(r->ap, QN_TABLE_KV, kv_key(&r->id, key, true, buf), val);
     return rc;
 }
@@ -138,10 +140,13 @@ static qn_rc host_emit(void *self, const char *topic, const json_t *data, struct
     if (rc) return rc;
     char *text = json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY);
     size_t len = text ? strlen(text) : 0;
+    bool clean = text && qn_text_ok(QN_SPAN(text, len));
     free(text);
     if (len == 0 || len > 4096) return qn_why(why, QN_E_TOOBIG, "an event has at most 4096 bytes");
     if (!topic_ok(topic))
         return qn_why(why, QN_E_RANGE, "a topic has 1 to 50 letters, digits, dots, _ and -");
+    if (!clean)
+        return qn_why(why, QN_E_FORMAT, "an event is clean UTF-8 without control characters");
     rc = qn_gas_use(r->ap, 300 + 2 * len);
     if (rc) return rc;
     char full[64];
@@ -220,9 +225,11 @@ static qn_rc execute(struct qn_apply *ap, const struct qn_hash *id, const struct
     struct qn_contract_host host = host_of(&run, &ap->sender, value);
     char name[65];
     snprintf(name, sizeof name, "%.*s", (int)c->name.len, (const char *)c->name.ptr);
+    qn_rc rc = qn_gas_use(ap, ARG_GAS * (uint64_t)args_text.len);
+    if (rc) return rc;
     json_t *args = args_of(args_text, why), *result = NULL;
     if (!args) return QN_E_FORMAT;
-    qn_rc rc = qn_post(ap, &ap->sender, &run.acct, value, why);
+    rc = qn_post(ap, &ap->sender, &run.acct, value, why);
     if (rc) goto out;
     uint64_t used = 0, before = st->gas_left;
     rc = st->vm->run(name, c->source, method, args, &host, before, &used, &result, why);

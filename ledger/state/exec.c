@@ -9,9 +9,10 @@
 
 #define DUES_MAX   8192  /* a block; the rest waits for the next */
 #define DUE_EVENTS 2048  /* no further deadline in a block whose deadlines told this much */
+#define DUE_GAS    8000  /* of a deadline whose handler names no cost of its own */
 #define SIG_GAS    40000 /* one Ed25519 check, about 58 us */
 #define BLOCK_GAS                                                                                  \
-    100000000u /* no transaction begins beyond it: 0.14 s of contracts, 2,300 transfers */
+    100000000u /* no transaction begins beyond it, nor may one or the deadlines of a block cost more: 0.14 s of contracts, 2,300 transfers */
 #define BLOCK_TOLD                                                                                 \
     (8u << 20) /* nor beyond so many bytes of events: a frame of the journal holds 16 MiB */
 #define MINT_DT_MAX 10000u /* ms: time without blocks pays nobody */
@@ -109,6 +110,8 @@ static qn_rc worst_fee(const struct qn_tx_kind *kind, const struct qn_tx *tx, si
     if (flat_gas(kind, tx) > tx->gas_max)
         return qn_why(why, QN_E_GAS, "gas_max is %u, %s needs %" PRIu64, tx->gas_max, kind->name,
                       flat_gas(kind, tx));
+    if (tx->gas_max > BLOCK_GAS)
+        return qn_why(why, QN_E_GAS, "gas_max is %u, a block holds %u", tx->gas_max, BLOCK_GAS);
     struct qn_amount fee = qn_tx_fee(tx->gas_max, bytes);
     if (fee.uqn > tx->fee_max.uqn)
         return qn_why(why, QN_E_LIMIT, "the fee may reach %" PRIu64 " uqn, fee_max is %" PRIu64,
@@ -144,7 +147,6 @@ qn_rc qn_state_payable(const struct qn_state *st, const struct qn_tx *tx, size_t
         return qn_why(why, QN_E_EXPIRED, "valid from %" PRIu64 " to %" PRIu64 " ms, it is %" PRIu64,
                       tx->from_ms, tx->until_ms, now_ms);
     rc = worst_fee(kind, tx, bytes, &fee, why);
-    if (rc == QN_OK) rc = decode_body(kind, tx, &arena, &body, why);
     if (rc == QN_OK && tx->mandate.has) {
         rc = qn_view_rec(&st->view, QN_TABLE_MANDATE, QN_SPAN(tx->mandate.v.b, 32),
                          qn_mandate_record(), &arena, &m);
@@ -155,6 +157,8 @@ qn_rc qn_state_payable(const struct qn_state *st, const struct qn_tx *tx, size_t
     if (rc == QN_OK && qn_view_balance(&st->view, &payer).uqn < fee.uqn)
         rc = qn_why(why, QN_E_FUNDS, "have %" PRIu64 " uqn, need %" PRIu64 " for the fee",
                     qn_view_balance(&st->view, &payer).uqn, fee.uqn);
+    if (rc == QN_OK) /* last: a kind's check may be dear, and who cannot pay has none made */
+        rc = decode_body(kind, tx, &arena, &body, why);
     qn_arena_free(&arena);
     return rc;
 }
@@ -302,12 +306,13 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
     st->now_ms = t_ms;
     st->beacon = *beacon;
     st->event_cnt = 0;
-    st->gas_left = UINT64_MAX; /* deadlines and block ends are not metered */
+    st->gas_left = BLOCK_GAS; /* of the deadlines; what does not fit waits for the next block */
     *ret = (struct qn_outcome){ 0 };
     begin(st, &ap, arena);
-    for (int i = 0; i < DUES_MAX && st->event_cnt < DUE_EVENTS &&
+    for (int i = 0; i < DUES_MAX && st->gas_left > 0 && st->event_cnt < DUE_EVENTS &&
                     st->event_bytes < QN_EVENT_BYTES_MAX / 2 && qn_due_pop(&ap, &kind, &ap.id);
          i++) {
+        qn_due_cost(&ap, DUE_GAS);
         const struct qn_due_kind *due = due_kind(st, kind);
         if (due) /* a module that was left out lets its deadlines pass */
             due->fire(&ap, &ap.id);
@@ -354,8 +359,9 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
         memcpy(ret->events + before_cnt, more, more_cnt * sizeof *more);
         ret->event_cnt = before_cnt + more_cnt;
     }
-    const struct qn_hash fees = qn_acct_fees();
-    QN_ASSERT(qn_view_balance(&st->view, &fees).uqn == 0); /* every fee was burnt or given back */
+    /* Every fee was burnt or given back; what is here was sent by somebody and goes the same way. */
+    const struct qn_hash fees = qn_acct_fees(), burnt = qn_acct_burnt();
+    QN_ASSERT(qn_post(&ap, &fees, &burnt, qn_view_balance(&st->view, &fees), NULL) == QN_OK);
     QN_SLOW_ASSERT(qn_state_sum(&st->view).uqn == QN_SUPPLY_UQN);
     ret->root = qn_trie_root(st->trie);
     return QN_OK;

@@ -60,6 +60,12 @@ static qn_rc block(struct qn_fix *fix, uint64_t ms, const struct qn_tx *tx,
     fix->height++;
     qn_state_accept(fix->st, NULL, NULL);
     QN_ASSERT(qn_state_sum(fix->view).uqn == QN_SUPPLY_UQN);
+    struct qn_buf frame = { 0 }; /* what the journal will keep must be encodable */
+    for (uint32_t i = 0; i < out.receipt_cnt; i++)
+        qn_encode(qn_receipt_record(), &out.receipts[i], &frame);
+    for (uint32_t i = 0; i < out.event_cnt; i++)
+        qn_encode(qn_event_record(), &out.events[i], &frame);
+    qn_buf_free(&frame);
     fix->events = out.events;
     fix->event_cnt = out.event_cnt;
     if (tx) fix->last = out.receipts[0];
@@ -95,6 +101,14 @@ qn_rc qn_fix_tx(struct qn_fix *fix, unsigned person, uint16_t kind, const void *
 void qn_fix_wait(struct qn_fix *fix, uint64_t ms)
 {
     QN_ASSERT(block(fix, ms, NULL, NULL, NULL) == QN_OK);
+}
+
+void qn_fix_gift(struct qn_fix *fix, unsigned person, const struct qn_hash *to, uint64_t uqn)
+{
+    struct qn_apply ap = { .view = fix->view, .arena = &fix->arena };
+    struct qn_hash from = qn_fix_acct(person);
+    QN_ASSERT(qn_post(&ap, &from, to, QN_UQN(uqn), NULL) == QN_OK);
+    qn_state_accept(fix->st, NULL, NULL);
 }
 
 static bool find(const struct qn_event *events, uint32_t cnt, const char *topic,

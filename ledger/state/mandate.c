@@ -96,10 +96,12 @@ qn_rc qn_mandate_lend(struct qn_apply *ap, const struct qn_hash *payee, struct q
     uint64_t rate_h;
     if (__builtin_mul_overflow(rate_uqn_s, UINT64_C(3600), &rate_h) || rate_h > QN_NUM_MAX)
         return qn_why(why, QN_E_LIMIT, "the channel's rate is out of range");
-    if (m.rate_uqn_h && m.lent_uqn_h + rate_h > m.rate_uqn_h)
+    uint64_t most =
+        m.rate_uqn_h ? m.rate_uqn_h : QN_NUM_MAX; /* without a limit, what the row can count */
+    if (m.lent_uqn_h + rate_h > most)
         return qn_why(why, QN_E_LIMIT,
                       "open channels may take %" PRIu64 " uqn an hour, the mandate allows %" PRIu64,
-                      m.lent_uqn_h + rate_h, m.rate_uqn_h);
+                      m.lent_uqn_h + rate_h, most);
     st->lend_left = deposit;
     st->lend_to = *payee;
     st->lend_rate_uqn_h += rate_h;

@@ -355,6 +355,12 @@ qn_rc qn_gas_use(struct qn_apply *ap, uint64_t gas)
     return QN_OK;
 }
 
+void qn_due_cost(struct qn_apply *ap, uint64_t gas)
+{
+    struct qn_state *st = state_of(ap);
+    st->gas_left -= QN_MIN(gas, st->gas_left);
+}
+
 /* --- life ------------------------------------------------------------------------------------------- */
 
 struct qn_state *qn_state_new(const struct qn_exec_module *modules, size_t module_cnt,

@@ -143,6 +143,78 @@ static void test_forge(struct qn_test_state *t)
     qn_fix_fini(&f);
 }
 
+/* No node falls over coins that reached an account of the ledger's own. */
+static void test_gifts(struct qn_test_state *t)
+{
+    struct qn_fix f;
+    qn_fix_init(&f, NULL, 0, NULL);
+    const struct qn_hash to[] = { qn_acct_fees(), qn_acct_unissued(), qn_acct_burnt() };
+    for (size_t i = 0; i < QN_COUNT(to); i++) {
+        qn_fix_gift(&f, 0, &to[i], 1000000);
+        qn_fix_wait(&f, 10);
+    }
+    CHECK(qn_view_balance(f.view, &to[0]).uqn == 0);
+    CHECK(qn_view_balance(f.view, &to[2]).uqn >= 2000000); /* what was sent to fees is burnt, too */
+    qn_fix_wait(&f, 1000);
+    qn_fix_fini(&f);
+}
+
+/* Nobody buys a transaction that holds every node up for seconds. */
+static void test_gas_max(struct qn_test_state *t)
+{
+    struct qn_fix f;
+    struct qn_why why = { "" };
+    struct qn_key key;
+    struct qn_hash id;
+    struct qn_tx tx;
+    struct qn_buf body = { 0 }, bytes = { 0 };
+    qn_fix_init(&f, NULL, 0, NULL);
+    qn_fix_key(0, &key);
+    struct ledger_send send = { .to = qn_fix_acct(2), .amount = QN_UQN(1) };
+    qn_encode(ledger_send_record(), &send, &body);
+    for (unsigned i = 0; i < 2; i++) {
+        struct qn_tx_opts opts = { .gas_max = i ? UINT32_MAX : 100000000u,
+                                   .fee_max = QN_UQN(10 * QN_UQN_PER_QN) };
+        qn_buf_clear(&bytes);
+        qn_tx_build(&f.chain, QN_TX_SEND, qn_buf_get(&body), &key, f.now_ms, &opts, &bytes, &id);
+        CHECK_RC(qn_decode(qn_tx_record(), qn_buf_get(&bytes), &f.arena, &tx, &why), QN_OK);
+        CHECK_RC(qn_state_payable(f.st, &tx, bytes.len, f.now_ms, &why), i ? QN_E_GAS : QN_OK);
+    }
+    qn_buf_free(&body);
+    qn_buf_free(&bytes);
+    qn_fix_fini(&f);
+}
+
+static void dear_fire(struct qn_apply *ap, const struct qn_hash *id)
+{
+    qn_due_cost(ap, 30000000);
+    qn_emit(ap, "dear.fired", id, qn_due_row_record(), &(struct qn_due_row){ 0 });
+}
+
+static void dear_genesis(struct qn_apply *ap)
+{
+    for (uint32_t i = 0; i < 10; i++) {
+        struct qn_hash id = qn_h("dear", &i, sizeof i);
+        qn_due_set(ap, 0x0101, &id, ap->now_ms + 1000);
+    }
+}
+
+/* Deadlines that fall together do not stop a block: a block's gas of them fire, the others in the next ones. */
+static void test_dear_dues(struct qn_test_state *t)
+{
+    static const struct qn_due_kind dues[] = { { 0x0101, "dear", dear_fire }, { 0 } };
+    const struct qn_exec_module mod = { .name = "dear", .dues = dues, .genesis = dear_genesis };
+    struct qn_fix f;
+    qn_fix_init(&f, &mod, 1, NULL);
+    qn_fix_wait(&f, 1000);
+    CHECK(f.event_cnt == 4);
+    qn_fix_wait(&f, 1);
+    CHECK(f.event_cnt == 4);
+    qn_fix_wait(&f, 1);
+    CHECK(f.event_cnt == 2);
+    qn_fix_fini(&f);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -151,5 +223,8 @@ int main(void)
     TEST(test_mint);
     TEST(test_mandate);
     TEST(test_forge);
+    TEST(test_gifts);
+    TEST(test_gas_max);
+    TEST(test_dear_dues);
     return TEST_END();
 }

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_MAX 200
+#define KEY_MAX   200
+#define PARSE_GAS 50 /* of a byte of source */
+#define READ_GAS  16 /* of a byte of JSON made into values */
 
 /* --- what contracts may do ------------------------------------------------------------------------------------------ */
 
@@ -29,7 +31,7 @@ static int c_get(lua_State *L)
         lua_pushnil(L);
         return 1;
     }
-    lua_qngas(L, (long long)val.len / 8);
+    lua_qngas(L, READ_GAS * (long long)val.len);
     qn_strict_push(L, json_loadb((const char *)val.ptr, val.len, JSON_DECODE_ANY, NULL));
     return 1;
 }
@@ -67,7 +69,7 @@ static int c_next(lua_State *L)
     struct qn_span key, val, prefix = key_arg(L, 2), after = { NULL, 0 };
     if (!lua_isnoneornil(L, 3)) after = key_arg(L, 3);
     if (!r->host->next(r->host->self, prefix, after, &key, &val)) return 0;
-    lua_qngas(L, (long long)val.len / 8);
+    lua_qngas(L, READ_GAS * (long long)val.len);
     lua_pushlstring(L, (const char *)key.ptr, key.len);
     qn_strict_push(L, json_loadb((const char *)val.ptr, val.len, JSON_DECODE_ANY, NULL));
     return 2;
@@ -219,7 +221,7 @@ static qn_rc run(const char *name, struct qn_span source, const char *method, co
 {
     struct qn_strict r = { .host = host };
     struct ask ask = { .name = name, .method = method, .source = source, .args = args };
-    uint64_t parse = QN_STRICT_START + source.len / 4;
+    uint64_t parse = QN_STRICT_START + PARSE_GAS * (uint64_t)source.len;
     *ret_gas = gas;
     if (gas <= parse) return qn_why(why, QN_E_GAS, "%s.%s: not enough gas to begin", name, method);
     ask.gas = (long long)QN_MIN(gas - parse, (uint64_t)INT64_MAX / 2);

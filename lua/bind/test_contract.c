@@ -228,6 +228,67 @@ static void test_same(struct qn_test_state *t)
     qn_fix_fini(&b.fix);
 }
 
+/* What a contract hands to the node is measured before it is copied, and kept only when it can be written down. */
+static const char *const UNFIT[] = {
+    "local v = {} for i = 1, 30 do v = {v, v} end c:set('k', v)", /* 2^30 values */
+    "local v = {} for i = 1, 30 do v = {a = v, b = v} end c:emit('e', v)",
+    "local v = {} for i = 1, 30 do v = {v, v} end return v",
+    "local v = {} for i = 1, 30 do v = {v, v} end c:chain('proof', v)",
+    "local s = ('x'):rep(60000) c:set('k', {s, s, s})",
+    "c:emit('\\xff', 1)",
+    "c:emit('\\127', 1)",
+    "c:emit('e', '\\127')",
+    "c:emit('e', {['\\194\\128'] = 1})",
+    "return '\\127'",
+};
+
+static void test_unfit(struct qn_test_state *t)
+{
+    struct world w = { 0 };
+    char source[512];
+    begin(&w);
+    for (size_t i = 0; i < QN_COUNT(UNFIT); i++) {
+        snprintf(source, sizeof source, "function init(c) %s end", UNFIT[i]);
+        qn_rc rc = deploy(&w, source, "[]");
+        if (rc == QN_OK) printf("%s\n", UNFIT[i]);
+        CHECK(rc == QN_E_SCRIPT || rc == QN_E_GAS || rc == QN_E_TOOBIG);
+        CHECK(w.fix.last.gas < 10000000);
+    }
+    /* No float comes in by the arguments: they print differently from machine to machine. */
+    CHECK_RC(deploy(&w, "public.f = function(c, x) c:set('k', tostring(x * x - x * x)) end", "[]"),
+             QN_OK);
+    CHECK_RC(call(&w, 0, "f", "[1e308]", 0), QN_E_SCRIPT);
+    CHECK_RC(call(&w, 0, "f", "[{\"a\": [0.5]}]", 0), QN_E_SCRIPT);
+    CHECK_RC(call(&w, 0, "f", "[2]", 0), QN_OK);
+    qn_fix_fini(&w.fix);
+}
+
+/* Every node keeps what a contract writes for ever: a block's gas may buy megabytes, not hundreds of them. */
+static void test_prices(struct qn_test_state *t)
+{
+    struct world w = { 0 };
+    struct qn_buf source = { 0 };
+    begin(&w);
+    CHECK_RC(deploy(&w, "function init(c) c:set('k', ('x'):rep(60000)) end", "[]"), QN_OK);
+    CHECK(w.fix.last.gas > 20 * 60000);
+    qn_buf_str(&source, "public.f = function() end public.g = function() local a = 1");
+    while (source.len < 100000)
+        qn_buf_str(&source, " a=a+1");
+    qn_buf_str(&source, " end");
+    qn_buf_u8(&source, 0);
+    CHECK_RC(deploy(&w, (char *)source.ptr, "[]"), QN_OK);
+    struct timespec a, b;
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    CHECK_RC(call(&w, 0, "f", "[]", 0), QN_OK); /* the text is read again at each call */
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    printf("a call of a text of 100,000 bytes: %ld us, %llu gas\n",
+           (long)((b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000),
+           (unsigned long long)w.fix.last.gas);
+    CHECK(w.fix.last.gas > 1000000);
+    qn_buf_free(&source);
+    qn_fix_fini(&w.fix);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -236,5 +297,7 @@ int main(void)
     TEST(test_hostile);
     TEST(test_nesting);
     TEST(test_same);
+    TEST(test_unfit);
+    TEST(test_prices);
     return TEST_END();
 }

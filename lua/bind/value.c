@@ -8,8 +8,8 @@
 #define DEPTH_MAX 32
 #define PARTS_MAX (4l << 20)
 #define PARTS_STRICT                                                                               \
-    (128l << 10) /* some 20 MiB of JSON; a contract writes 64 KiB of text at most */
-#define PART_GAS 4
+    (128l << 10)    /* some 20 MiB of JSON; a contract writes 64 KiB of text at most */
+#define PART_GAS 40 /* some 60 ns: allocated, walked, written and freed */
 
 void qn_lua_push(lua_State *L, const json_t *json)
 {
@@ -21,7 +21,10 @@ void qn_lua_push(lua_State *L, const json_t *json)
     case JSON_TRUE: lua_pushboolean(L, 1); return;
     case JSON_FALSE: lua_pushboolean(L, 0); return;
     case JSON_INTEGER: lua_pushinteger(L, json_integer_value(json)); return;
-    case JSON_REAL: lua_pushnumber(L, json_real_value(json)); return;
+    case JSON_REAL: /* floats print differently from machine to machine */
+        if (lua_qnstrict(L)) luaL_error(L, "only whole numbers here");
+        lua_pushnumber(L, json_real_value(json));
+        return;
     case JSON_STRING: lua_pushlstring(L, json_string_value(json), json_string_length(json)); return;
     case JSON_ARRAY:
         lua_createtable(L, (int)json_array_size(json), 0);

@@ -212,6 +212,51 @@ static void test_mandate(struct qn_test_state *t)
     qn_fix_fini(&w.fix);
 }
 
+/* A mandate without a rate counts the rates of its channels all the same: more than the row can hold is refused. */
+static void test_rates(struct qn_test_state *t)
+{
+    struct world w = { 0 };
+    struct qn_hash id = { { 0 } };
+    begin(&w);
+    struct mandate_payee payee = { qn_fix_acct(1), QN_UQN(0), QN_UQN(0) };
+    struct mandate_open open = { .key = qn_fix_acct(2),
+                                 .total = QN_UQN(100000000),
+                                 .call_max = QN_UQN(1000000),
+                                 .payees = { 1, &payee },
+                                 .expires_ms = w.fix.now_ms + 1000000 };
+    CHECK_RC(qn_fix_tx(&w.fix, 0, QN_TX_MANDATE_OPEN, &open, NULL, &w.why), QN_OK);
+    CHECK(qn_fix_event(&w.fix, "mandate.opened", &id));
+    struct channel_open o = terms(&w);
+    o.rate_uqn_s = QN_NUM_MAX / 3600;
+    CHECK_RC(open_channel(&w, &o, 2, &id), QN_OK);
+    CHECK_RC(open_channel(&w, &o, 2, &id), QN_E_LIMIT);
+    struct channel_close close = { .channel = w.channel };
+    CHECK_RC(qn_fix_tx(&w.fix, 1, CLOSE, &close, NULL, &w.why), QN_OK);
+    CHECK_RC(open_channel(&w, &o, 2, &id), QN_OK);
+    qn_fix_fini(&w.fix);
+}
+
+/* Coins that a stranger sends to a channel's account neither reach a party nor stop its end. */
+static void test_gift(struct qn_test_state *t)
+{
+    struct world w = { 0 };
+    begin(&w);
+    struct channel_open o = terms(&w);
+    CHECK_RC(open_channel(&w, &o, 0, NULL), QN_OK);
+    struct qn_hash acct = channel_acct(&w.channel);
+    qn_fix_gift(&w.fix, 3, &acct, 5);
+    struct channel_close close = { .channel = w.channel };
+    uint64_t payer = balance(&w, 0);
+    CHECK_RC(qn_fix_tx(&w.fix, 1, CLOSE, &close, NULL, &w.why), QN_OK);
+    CHECK(balance(&w, 0) - payer == 1000000);
+    o.payee =
+        qn_acct_fees(); /* anybody can be a payee: what lands there is burnt at the block's end */
+    CHECK_RC(open_channel(&w, &o, 0, NULL), QN_OK);
+    CHECK_RC(pay(&w, 10, 9000), QN_OK);
+    CHECK(qn_view_balance(w.fix.view, &o.payee).uqn == 0);
+    qn_fix_fini(&w.fix);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -220,5 +265,7 @@ int main(void)
     TEST(test_rate_and_ticks);
     TEST(test_deadline);
     TEST(test_mandate);
+    TEST(test_rates);
+    TEST(test_gift);
     return TEST_END();
 }

@@ -332,6 +332,8 @@ static qn_rc extend(struct qn_apply *ap, const struct compute_lease_set *tx,
         return qn_why(why, QN_E_STATE, "the lease has no term; add money instead");
     if (tx->arg == 0 || tx->arg > UINT64_C(366) * 86400000)
         return qn_why(why, QN_E_RANGE, "extend by 1 ms to 366 days");
+    if (lease->term_at_ms + tx->arg > ap->now_ms + UINT64_C(3660) * 86400000)
+        return qn_why(why, QN_E_RANGE, "the lease would end more than ten years from now");
     lease->term_at_ms += tx->arg;
     qn_due_set(ap, COMPUTE_DUE_TERM, &tx->lease, lease->term_at_ms);
     compute_lease_save(ap, &tx->lease, lease);

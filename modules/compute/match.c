@@ -284,6 +284,7 @@ void compute_due_match(struct qn_apply *ap, const struct qn_hash *order_id)
     if (order.state != COMPUTE_ORDER_OPEN) return;
     compute_book_scan(ap->view, ap->arena, &ap->beacon, order_id, &order, &why, &found, &node,
                       &rate);
+    qn_due_cost(ap, 2500 * (uint64_t)why.seen);
     if (found)
         compute_award(ap, order_id, &order, &node, rate, QN_UQN(0));
     else
@@ -300,6 +301,7 @@ void compute_due_auction(struct qn_apply *ap, const struct qn_hash *order_id)
     bool any = false, found = compute_order_get(ap->view, ap->arena, order_id, &order);
     QN_ASSERT(found);
     if (order.state != COMPUTE_ORDER_OPEN) return;
+    qn_due_cost(ap, 20000 * (uint64_t)order.bid_cnt);
     while (qn_view_next(ap->view, COMPUTE_T_BID, QN_SPAN_OF(*order_id), after, &key, &val)) {
         struct compute_bid bid;
         struct compute_node node;

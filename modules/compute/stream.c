@@ -48,17 +48,17 @@ uint64_t compute_dry(const struct compute_escrow *e, uint64_t balance_uqn)
     return t > QN_NUM_MAX ? QN_NUM_MAX : (uint64_t)t;
 }
 
-static uint64_t balance(struct qn_apply *ap, const struct qn_hash *order_id)
+/* What is left of what was put in. The account may hold more, since anybody may send coins there: those count for nothing. */
+static uint64_t balance(const struct compute_escrow *e)
 {
-    struct qn_hash acct = compute_escrow_acct(order_id);
-    return qn_view_balance(ap->view, &acct).uqn;
+    QN_ASSERT(e->spent.uqn <= e->put.uqn);
+    return e->put.uqn - e->spent.uqn;
 }
 
 /* B: what is not set aside. */
-static uint64_t unguarded(struct qn_apply *ap, const struct qn_hash *order_id,
-                          const struct compute_escrow *e)
+static uint64_t unguarded(const struct compute_escrow *e)
 {
-    uint64_t all = balance(ap, order_id);
+    uint64_t all = balance(e);
     QN_ASSERT(all >= e->guard.uqn);
     return all - e->guard.uqn;
 }
@@ -74,7 +74,7 @@ static void escrow_read(struct qn_apply *ap, const struct qn_hash *order_id,
 static void move_dry(struct qn_apply *ap, const struct qn_hash *order_id, struct compute_escrow *e,
                      bool grace)
 {
-    e->dry_ms = compute_dry(e, unguarded(ap, order_id, e));
+    e->dry_ms = compute_dry(e, unguarded(e));
     if (e->dry_ms == 0 || grace)
         qn_due_del(ap, COMPUTE_DUE_DRY, order_id);
     else
@@ -168,7 +168,7 @@ void compute_settle(struct qn_apply *ap, const struct qn_hash *id, struct comput
     e.rem = e.rem - lease->rem + rem;
     sum_set(&e, sum_get(&e) + (u128)lease->rate_nqn_h * (to_ms - lease->until_ms));
     e.spent.uqn += paid;
-    QN_ASSERT(compute_dry(&e, unguarded(ap, &lease->order, &e)) == e.dry_ms);
+    QN_ASSERT(compute_dry(&e, unguarded(&e)) == e.dry_ms);
     compute_escrow_save(ap, &lease->order, &e);
     lease->rem = rem;
     lease->until_ms = to_ms;
@@ -225,7 +225,7 @@ qn_rc compute_top_up(struct qn_apply *ap, const struct qn_hash *order_id, struct
      * it, money for time to come. */
     if (grace) {
         uint64_t guard = compute_guard(lease.rate_nqn_h, order.ask.grace_ms);
-        uint64_t have = balance(ap, order_id);
+        uint64_t have = balance(&e);
         if (have > guard && compute_dry(&e, have - guard) > ap->now_ms) {
             e.guard = QN_UQN(guard);
             lease.state = COMPUTE_RUNNING;
@@ -247,8 +247,7 @@ struct qn_amount compute_refund(struct qn_apply *ap, const struct qn_hash *order
     struct qn_hash acct = compute_escrow_acct(order_id);
     escrow_read(ap, order_id, &e);
     QN_ASSERT(e.rate == 0 && !e.closed);
-    uint64_t left = balance(ap, order_id), spent = e.spent.uqn, back = 0;
-    QN_ASSERT(left + spent == e.put.uqn);
+    uint64_t left = balance(&e), spent = e.spent.uqn, back = 0;
     for (uint32_t i = 0; i < e.depositors.cnt; i++) { /* who came first paid first */
         uint64_t used = QN_MIN(spent, e.depositors.ptr[i].amount.uqn);
         uint64_t rest = e.depositors.ptr[i].amount.uqn - used;

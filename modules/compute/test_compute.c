@@ -685,6 +685,48 @@ static void test_random(struct qn_test_state *t)
     }
 }
 
+/* Coins that a stranger sends to a bond or an escrow buy nothing and stop nothing. */
+static void test_gift(struct qn_test_state *t)
+{
+    struct market m;
+    market_init(&m);
+    CHECK_RC(put_node(&m, P1, 8000), QN_OK);
+    struct compute_order_put put = an_order();
+    struct qn_hash order, lease = running(t, &m, &put, 4 * NQN, &order), node = node_of(P1);
+    const uint64_t dry = escrow_of(t, &m, &order).dry_ms;
+    const struct qn_hash to[] = { compute_bond_acct(&node), compute_escrow_acct(&order) };
+    for (size_t i = 0; i < QN_COUNT(to); i++)
+        qn_fix_gift(&m.f, OTHER, &to[i], 5 * QN);
+    qn_fix_wait(&m.f, HOUR / 2);
+    struct compute_escrow_settle settle = { .leases = { 1, &lease } };
+    CHECK_RC(tx(&m, P1, COMPUTE_TX_ESCROW_SETTLE, &settle), QN_OK);
+    CHECK(escrow_of(t, &m, &order).dry_ms == dry);
+    uint64_t before = balance(&m, TENANT);
+    qn_fix_wait(&m.f, HOUR);
+    CHECK(lease_of(t, &m, &lease).state == COMPUTE_CLOSED);
+    CHECK(balance(&m, TENANT) - before == 16 * QN); /* of 20 QN, 4 for the hour */
+    struct compute_node_exit leave = { .node = node };
+    CHECK_RC(tx(&m, P1, COMPUTE_TX_NODE_EXIT, &leave), QN_OK);
+    qn_fix_wait(&m.f, 1);
+    qn_fix_fini(&m.f);
+}
+
+/* No lease ends later than a row can say. */
+static void test_extend_far(struct qn_test_state *t)
+{
+    struct market m;
+    market_init(&m);
+    CHECK_RC(put_node(&m, P1, 8000), QN_OK);
+    struct compute_order_put put = an_order();
+    struct qn_hash order, lease = running(t, &m, &put, 4 * NQN, &order);
+    struct compute_lease_set set = { .lease = lease, .verb = 2, .arg = UINT64_C(366) * 24 * HOUR };
+    qn_rc rc = QN_OK;
+    for (int i = 0; i < 20 && rc == QN_OK; i++)
+        rc = tx(&m, TENANT, COMPUTE_TX_LEASE_SET, &set);
+    CHECK_RC(rc, QN_E_RANGE);
+    qn_fix_fini(&m.f);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -702,5 +744,7 @@ int main(void)
     TEST(test_hold);
     TEST(test_pause);
     TEST(test_random);
+    TEST(test_gift);
+    TEST(test_extend_far);
     return TEST_END();
 }

@@ -250,6 +250,10 @@ qn_rc seat_burn_apply(struct qn_apply *ap, const void *body, struct qn_why *why)
     if (rc) return rc;
     if (subnet_uid_of(ap->view, &sid, &ap->sender, &uid))
         return qn_why(why, QN_E_EXISTS, "the account has seat %" PRIu32 " already", uid);
+    uint64_t blocks =
+        ap->height - s.price_height; /* at most so many turns, each some nanoseconds */
+    rc = qn_gas_use(ap, 3 * QN_MIN(blocks, UINT64_C(64) * s.rules.half_life));
+    if (rc) return rc;
     uint64_t price = subnet_price(&s, ap->height);
     if (price > b->burn_max.uqn)
         return qn_why(why, QN_E_LIMIT, "a seat costs %" PRIu64 " uqn, burn_max is %" PRIu64, price,
@@ -303,7 +307,8 @@ static bool stake_get(struct qn_apply *ap, const struct qn_hash *id, struct subn
 static void stake_save(struct qn_apply *ap, const struct qn_hash *id, const struct subnet_stake *s)
 {
     struct qn_hash acct = stake_acct(id);
-    QN_ASSERT(qn_view_balance(ap->view, &acct).uqn == s->bonded.uqn + s->leaving.uqn);
+    QN_ASSERT(qn_view_balance(ap->view, &acct).uqn >=
+              s->bonded.uqn + s->leaving.uqn); /* more: anybody may send coins there */
     if (s->bonded.uqn + s->leaving.uqn)
         qn_row_put_rec(ap, SUBNET_T_STAKE, QN_SPAN(id->b, 32), subnet_stake_record(), s);
     else

@@ -138,6 +138,10 @@ void subnet_due_epoch(struct qn_apply *ap, const struct qn_hash *sid)
     subnet_share_sync(ap, &s, &pool);
     uint64_t owner = s.carry.uqn / PPM * OWNER_PPM + s.carry.uqn % PPM * OWNER_PPM / PPM, given = 0;
     subnet_input(ap->view, sid, &s, s.carry.uqn - owner, &arena, &in);
+    uint64_t cells = 0;
+    for (uint32_t i = 0; i < s.n; i++)
+        cells += in.weights[i].cnt + in.bonds[i].cnt;
+    qn_due_cost(ap, UINT64_C(4000) * s.n + 60 * cells);
     rc = subnet_epoch(&in, &arena, &out);
     QN_ASSERT(rc == QN_OK); /* the arena has no limit */
     bool anybody =
@@ -156,7 +160,8 @@ void subnet_due_epoch(struct qn_apply *ap, const struct qn_hash *sid)
         seat.dividend = out.dividend[i];
         seat.emission =
             QN_UQN(anybody ? pay(ap, &seat.hotkey, out.server[i] + out.validator[i]) : 0);
-        seat.earned.uqn += seat.emission.uqn;
+        /* Coins may go round: what a seat has earned in all is not bounded by what there is. */
+        seat.earned.uqn = QN_MIN(seat.earned.uqn + seat.emission.uqn, QN_SUPPLY_UQN);
         given += seat.emission.uqn;
         qn_row_put_rec(ap, SUBNET_T_SEAT, subnet_key_span(&key), subnet_seat_record(), &seat);
         qn_buf_u64(&digest, seat.reg);

@@ -534,6 +534,27 @@ static void test_prune(struct qn_test_state *t)
     qn_fix_fini(&m.f);
 }
 
+/* Coins sent to the account of a stake, before it exists or after, bind nothing and stop nothing. */
+static void test_gift(struct qn_test_state *t)
+{
+    struct market m;
+    struct qn_hash sid = subnet_id(NAME), who = qn_fix_acct(V1), id = subnet_stake_id(&sid, &who);
+    struct qn_hash acct = qn_acct_module(SUBNET_TAG, "stake", &id);
+    struct subnet_create c = a_subnet();
+    market_init(&m);
+    CHECK_RC(tx(&m, OWNER, SUBNET_TX_CREATE, &c), QN_OK);
+    qn_fix_gift(&m.f, M1, &acct, 5);
+    CHECK_RC(stake(&m, V1, QN), QN_OK);
+    qn_fix_gift(&m.f, M1, &acct, 5);
+    uint64_t before = balance(&m, V1);
+    struct stake_unbond b = { .subnet = NAME, .amount = QN_UQN(QN) };
+    CHECK_RC(tx(&m, V1, SUBNET_TX_UNBOND, &b), QN_OK);
+    before -= m.f.last.fee.uqn;
+    qn_fix_wait(&m.f, 9 * TEMPO);
+    CHECK(balance(&m, V1) - before == QN);
+    qn_fix_fini(&m.f);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -546,5 +567,6 @@ int main(void)
     TEST(test_emission);
     TEST(test_ranking);
     TEST(test_prune);
+    TEST(test_gift);
     return TEST_END();
 }

@@ -22,7 +22,8 @@ static void run_ended(struct qn_apply *ap, const struct qn_hash *job_id, struct 
     if (job->ended == job->taken) {
         struct qn_hash escrow = training_escrow_acct(job_id);
         job->state = TRAINING_JOB_CLOSED;
-        QN_ASSERT(qn_view_balance(ap->view, &escrow).uqn == 0);
+        /* What is left came from strangers. */
+        move(ap, &escrow, &job->requester, qn_view_balance(ap->view, &escrow));
     }
     training_job_save(ap, job_id, job);
 }

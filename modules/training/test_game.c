@@ -314,8 +314,7 @@ static void test_lies(struct qn_test_state *t)
 {
     struct world w;
     uint64_t s = 1;
-    uint32_t shown = 0,
-             cnt = test_long() ? 1000 : 24;
+    uint32_t shown = 0, cnt = test_long() ? 1000 : 24;
     begin(&w);
     for (uint32_t i = 0; i < cnt; i++) {
         static const uint32_t FLIPS[] = { 1, 0x80000000, 0,
@@ -697,10 +696,27 @@ static void test_job(struct qn_test_state *t)
     end(&w);
 }
 
+/* Coins that a stranger sends to the accounts of a job and its runs stop nothing. */
+static void test_gift(struct qn_test_state *t)
+{
+    struct world w;
+    begin(&w);
+    start(&w, 1);
+    const struct qn_hash to[] = { training_escrow_acct(&w.job), training_bond_acct(&w.run[CHEAT]) };
+    for (size_t i = 0; i < QN_COUNT(to); i++)
+        qn_fix_gift(&w.fix, OTHER, &to[i], 7);
+    uint64_t before = balance(&w, REQUESTER);
+    qn_fix_wait(&w.fix, 3600001);
+    CHECK(run_row(&w, CHEAT).state == TRAINING_RUN_LOST);
+    CHECK(balance(&w, REQUESTER) - before == PAY + BOND / 10 + 7);
+    end(&w);
+}
+
 int main(void)
 {
     TEST_BEGIN();
     TEST(test_job);
+    TEST(test_gift);
     TEST(test_false_alarm);
     TEST(test_silence);
     TEST(test_refused);
