@@ -44,6 +44,7 @@ Version: $version
 Architecture: $arch
 Maintainer: the quoin authors <authors@quoin.invalid>
 Installed-Size: $(du -sk --exclude=DEBIAN "$root" | cut -f1)
+Suggests: dataset-fashion-mnist
 Section: net
 Priority: optional
 Description: node of a network for leasing compute and proving models

@@ -1,7 +1,8 @@
 -- fashion.lua - the main job, as a script anyone may copy: each role has its own key and acts through the node's public API.
--- `quoin demo` runs it on a fresh node; `quoin lua fashion.lua` runs it on yours. A step appears here when it exists.
+-- `quoin demo` runs it on a fresh node; `quoin lua fashion.lua [SEED]` runs it once on yours, on fresh names. A step appears here when it exists.
 local steps, result = {}, {}
 local shared = {} -- what one step leaves for the next
+local seed = arg.seed or tonumber(arg[1]) or 1
 
 -- step runs one part, times it and notes what it said.
 local function step(name, fn)
@@ -29,7 +30,8 @@ step("data", function()
     role("curator", "5QN")
     shared.data = {}
     for part, prefix in pairs{ train = "train", test = "t10k" } do
-        local set = qn.data.import{ images = dir .. prefix .. "-images-idx3-ubyte.gz", labels = dir .. prefix .. "-labels-idx1-ubyte.gz" }
+        local there, set = pcall(qn.data.import, { images = dir .. prefix .. "-images-idx3-ubyte.gz", labels = dir .. prefix .. "-labels-idx1-ubyte.gz" })
+        if not there then error(set .. "; the images come with: sudo apt install dataset-fashion-mnist", 0) end
         qn.data.put{ as = "curator", data = set.data, name = "fashion-mnist/" .. part, licence = "MIT",
             source = "Debian dataset-fashion-mnist", bytes = set.bytes, rec_bytes = set.rec_bytes, rec_cnt = set.rec_cnt }
         local row = qn.data.get{ id = set.data }
@@ -146,8 +148,8 @@ step("train", function()
     local key = { lab = role("lab", "50QN"), whistleblower = role("whistleblower", "5QN"), verifier = role("verifier", "1QN") }
     local solvers = { role("solver1", "20QN"), role("solver2", "20QN") }
     local steps_cnt = 2000
-    local plan = qn.train.plan{ dims = { 784, 128, 10 }, steps = steps_cnt, seed = tostring(arg.seed) }
-    local job = event(qn.train.job{ as = "lab", graph = plan.graph, seed = tostring(arg.seed), init = plan.init, data = shared.data.train,
+    local plan = qn.train.plan{ dims = { 784, 128, 10 }, steps = steps_cnt, seed = tostring(seed) }
+    local job = event(qn.train.job{ as = "lab", graph = plan.graph, seed = tostring(seed), init = plan.init, data = shared.data.train,
         eval = shared.data.test, batch = plan.batch, steps = steps_cnt, solvers = #solvers, pay = "4QN", bond = "2QN",
         window_ms = 600000, move_ms = 60000 }, "train.posted").id
     for _, s in ipairs(solvers) do
@@ -155,7 +157,7 @@ step("train", function()
     end
     until_true("the order of records", 5000, function() return qn.train.get{ id = job }.state == "running" end)
     -- where the second will lie, drawn from the seed: a step, the gradient of a layer's weights, one of its values
-    math.randomseed(arg.seed)
+    math.randomseed(seed)
     local layers = {}
     for _, op in ipairs(plan.ops) do
         if op.op == "contract" and op.kind & 16 ~= 0 then layers[#layers + 1] = op end
@@ -312,7 +314,7 @@ step("rank", function()
     end
     local whole = network(shared.f32)
     local models = { good = shared.model, copy = shared.model, offline = shared.model, slow = quantise(weights(cut(whole, 112))).model,
-        weak = quantise(weights(cut(whole, 32))).model, random = quantise(weights(noise(arg.seed or 1, whole.inputs, 16))).model }
+        weak = quantise(weights(cut(whole, 32))).model, random = quantise(weights(noise(seed, whole.inputs, 16))).model }
     local function epoch() return qn.subnet.show{ subnet = "fashion" }.epoch end
     local function wait_epoch(n) until_true("epoch " .. n, 20000, function() return epoch() >= n end) end
     local miners, validators, who, account = market.miners, market.validators, market.who, market.account
