@@ -122,8 +122,7 @@ static void test_keep(struct qn_test_state *t)
         CHECK_RC(qn_job_keep(&ctx, &job, names[i], &again, &bytes, NULL), QN_E_USAGE);
     CHECK_RC(qn_job_keep(&ctx, &job, "none", &again, &bytes, NULL), QN_E_NOTFOUND);
     CHECK_RC(qn_job_keep(&ctx, &want, "big", &again, &bytes, NULL), QN_E_NOTFOUND);
-    if (test_long())
-        CHECK_RC(qn_job_keep(&ctx, &job, "hole", &again, &bytes, NULL), QN_E_TOOBIG);
+    if (test_long()) CHECK_RC(qn_job_keep(&ctx, &job, "hole", &again, &bytes, NULL), QN_E_TOOBIG);
     CHECK(files_in(home) == 1);
 
     CHECK_RC(qn_job_start(jobs, "hang", json_null(), NULL, 0, NULL, &hang, NULL), QN_OK);
