@@ -230,6 +230,7 @@ static qn_rc run_tx(struct qn_state *st, struct qn_apply *ap, const struct qn_tx
         st->event_cnt = 0;
         st->debit_cnt = fee_debits; /* the fee still counts against the mandate */
         st->lend_rate_uqn_h = 0;
+        st->lend_burst_uqn = 0;
         struct qn_why ignored;
         if (ap->mandate.has && qn_mandate_end(ap, &ignored)) {
             *why = ignored; /* not even the fee fits */

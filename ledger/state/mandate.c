@@ -42,6 +42,7 @@ qn_rc qn_mandate_begin(struct qn_apply *ap, uint16_t kind, struct qn_hash *ret_o
     st->debit_over = false;
     st->lend_left = QN_UQN(0);
     st->lend_rate_uqn_h = 0;
+    st->lend_burst_uqn = 0;
     if (!ap->mandate.has) return QN_OK;
     struct qn_mandate m;
     qn_rc rc = get(ap, &ap->mandate.v, &m, why);
@@ -52,7 +53,8 @@ qn_rc qn_mandate_begin(struct qn_apply *ap, uint16_t kind, struct qn_hash *ret_o
     if (ap->now_ms < m.not_before_ms || ap->now_ms >= m.expires_ms)
         return qn_why(why, QN_E_EXPIRED, "the mandate holds from %" PRIu64 " to %" PRIu64 " ms",
                       m.not_before_ms, m.expires_ms);
-    bool listed = m.kinds.cnt == 0;
+    /* What a contract keeps for its callers is not counted here: who may call one is said in so many words. */
+    bool listed = m.kinds.cnt == 0 && kind != QN_TX_CALL && kind != QN_TX_DEPLOY;
     for (uint32_t i = 0; i < m.kinds.cnt; i++)
         listed |= m.kinds.ptr[i] == kind;
     if (!listed)
@@ -82,7 +84,8 @@ void qn_mandate_note(struct qn_apply *ap, const struct qn_hash *debit, const str
 }
 
 qn_rc qn_mandate_lend(struct qn_apply *ap, const struct qn_hash *payee, struct qn_amount deposit,
-                      struct qn_amount step_max, uint64_t rate_uqn_s, struct qn_why *why)
+                      struct qn_amount step_max, struct qn_amount burst, uint64_t rate_uqn_s,
+                      struct qn_why *why)
 {
     struct qn_state *st = state_of(ap);
     struct qn_mandate m;
@@ -105,6 +108,7 @@ qn_rc qn_mandate_lend(struct qn_apply *ap, const struct qn_hash *payee, struct q
     st->lend_left = deposit;
     st->lend_to = *payee;
     st->lend_rate_uqn_h += rate_h;
+    st->lend_burst_uqn += burst.uqn;
     return QN_OK;
 }
 
@@ -171,7 +175,7 @@ qn_rc qn_mandate_end(struct qn_apply *ap, struct qn_why *why)
                       "%" PRIu64 " uqn more than the mandate's total of %" PRIu64 " leaves", all,
                       m.total.uqn);
     m.spent.uqn += all;
-    rc = rate(&m, ap->now_ms, direct, why);
+    rc = rate(&m, ap->now_ms, direct + st->lend_burst_uqn, why);
     if (rc) return rc;
     m.lent_uqn_h += st->lend_rate_uqn_h;
     struct qn_opt_hash keep = ap->mandate;

@@ -48,7 +48,7 @@ struct qn_state {
     bool debit_over;            /* more debits than can be judged */
     struct qn_amount lend_left; /* of the next posting to lend_to, exempt */
     struct qn_hash lend_to;
-    uint64_t lend_rate_uqn_h;
+    uint64_t lend_rate_uqn_h, lend_burst_uqn;
     int depth; /* contracts calling contracts */
 };
 

@@ -2,6 +2,7 @@
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
 #include "ledger/state/fixture.h"
+#include "ledger/state/state_in.h"
 
 static uint64_t balance(const struct qn_fix *f, unsigned person)
 {
@@ -143,6 +144,37 @@ static void test_forge(struct qn_test_state *t)
     qn_fix_fini(&f);
 }
 
+/* What a contract keeps for its callers no mandate counts: an agent calls contracts in its owner's name only when told so. */
+static void test_mandate_contract(struct qn_test_state *t)
+{
+    struct qn_fix f;
+    struct qn_why why = { "" };
+    struct qn_hash id = { { 0 } };
+    struct mandate_payee payee = { .acct = qn_fix_acct(2) };
+    uint64_t kinds[] = { QN_TX_CALL };
+    qn_fix_init(&f, NULL, 0, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        struct mandate_open open = { .key = qn_fix_acct(1),
+                                     .total = QN_UQN(6000000),
+                                     .call_max = QN_UQN(2000000),
+                                     .payees = { 1, &payee },
+                                     .kinds = { i, kinds },
+                                     .expires_ms = f.now_ms + 1000000 };
+        CHECK_RC(qn_fix_tx(&f, 0, QN_TX_MANDATE_OPEN, &open, NULL, &why), QN_OK);
+        CHECK(qn_fix_event(&f, "mandate.opened", &id));
+        struct qn_apply ap = { .view = f.view,
+                               .arena = &f.arena,
+                               .now_ms = f.now_ms,
+                               .signer = qn_fix_acct(1),
+                               .mandate = { true, id } };
+        struct qn_hash owner;
+        CHECK_RC(qn_mandate_begin(&ap, QN_TX_CALL, &owner, &why), i ? QN_OK : QN_E_AUTH);
+        CHECK_RC(qn_mandate_begin(&ap, QN_TX_DEPLOY, &owner, &why), QN_E_AUTH);
+        CHECK_RC(qn_mandate_begin(&ap, QN_TX_SEND, &owner, &why), i ? QN_E_AUTH : QN_OK);
+    }
+    qn_fix_fini(&f);
+}
+
 /* No node falls over coins that reached an account of the ledger's own. */
 static void test_gifts(struct qn_test_state *t)
 {
@@ -223,6 +255,7 @@ int main(void)
     TEST(test_mint);
     TEST(test_mandate);
     TEST(test_forge);
+    TEST(test_mandate_contract);
     TEST(test_gifts);
     TEST(test_gas_max);
     TEST(test_dear_dues);

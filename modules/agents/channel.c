@@ -59,7 +59,8 @@ qn_rc channel_open_apply(struct qn_apply *ap, const void *body, struct qn_why *w
     struct qn_hash id = qn_h("channel", ap->id.b, sizeof ap->id.b), acct = channel_acct(&id);
     if (qn_hash_eq(&ap->sender, &b->payee))
         return qn_why(why, QN_E_REFUSED, "payer and payee are the same account");
-    qn_rc rc = qn_mandate_lend(ap, &b->payee, b->deposit, b->step_max, b->rate_uqn_s, why);
+    qn_rc rc =
+        qn_mandate_lend(ap, &b->payee, b->deposit, b->step_max, b->burst, b->rate_uqn_s, why);
     if (rc) return rc;
     qn_acct_own(ap, &acct, "channel deposit", &ap->sender);
     rc = qn_post(ap, &ap->sender, &acct, b->deposit, why);
@@ -91,7 +92,7 @@ qn_rc channel_fund_apply(struct qn_apply *ap, const void *body, struct qn_why *w
     if (!qn_hash_eq(&ap->sender, &c.payer))
         return qn_why(why, QN_E_AUTH, "only the payer adds to the deposit");
     rc = qn_amount_add(c.deposit, b->amount, &c.deposit);
-    if (rc == QN_OK) rc = qn_mandate_lend(ap, &c.payee, b->amount, c.step_max, 0, why);
+    if (rc == QN_OK) rc = qn_mandate_lend(ap, &c.payee, b->amount, c.step_max, QN_UQN(0), 0, why);
     if (rc == QN_OK) rc = qn_post(ap, &ap->sender, &acct, b->amount, why);
     if (rc == QN_OK) put(ap, &b->channel, &c);
     return rc;

@@ -233,6 +233,15 @@ static void test_rates(struct qn_test_state *t)
     struct channel_close close = { .channel = w.channel };
     CHECK_RC(qn_fix_tx(&w.fix, 1, CLOSE, &close, NULL, &w.why), QN_OK);
     CHECK_RC(open_channel(&w, &o, 2, &id), QN_OK);
+    /* What a channel pays out at once counts against the rate like a payment. */
+    open.rate_uqn_h = 7200000;
+    open.burst_ms = 1000; /* 2,000 uqn */
+    CHECK_RC(qn_fix_tx(&w.fix, 0, QN_TX_MANDATE_OPEN, &open, NULL, &w.why), QN_OK);
+    CHECK(qn_fix_event(&w.fix, "mandate.opened", &id));
+    o.rate_uqn_s = 1000;
+    CHECK_RC(open_channel(&w, &o, 2, &id), QN_E_LIMIT);
+    o.burst = QN_UQN(1000);
+    CHECK_RC(open_channel(&w, &o, 2, &id), QN_OK);
     qn_fix_fini(&w.fix);
 }
 

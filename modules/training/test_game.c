@@ -684,6 +684,9 @@ static void test_job(struct qn_test_state *t)
     job = terms(&w, 9);
     CHECK_RC(tx(&w, REQUESTER, TRAINING_TX_JOB, &job), QN_E_RANGE);
     job = terms(&w, 1);
+    job.batch = 1 << 18; /* no mark of so many records could be challenged within a block's gas */
+    CHECK_RC(tx(&w, REQUESTER, TRAINING_TX_JOB, &job), QN_E_RANGE);
+    job = terms(&w, 1);
     job.pay = QN_UQN(2000 * QN_UQN_PER_QN);
     job.bond = QN_UQN(3 * QN_UQN_PER_QN);
     CHECK_RC(tx(&w, REQUESTER, TRAINING_TX_JOB, &job), QN_E_FUNDS);

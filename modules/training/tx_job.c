@@ -15,6 +15,7 @@
 #define STEPS_MAX   (UINT64_C(1) << 24) /* the step node is an exact f32 */
 #define SEG_CNT_MAX (UINT32_C(1) << 20)
 #define SOLVERS_MAX 8
+#define BATCH_MAX   (UINT32_C(1) << 17) /* a challenge of a mark draws them all: half a block's gas */
 #define REC_CNT_MAX (UINT64_C(1) << 31)
 #define DRAW_BLOCKS 2 /* the beacon of a block that nobody could know when the last solver came */
 
@@ -84,6 +85,8 @@ static qn_rc job_sane(const struct train_job *b, struct qn_why *why)
 {
     if (b->steps == 0 || b->steps > STEPS_MAX)
         return qn_why(why, QN_E_RANGE, "steps: 1 to %" PRIu64, STEPS_MAX);
+    if (b->batch == 0 || b->batch > BATCH_MAX)
+        return qn_why(why, QN_E_RANGE, "batch: 1 to %u", BATCH_MAX);
     if (b->solvers == 0 || b->solvers > SOLVERS_MAX)
         return qn_why(why, QN_E_RANGE, "solvers: 1 to %d", SOLVERS_MAX);
     if (b->seg > TRACE_SEG_MAX) return qn_why(why, QN_E_RANGE, "seg: at most %u", TRACE_SEG_MAX);
