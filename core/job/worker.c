@@ -117,7 +117,8 @@ bool qn_worker_next(struct qn_worker *w, struct qn_request *ret)
     json_decref(w->ask);
     w->ask = NULL;
     for (;;) {
-        struct qn_span in = QN_SPAN(w->in.ptr + w->in_at, w->in.len - w->in_at);
+        struct qn_span in = qn_buf_get(&w->in);
+        if (w->in_at) in = QN_SPAN(in.ptr + w->in_at, in.len - w->in_at);
         qn_rc rc = wire_next(&in, &body);
         if (rc == QN_OK) {
             w->in_at = w->in.len - in.len;
