@@ -177,6 +177,13 @@ static bool unfinished(lua_State *L)
     return len >= 5 && strcmp(text + len - 5, "<eof>") == 0;
 }
 
+/* Under pcall: a __tostring of the script's may fail. */
+static int text_of(lua_State *L)
+{
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
 static void show(lua_State *L, FILE *out, int from)
 {
     for (int i = from; i <= lua_gettop(L); i++) {
@@ -185,7 +192,11 @@ static void show(lua_State *L, FILE *out, int from)
             json_dumpf(val, out, JSON_INDENT(2) | JSON_ENCODE_ANY);
             json_decref(val);
         } else {
-            fputs(luaL_tolstring(L, i, NULL), out);
+            lua_pushcfunction(L, text_of);
+            lua_pushvalue(L, i);
+            (void)lua_pcall(L, 1, 1, 0);
+            const char *text = lua_tostring(L, -1);
+            fputs(text ? text : "error without text", out);
             lua_pop(L, 1);
         }
         fputc('\n', out);

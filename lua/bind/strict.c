@@ -159,9 +159,11 @@ static int strict_tonumber(lua_State *L)
         lua_settop(L, 1);
         return 1;
     }
-    const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &len) : "";
+    if (lua_type(L, 1) != LUA_TSTRING) return 0;
+    const char *text = lua_tolstring(L, 1, &len);
     char *end;
-    if (!(*text == '-' || (*text >= '0' && *text <= '9')) || strlen(text) > 20) return 0;
+    if (len > 20 || strlen(text) != len || !(*text == '-' || (*text >= '0' && *text <= '9')))
+        return 0; /* by its length first: the text may be megabytes */
     long long v = strtoll(text, &end, 10);
     if (*end || !end) return 0;
     lua_pushinteger(L, v);

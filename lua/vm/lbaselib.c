@@ -87,6 +87,7 @@ static int luaB_tonumber (lua_State *L) {
     else {
       size_t l;
       const char *s = lua_tolstring(L, 1, &l);
+      if (s != NULL) lua_qngas(L, (long long)(l / 8));  /* QN */
       if (s != NULL && lua_stringtonumber(L, s) == l + 1)
         return 1;  /* successful conversion to number */
       /* else not a number */
@@ -100,6 +101,7 @@ static int luaB_tonumber (lua_State *L) {
     lua_Integer base = luaL_checkinteger(L, 2);
     luaL_checktype(L, 1, LUA_TSTRING);  /* no numbers as strings */
     s = lua_tolstring(L, 1, &l);
+    lua_qngas(L, (long long)(l / 8));  /* QN */
     luaL_argcheck(L, 2 <= base && base <= 36, 2, "base out of range");
     if (b_str2int(s, (int)base, &n) == s + l) {
       lua_pushinteger(L, n);
@@ -149,6 +151,7 @@ static int luaB_setmetatable (lua_State *L) {
 static int luaB_rawequal (lua_State *L) {
   luaL_checkany(L, 1);
   luaL_checkany(L, 2);
+  if (lua_type(L, 1) == LUA_TSTRING) lua_qngas(L, (long long)(lua_rawlen(L, 1) / 16));  /* QN */
   lua_pushboolean(L, lua_rawequal(L, 1, 2));
   return 1;
 }

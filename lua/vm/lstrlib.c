@@ -484,6 +484,13 @@ static int singlematch (MatchState *ms, const char *s, const char *p,
 }
 
 
+/* QN: a set is walked for each character that is compared with it. */
+static void setgas (MatchState *ms, const char *p, const char *ep) {
+  if (l_unlikely(ep - p > 16) && lua_qngas(ms->L, (ep - p) / 8) < 0)
+    luaL_error(ms->L, "out of gas");
+}
+
+
 static const char *matchbalance (MatchState *ms, const char *s,
                                    const char *p) {
   if (l_unlikely(p >= ms->p_end - 1))
@@ -493,12 +500,17 @@ static const char *matchbalance (MatchState *ms, const char *s,
     int b = *p;
     int e = *(p+1);
     int cont = 1;
+    const char *from = s;  /* QN */
     while (++s < ms->src_end) {
       if (*s == e) {
-        if (--cont == 0) return s+1;
+        if (--cont == 0) {
+          lua_qngas(ms->L, (s - from) / 4);  /* QN: the next step notices */
+          return s+1;
+        }
       }
       else if (*s == b) cont++;
     }
+    lua_qngas(ms->L, (s - from) / 4);  /* QN */
   }
   return NULL;  /* string ends out of balance */
 }
@@ -507,8 +519,11 @@ static const char *matchbalance (MatchState *ms, const char *s,
 static const char *max_expand (MatchState *ms, const char *s,
                                  const char *p, const char *ep) {
   ptrdiff_t i = 0;  /* counts maximum expand for item */
-  while (singlematch(ms, s + i, p, ep))
+  while (singlematch(ms, s + i, p, ep)) {
+    setgas(ms, p, ep);  /* QN */
     i++;
+  }
+  lua_qngas(ms->L, i / 8);  /* QN */
   /* keeps trying to match with the maximum repetitions */
   while (i>=0) {
     const char *res = match(ms, (s+i), ep+1);
@@ -525,8 +540,10 @@ static const char *min_expand (MatchState *ms, const char *s,
     const char *res = match(ms, s, ep+1);
     if (res != NULL)
       return res;
-    else if (singlematch(ms, s, p, ep))
+    else if (singlematch(ms, s, p, ep)) {
+      setgas(ms, p, ep);  /* QN */
       s++;  /* try with one more repetition */
+    }
     else return NULL;
   }
 }
@@ -561,6 +578,7 @@ static const char *match_capture (MatchState *ms, const char *s, int l) {
   size_t len;
   l = check_capture(ms, l);
   len = ms->capture[l].len;
+  lua_qngas(ms->L, (long long)(len / 16));  /* QN */
   if ((size_t)(ms->src_end-s) >= len &&
       memcmp(ms->capture[l].init, s, len) == 0)
     return s+len;
@@ -608,6 +626,7 @@ static const char *match (MatchState *ms, const char *s, const char *p) {
             if (l_unlikely(*p != '['))
               luaL_error(ms->L, "missing '[' after '%%f' in pattern");
             ep = classend(ms, p);  /* points to what is next */
+            setgas(ms, p, ep);  /* QN */
             previous = (s == ms->src_init) ? '\0' : *(s - 1);
             if (!matchbracketclass(uchar(previous), p, ep - 1) &&
                matchbracketclass(uchar(*s), p, ep - 1)) {
@@ -631,6 +650,7 @@ static const char *match (MatchState *ms, const char *s, const char *p) {
       }
       default: dflt: {  /* pattern class plus optional suffix */
         const char *ep = classend(ms, p);  /* points to optional suffix */
+        setgas(ms, p, ep);  /* QN */
         /* does not match at least once? */
         if (!singlematch(ms, s, p, ep)) {
           if (*ep == '*' || *ep == '?' || *ep == '-') {  /* accept empty? */
