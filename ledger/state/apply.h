@@ -53,7 +53,8 @@ QN_CHECK qn_rc qn_post(struct qn_apply *ap, const struct qn_hash *debit,
 /* A payment channel's deposit is the exception among debits under a mandate: one deposit covers many calls.
  * qn_mandate_lend, called before the deposit is posted, exempts `deposit` to payee from the mandate's
  * call_max and rate, and instead requires step_max <= call_max and that the rates of all open channels
- * fit the mandate's rate, which counts burst, what the channel pays out at once, as spent now; total and payee cap still count the deposit. QN_E_LIMIT with figures in why.
+ * fit the mandate's rate, which counts burst, what the channel pays out at once, as spent now; total and payee
+ * cap still count the deposit. QN_E_LIMIT with figures in why.
  * Without a mandate it does nothing. qn_mandate_unlend gives the rate and what came back of the deposit
  * free again when the channel ends; mandate is what ap->mandate was at the opening. */
 QN_CHECK qn_rc qn_mandate_lend(struct qn_apply *ap, const struct qn_hash *payee,

@@ -343,7 +343,7 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
         }
         gas += r->gas;
         for (uint32_t k = 0; k < r->events.cnt; k++)
-            told += r->events.ptr[k].data.len;
+            told += r->events.ptr[k].topic.len + r->events.ptr[k].data.len + QN_EVENT_HEAD;
     }
     begin(st, &ap, arena);
     st->gas_left = UINT64_MAX;

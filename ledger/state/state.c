@@ -315,14 +315,14 @@ void qn_emit_json(struct qn_apply *ap, const char *topic, const struct qn_hash *
     struct qn_state *st = state_of(ap);
     char *text = json_dumps(data, JSON_COMPACT | JSON_SORT_KEYS);
     QN_ASSERT(text != NULL);
-    size_t len = strlen(text);
+    size_t len = strlen(text), whole = strlen(topic) + len + QN_EVENT_HEAD;
     if (len > QN_EVENT_DATA_MAX || st->event_cnt >= QN_EVENTS_MAX ||
-        st->event_bytes + len > QN_EVENT_BYTES_MAX) {
+        st->event_bytes + whole > QN_EVENT_BYTES_MAX) {
         st->event_over = true; /* deadlines and block ends lose the event, not their effect */
         free(text);
         return;
     }
-    st->event_bytes += len;
+    st->event_bytes += whole;
     if (st->event_cnt == st->event_cap) {
         st->event_cap = QN_MAX(st->event_cap * 2, 64u);
         st->events = realloc(st->events, st->event_cap * sizeof *st->events);

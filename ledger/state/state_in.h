@@ -16,8 +16,9 @@ struct undo {
 };
 
 #define QN_DEBITS_MAX      64
-#define QN_EVENTS_MAX      4096u         /* of one transaction, or of a block's deadlines and end */
-#define QN_EVENT_DATA_MAX  65536u        /* bytes of one */
+#define QN_EVENTS_MAX      4096u  /* of one transaction, or of a block's deadlines and end */
+#define QN_EVENT_DATA_MAX  65536u /* bytes of one */
+#define QN_EVENT_HEAD      40u    /* bytes of one beside topic and data: two lengths, an id */
 #define QN_EVENT_BYTES_MAX (1024u << 10) /* of one transaction's */
 
 /* What a transaction under a mandate has taken from the owner so far. */

@@ -304,6 +304,51 @@ static void test_prices(struct qn_test_state *t)
     qn_fix_fini(&w.fix);
 }
 
+/* Many small events fill a block as few large ones do: what the journal keeps of it stays within a frame. */
+static void test_small_events(struct qn_test_state *t)
+{
+    enum { CALLS = 60 };
+    struct world w = { 0 };
+    struct qn_key key;
+    struct qn_tx txs[CALLS];
+    struct qn_hash ids[CALLS], proposer = qn_fix_acct(1000);
+    struct qn_buf body = { 0 }, raw = { 0 };
+    struct qn_outcome out;
+    bool misfit[CALLS];
+    begin(&w);
+    CHECK_RC(deploy(&w,
+                    "public.f = function(c) for i = 1, 4000 do c:emit(('t'):rep(50), 1) end end",
+                    "[]"),
+             QN_OK);
+    qn_fix_key(0, &key);
+    struct contract_call call = { .contract = w.id,
+                                  .method = QN_SPAN_STR("f"),
+                                  .args = QN_SPAN_STR("[]") };
+    qn_encode(contract_call_record(), &call, &body);
+    for (unsigned i = 0; i < CALLS; i++) {
+        struct qn_tx_opts opts = { .salt = 1000 + i };
+        qn_buf_clear(&raw);
+        qn_tx_build(&w.fix.chain, QN_TX_CALL, qn_buf_get(&body), &key, w.fix.now_ms, &opts, &raw,
+                    &ids[i]);
+        void *copy = qn_arena_copy(&w.fix.arena, raw.ptr, raw.len);
+        CHECK_RC(qn_decode(qn_tx_record(), QN_SPAN(copy, raw.len), &w.fix.arena, &txs[i], NULL),
+                 QN_OK);
+    }
+    CHECK_RC(qn_state_block(w.fix.st, w.fix.height + 1, w.fix.now_ms + 10, &ids[0], &proposer, txs,
+                            ids, CALLS, &w.fix.arena, misfit, &out, &w.why),
+             QN_OK);
+    qn_buf_clear(&raw);
+    for (uint32_t i = 0; i < out.receipt_cnt; i++)
+        qn_encode(qn_receipt_record(), &out.receipts[i], &raw);
+    printf("%u calls tell %zu bytes, %llu gas each\n", out.receipt_cnt, raw.len,
+           (unsigned long long)out.receipts[0].gas);
+    CHECK(out.receipts[0].rc == 0 && out.receipt_cnt > 1 && raw.len < 10u << 20);
+    qn_state_reject(w.fix.st);
+    qn_buf_free(&body);
+    qn_buf_free(&raw);
+    qn_fix_fini(&w.fix);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -314,5 +359,6 @@ int main(void)
     TEST(test_same);
     TEST(test_unfit);
     TEST(test_prices);
+    TEST(test_small_events);
     return TEST_END();
 }
