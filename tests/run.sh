@@ -36,7 +36,10 @@ plain='^(test_job|test_runner)$'
 ./build.sh deps || { echo "0 passed, 1 failed"; exit 1; }
 if build release tests; then phase build; else failed=$((failed + 1)); fi
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
-if build fuzz fuzzers tests; then phase build/fuzz -L 'unit|fuzz' -E "$plain"; else failed=$((failed + 1)); fi
+# One test by its name is wanted quickly: the second tree only for a fuzz target's.
+if [ -n "$name" ] && [ $QUOIN_TEST_LONG = 0 ] && [[ $name != fuzz* ]]; then
+    :
+elif build fuzz fuzzers tests; then phase build/fuzz -L 'unit|fuzz' -E "$plain"; else failed=$((failed + 1)); fi
 if [ $QUOIN_TEST_LONG = 1 ]; then
     if build asan tests; then phase build/asan -L 'unit|e2e' -E "$plain|tidy_|package_|docs_|e2e_without"; else failed=$((failed + 1)); fi
     if build tsan tests; then phase build/tsan -L unit -E "$plain"; else failed=$((failed + 1)); fi

@@ -122,8 +122,8 @@ qn_rc qn_client_tx(const struct qn_client *c, const char *kind_name, const json_
     else if (gas)
         opts.gas_max = (uint32_t)json_integer_value(gas);
     if (rc == QN_OK && kind->check) rc = kind->check(obj, why);
-    if (rc && qn_err_exit(rc) == QN_CLASS_PEER)
-        rc = QN_E_USAGE; /* here the words are the caller's own */
+    if (rc && rc != QN_E_PROOF && qn_err_exit(rc) == QN_CLASS_PEER)
+        rc = QN_E_USAGE; /* here the words are the caller's own; a proof is somebody's work */
     if (rc == QN_OK) rc = qn_wallet_load(c->home, as, &key, why);
     if (rc == QN_OK) rc = chain_of(c, &chain, &now_ms, why);
     if (rc) goto out;

@@ -211,7 +211,7 @@ static bool all_ok(const json_t *steps)
     return json_array_size(steps) > 0;
 }
 
-static void say(const struct qn_cli *cli, const char *seed, json_t *result, bool ok)
+static void say(const struct qn_cli *cli, const char *seed, json_t *result, bool ok, bool stays)
 {
     if (cli->json) {
         json_object_set_new(result, "event", json_string("result"));
@@ -222,8 +222,9 @@ static void say(const struct qn_cli *cli, const char *seed, json_t *result, bool
         putchar('\n');
     } else if (!cli->quiet) {
         print_rows(json_object_get(result, "steps"));
-        printf("\n%s   look around: quoin demo --keep     the script: quoin demo --show-script\n",
-               ok ? "all steps hold" : "NOT all steps hold");
+        printf("\n%s   %sthe script: quoin demo --show-script\n",
+               ok ? "all steps hold" : "NOT all steps hold",
+               stays ? "" : "look around: quoin demo --keep     ");
     }
 }
 
@@ -275,7 +276,7 @@ int qn_demo(struct qn_cli *cli, const char *seed, bool keep)
     }
     if (rc == QN_OK) {
         ok = all_ok(json_object_get(result, "steps"));
-        say(cli, seed, result, ok);
+        say(cli, seed, result, ok, keep || !own_home);
     }
     json_decref(result);
     if (own_home && !keep) /* only a folder that this process made */
