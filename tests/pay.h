@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,6 +75,7 @@ static inline void pay_start(struct pay_world *w, const char *crash)
     fflush(NULL);
     w->pid = fork();
     if (w->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails must not leave its node behind */
         struct qn_up_opts opts = {
             .home = w->home, .api = "127.0.0.1:0", .map_gib = 1, .quiet = true
         };

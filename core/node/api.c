@@ -232,12 +232,16 @@ static json_t *query_params(const char *query)
 {
     json_t *params = json_object();
     struct evkeyvalq pairs;
-    if (query && evhttp_parse_query_str(query, &pairs) == 0) {
+    bool ok = true;
+    if (!query) return params;
+    if (evhttp_parse_query_str(query, &pairs) == 0) {
         for (struct evkeyval *kv = pairs.tqh_first; kv; kv = kv->next.tqe_next)
-            json_object_set_new(params, kv->key, json_string(kv->value));
+            ok &= json_object_set_new(params, kv->key, json_string(kv->value)) == 0; /* UTF-8 */
         evhttp_clear_headers(&pairs);
     }
-    return params;
+    if (ok) return params;
+    json_decref(params);
+    return NULL;
 }
 
 static void handle_v1(struct qn_api *api, struct qn_http_req *req, const char *method,
@@ -262,7 +266,7 @@ static void handle_v1(struct qn_api *api, struct qn_http_req *req, const char *m
                    : json_object();
     if (!json_is_object(params)) {
         json_decref(params);
-        refuse(req, 400, QN_E_FORMAT, "the body is not a JSON object");
+        refuse(req, 400, QN_E_FORMAT, "the parameters are not a JSON object of UTF-8 text");
         return;
     }
     start(api, req, call, params, NULL, owner);

@@ -314,9 +314,10 @@ qn_rc qn_chain_submit(struct qn_chain *c, struct qn_span bytes, struct qn_hash *
     *ret_id = qn_tx_id(&tx);
     if (qn_trie_get(c->seen, QN_SPAN(ret_id->b, 32), &val) || qn_pool_has(c->pool, ret_id))
         goto out;
-    rc = qn_state_payable(c->st, &tx, bytes.len,
-                          QN_MAX(qn_env_now_ms(c->conf.env), c->header.t_ms + 1), why);
-    if (rc == QN_OK) rc = qn_tx_check(&tx, ret_id, &c->id, why);
+    rc = qn_tx_check(&tx, ret_id, &c->id, why); /* before anything that costs more */
+    if (rc == QN_OK)
+        rc = qn_state_payable(c->st, &tx, bytes.len,
+                              QN_MAX(qn_env_now_ms(c->conf.env), c->header.t_ms + 1), why);
     if (rc == QN_OK) rc = qn_pool_put(c->pool, ret_id, &tx, bytes, why);
 out:
     qn_arena_free(&arena);

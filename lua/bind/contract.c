@@ -32,7 +32,8 @@ static int c_get(lua_State *L)
         return 1;
     }
     lua_qngas(L, READ_GAS * (long long)val.len);
-    qn_strict_push(L, json_loadb((const char *)val.ptr, val.len, JSON_DECODE_ANY, NULL));
+    qn_strict_push(
+        L, json_loadb((const char *)val.ptr, val.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
     return 1;
 }
 
@@ -71,7 +72,8 @@ static int c_next(lua_State *L)
     if (!r->host->next(r->host->self, prefix, after, &key, &val)) return 0;
     lua_qngas(L, READ_GAS * (long long)val.len);
     lua_pushlstring(L, (const char *)key.ptr, key.len);
-    qn_strict_push(L, json_loadb((const char *)val.ptr, val.len, JSON_DECODE_ANY, NULL));
+    qn_strict_push(
+        L, json_loadb((const char *)val.ptr, val.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL));
     return 2;
 }
 
