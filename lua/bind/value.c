@@ -34,14 +34,13 @@ void qn_lua_push(lua_State *L, const json_t *json)
         }
         return;
     case JSON_OBJECT: {
-        json_t *mutable = json_incref((json_t *)(uintptr_t)json);
+        json_t *mutable = (json_t *)(uintptr_t)json; /* only read; a failing push leaves at once */
         lua_createtable(L, 0, (int)json_object_size(json));
         json_object_foreach(mutable, name, val)
         {
             qn_lua_push(L, val);
             lua_setfield(L, -2, name);
         }
-        json_decref(mutable);
         return;
     }
     }
