@@ -12,12 +12,15 @@
 #define HOUR_MS     (60 * MINUTE_MS)
 #define DAY_MS      (24 * HOUR_MS)
 #define SHORTEST_MS 200
-#define STEPS_MAX   (UINT64_C(1) << 24) /* the step node is an exact f32 */
-#define SEG_CNT_MAX (UINT32_C(1) << 20)
-#define SOLVERS_MAX 8
-#define BATCH_MAX   (UINT32_C(1) << 17) /* a challenge of a mark draws them all: half a block's gas */
-#define REC_CNT_MAX (UINT64_C(1) << 31)
-#define DRAW_BLOCKS 2 /* the beacon of a block that nobody could know when the last solver came */
+/* Who must answer a challenge runs steps again: a job that gave him no time for it would be a trap for his bond. */
+#define MOVE_MIN_MS  5000
+#define CLOCK_MIN_MS 30000
+#define STEPS_MAX    (UINT64_C(1) << 24) /* the step node is an exact f32 */
+#define SEG_CNT_MAX  (UINT32_C(1) << 20)
+#define SOLVERS_MAX  8
+#define BATCH_MAX    (UINT32_C(1) << 17) /* a challenge of a mark draws them all: half a block's gas */
+#define REC_CNT_MAX  (UINT64_C(1) << 31)
+#define DRAW_BLOCKS  2 /* the beacon of a block that nobody could know when the last solver came */
 
 /* --- the graph ------------------------------------------------------------------------------------------ */
 
@@ -64,12 +67,12 @@ static uint64_t state_bytes(const struct graph *g)
 
 /* --- train.job -------------------------------------------------------------------------------------------- */
 
-static qn_rc pace(uint64_t *ms, uint64_t standard, uint64_t max, const char *name,
+static qn_rc pace(uint64_t *ms, uint64_t standard, uint64_t min, uint64_t max, const char *name,
                   struct qn_why *why)
 {
     if (*ms == 0) *ms = standard;
-    if (*ms < SHORTEST_MS || *ms > max)
-        return qn_why(why, QN_E_RANGE, "%s: %d to %" PRIu64 " ms", name, SHORTEST_MS, max);
+    if (*ms < min || *ms > max)
+        return qn_why(why, QN_E_RANGE, "%s: %" PRIu64 " to %" PRIu64 " ms", name, min, max);
     return QN_OK;
 }
 
@@ -136,10 +139,11 @@ static qn_rc fill(struct qn_apply *ap, const struct train_job *b, struct trainin
     if (segs > SEG_CNT_MAX)
         return qn_why(why, QN_E_LIMIT, "%" PRIu64 " segments; at most %u", segs, SEG_CNT_MAX);
     job->seg_cnt = (uint32_t)segs;
-    rc = pace(&job->commit_ms, HOUR_MS, 30 * DAY_MS, "commit_ms", why);
-    if (rc == QN_OK) rc = pace(&job->window_ms, 6 * HOUR_MS, 30 * DAY_MS, "window_ms", why);
-    if (rc == QN_OK) rc = pace(&job->move_ms, 10 * MINUTE_MS, DAY_MS, "move_ms", why);
-    if (rc == QN_OK) rc = pace(&job->clock_ms, HOUR_MS, DAY_MS, "clock_ms", why);
+    rc = pace(&job->commit_ms, HOUR_MS, SHORTEST_MS, 30 * DAY_MS, "commit_ms", why);
+    if (rc == QN_OK)
+        rc = pace(&job->window_ms, 6 * HOUR_MS, SHORTEST_MS, 30 * DAY_MS, "window_ms", why);
+    if (rc == QN_OK) rc = pace(&job->move_ms, 10 * MINUTE_MS, MOVE_MIN_MS, DAY_MS, "move_ms", why);
+    if (rc == QN_OK) rc = pace(&job->clock_ms, HOUR_MS, CLOCK_MIN_MS, DAY_MS, "clock_ms", why);
     return rc;
 }
 
@@ -152,7 +156,7 @@ qn_rc training_tx_job(struct qn_apply *ap, const void *body, struct qn_why *why)
     struct graph g;
     uint64_t ttl = b->ttl_ms;
     qn_rc rc = fill(ap, b, &job, &g, why);
-    if (rc == QN_OK) rc = pace(&ttl, 10 * MINUTE_MS, DAY_MS, "ttl_ms", why);
+    if (rc == QN_OK) rc = pace(&ttl, 10 * MINUTE_MS, SHORTEST_MS, DAY_MS, "ttl_ms", why);
     qn_acct_own(ap, &escrow, "pay of a training", &ap->sender);
     if (rc == QN_OK) rc = qn_post(ap, &ap->sender, &escrow, QN_UQN(job.pay.uqn * job.solvers), why);
     if (rc) return rc;
