@@ -81,7 +81,7 @@ int main(void)
             double live = rate(b, "GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
             show("/livez over loopback", live);
             show("account.get over the socket",
-                 rate(a, "GET /v1/account/get?id=00000000000000000000000000000000000000000000000000"
+                 rate(a, "GET /v1/account/get?id=11111111111111111111111111111111111111111111111111"
                          "00000000000000 HTTP/1.1\r\nHost: localhost\r\n\r\n"));
             snprintf(request, sizeof request,
                      "GET /v1/node/status HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer "
