@@ -179,8 +179,7 @@ uint16_t qn_bft_leader(const struct qn_bft_conf *conf, uint64_t view)
     for (uint32_t i = 0; i < conf->cnt; i++)
         all += conf->weights[i];
     memcpy(&draw, h.b, sizeof draw);
-    draw %=
-        all; /* weights sum to at most 2^62: the bias is below 2^-1 of one unit of stake in 2^62 */
+    draw %= all; /* the bias is all / 2^64: below 2^-19 for any stake in uqn */
     for (uint32_t i = 0; i < conf->cnt; i++) {
         if (draw < conf->weights[i]) return (uint16_t)i;
         draw -= conf->weights[i];
