@@ -13,6 +13,7 @@ for arg in "$@"; do
     *) name=$arg ;;
     esac
 done
+[ $QUOIN_TEST_LONG = 1 ] && patience=7200 || patience=1200 # seconds: what takes longer hangs
 mkdir -p build
 out=build/test-output.txt
 : >$out
@@ -25,7 +26,7 @@ build() { # PRESET TARGET..
 phase() {
     local dir=$1 log=build/phase.txt
     shift
-    ctest --test-dir "$dir" --output-on-failure --timeout 3600 -j2 ${name:+-R "$name"} "$@" 2>&1 | tee $log
+    ctest --test-dir "$dir" --output-on-failure --timeout "$patience" -j2 ${name:+-R "$name"} "$@" 2>&1 | tee $log
     passed=$((passed + $(grep -cE '^ *[0-9]+/[0-9]+ Test .* Passed' $log)))
     failed=$((failed + $(grep -cE '^ *[0-9]+/[0-9]+ Test .*(\*\*\*Failed|\*\*\*Timeout|\*\*\*Not Run|\*\*\*Exception)' $log)))
     cat $log >>$out
