@@ -1,0 +1,88 @@
+/* replica.h - one member of the network: its chain, its pool, consensus and sync, as a machine over messages. It holds no socket and
+ * no clock of its own: who drives it (core/node over libp2p, tests/sim over a world in virtual time) tells it who is there, hands it
+ * what they say, calls qn_replica_turn when asked to, and carries away what it wants said.
+ *
+ * A message is one Borsh value, `kind u8 | record`, of at most QN_MESSAGE_MAX bytes; records and limits are in ledger/sync/sync.def.
+ *
+ *     cast (to everybody, relayed by others once they hold it valid)     tx | vote | cert | proposal
+ *     sent (to one peer)                                                 status | want | blocks | the same as above again
+ *
+ * A network of one is its smallest case: no peer, nothing said, the same code. */
+#ifndef QN_LEDGER_SYNC_REPLICA_H
+#define QN_LEDGER_SYNC_REPLICA_H
+
+#include "ledger/state/chain.h"
+
+#define QN_MESSAGE_MAX (8u << 20)
+
+/* What goes first on a crowded link. */
+enum qn_class {
+    QN_CLASS_CONTROL, /* status */
+    QN_CLASS_VOTE,    /* votes, certificates, proposals */
+    QN_CLASS_BLOCK,
+    QN_CLASS_TX,
+    QN_CLASS_REQUEST, /* blocks for who is behind */
+    QN_CLASS_COUNT
+};
+
+/* The links of a replica. Peers are numbers that the owner gives; messages are lent for the call. */
+struct qn_wire {
+    void *self;
+    void (*send)(void *self, uint32_t peer, enum qn_class class, struct qn_span message);
+    void (*cast)(void *self, enum qn_class class, struct qn_span message);
+};
+
+/* What became of a message that was cast: whether others should have it, and what is thought of who sent it. */
+enum qn_verdict {
+    QN_ACCEPT, /* pass it on */
+    QN_IGNORE, /* late, known, or of what is not known here: no harm, no relay */
+    QN_REJECT, /* no honest peer says this: why tells */
+};
+
+struct qn_replica;
+
+struct qn_replica_conf {
+    struct qn_chain_conf chain;
+    const struct qn_key *validator; /* borrowed; NULL: follows, makes no block */
+    struct qn_wire wire;            /* send NULL: a network of one */
+    uint64_t block_ms;              /* an empty block this often; 0: 500 */
+    int bug;                        /* enum qn_bft_bug, in simulations */
+};
+
+QN_CHECK qn_rc qn_replica_open(const struct qn_replica_conf *conf, struct qn_replica **ret,
+                               struct qn_why *why);
+/* qn_replica_close checkpoints and lets go. */
+void qn_replica_close(struct qn_replica *r);
+
+/* A peer that passed the handshake is there (up), or gone. */
+void qn_replica_peer(struct qn_replica *r, uint32_t peer, bool up);
+/* qn_replica_recv takes a message of `peer`. */
+enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_span message,
+                                struct qn_why *why);
+
+/* qn_replica_submit checks a transaction (Borsh), pools it and casts it. One known already is QN_OK again. */
+QN_CHECK qn_rc qn_replica_submit(struct qn_replica *r, struct qn_span tx, struct qn_hash *ret_id,
+                                 struct qn_why *why);
+
+/* qn_replica_turn does what time has made due; *ret_wait_ms is when to call again (after each recv and submit it may be sooner: call
+ * it then). An error (disk) is final: close, and open again from what is there. */
+QN_CHECK qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why *why);
+
+/* The chain, at its last final block: reads between two calls never see what is not final. */
+struct qn_chain *qn_replica_chain(struct qn_replica *r);
+size_t qn_replica_pooled(const struct qn_replica *r);
+
+struct qn_replica_info {
+    uint64_t view, height, peer_height; /* peer_height: the most that a peer claims to have */
+    uint32_t peers, validators;
+    int self;     /* own number in the validator set, -1 */
+    bool syncing; /* behind its peers by more than a few blocks */
+};
+struct qn_replica_info qn_replica_info(const struct qn_replica *r);
+
+/* qn_replica_evidence visits what proves that a validator voted twice. */
+void qn_replica_evidence(const struct qn_replica *r,
+                         void (*visit)(void *arg, const struct qn_vote *a, const struct qn_vote *b),
+                         void *arg);
+
+#endif
