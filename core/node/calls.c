@@ -1,6 +1,7 @@
 /* calls.c - the core's calls. To add one: a function here and a row in the table at the end. */
 #include "core/job/jobs.h"
 #include "core/node/node.h"
+#include "ledger/state/proof.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,8 @@
 /* verb_ledger.c - quoin ledger prove|verify|replay: rows with their proofs, and a chain executed again without its node. */
 #include "core/node/args.h"
 
+#include "ledger/state/proof.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -58,15 +58,11 @@ enum qn_tx_where qn_chain_tx(struct qn_chain *chain, const struct qn_hash *id,
 QN_CHECK qn_rc qn_chain_frame(struct qn_chain *chain, uint64_t height, struct qn_arena *arena,
                               struct qn_frame *ret, struct qn_why *why);
 
-/* qn_chain_prove appends a proof file for a row, or its absence, at the head:
- *     "QNLP" | u8 2 | genesis, Borsh | header, Borsh | cert, Borsh | u8 table | u16 key_len | key |
- *     u32 value_len, value (none when absent) | trie proof to the end
- * qn_chain_verify checks one offline. The chain's hash is the genesis' own, which names the validators: so trust, the hash of the
- * chain the reader means, is all that need be known beforehand; NULL accepts the chain that the file names ("pinned" false in the
- * answer). *ret is a new object for people. */
-QN_CHECK qn_rc qn_chain_prove(struct qn_chain *chain, uint8_t table, struct qn_span key,
-                              struct qn_buf *ret, struct qn_why *why);
-QN_CHECK qn_rc qn_chain_verify(struct qn_span file, const struct qn_hash *trust, json_t **ret,
-                               struct qn_why *why);
+/* For proofs (ledger/state/proof.h): the head's header, its certificate and the genesis as Borsh, lent until the next block; and the
+ * rows at the head. */
+const struct qn_header *qn_chain_header(const struct qn_chain *chain);
+struct qn_span qn_chain_cert(const struct qn_chain *chain);
+struct qn_span qn_chain_genesis(const struct qn_chain *chain);
+struct qn_trie *qn_chain_trie(struct qn_chain *chain);
 
 #endif

@@ -1,6 +1,6 @@
 /* fuzz_proof.c - any bytes as a proof file: nothing verifies against a chain that signed nothing. */
 #include "core/crypto/hash.h"
-#include "ledger/state/chain.h"
+#include "ledger/state/proof.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

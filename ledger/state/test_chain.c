@@ -2,6 +2,7 @@
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
 #include "ledger/state/chain.h"
+#include "ledger/state/proof.h"
 
 #include <signal.h>
 #include <stdlib.h>

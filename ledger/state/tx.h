@@ -48,6 +48,8 @@ QN_CHECK qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id,
 
 struct qn_hash qn_header_hash(const struct qn_header *header);
 struct qn_hash qn_genesis_hash(const struct qn_genesis *genesis);
+/* qn_set_root is H("set", validator keys): what headers name their voters by. */
+struct qn_hash qn_set_root(const struct qn_hash *set, uint32_t cnt);
 
 /* qn_tx_fee is what gas and bytes cost: 1 uqn each 1,000 gas, 1 uqn each 10 bytes, rounded up. */
 struct qn_amount qn_tx_fee(uint64_t gas, size_t bytes);
