@@ -42,7 +42,9 @@ static void real_random(void *self, void *dst, size_t len)
 
 const struct qn_env *qn_env_real(void)
 {
-    static const struct qn_env env = { NULL, real_now_ms, real_mono_us, real_random };
+    static const struct qn_env env = { .now_ms = real_now_ms,
+                                       .mono_us = real_mono_us,
+                                       .random = real_random };
     return &env;
 }
 

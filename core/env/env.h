@@ -3,13 +3,14 @@
 #ifndef QN_CORE_ENV_ENV_H
 #define QN_CORE_ENV_ENV_H
 
-#include "core/base/span.h"
+#include "core/env/disk.h"
 
 struct qn_env {
     void *self;
     uint64_t (*now_ms)(void *self);                    /* wall clock, ms since 1970 */
     uint64_t (*mono_us)(void *self);                   /* never goes back */
     void (*random)(void *self, void *dst, size_t len); /* cryptographic */
+    const struct qn_disk *disk;                        /* NULL: the machine's own */
 };
 
 /* qn_env_real is the machine itself. */

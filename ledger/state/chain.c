@@ -211,11 +211,11 @@ qn_rc qn_chain_open(const struct qn_chain_conf *conf, struct qn_chain **ret, str
     qn_rc rc = QN_OK;
     if (!conf->no_store) {
         snprintf(path, sizeof path, "%s/state.mdb", conf->home);
-        rc = qn_store_open(path, conf->map_gib ? conf->map_gib : 64, &c->store, &c->saved, why);
+        rc = qn_store_open_on(conf->env->disk, path, conf->map_gib ? conf->map_gib : 64, &c->store, &c->saved, why);
         if (rc == QN_OK) rc = qn_store_load(c->store, on_row, c, why);
     }
     snprintf(path, sizeof path, "%s/journal", conf->home);
-    if (rc == QN_OK) rc = qn_journal_open(path, on_frame, c, &c->journal, why);
+    if (rc == QN_OK) rc = qn_journal_open_on(conf->env->disk, path, on_frame, c, &c->journal, why);
     if (rc == QN_OK && c->header.height < c->saved.height)
         rc = qn_why(why, QN_E_CORRUPT,
                     "the journal ends at block %" PRIu64 ", state.mdb is of block %" PRIu64,

@@ -3,15 +3,10 @@
 
 #include "core/crypto/hash.h"
 #include "core/env/crash.h"
-#include "core/env/env.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #define SEG_BYTES  (64u << 20) /* a new segment is begun beyond this */
@@ -20,6 +15,7 @@
 #define TAIL       16
 
 struct qn_journal {
+    const struct qn_disk *disk;
     char dir[4000];
     int fd;
     uint32_t seg;
@@ -53,6 +49,13 @@ static bool all_zero(const uint8_t *p, size_t len)
     return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
 }
 
+/* What the disk's answer means. */
+static qn_rc refused(const char *what, int64_t err, struct qn_why *why)
+{
+    if (err >= 0) return QN_OK;
+    return qn_why(why, qn_err_errno((int)-err), "%s: %s", what, strerror((int)-err));
+}
+
 struct scan {
     qn_rc (*visit)(void *, uint8_t, uint64_t, struct qn_frame_at, struct qn_span, struct qn_why *);
     void *arg;
@@ -83,7 +86,7 @@ static qn_rc scan_segment(struct qn_journal *j, const struct scan *scan, bool la
     char path[4096];
     seg_path(j->dir, j->seg, path);
     struct qn_buf file = { 0 };
-    qn_rc rc = qn_file_read(path, SEG_BYTES + 2 * (size_t)QN_FRAME_MAX, &file, why);
+    qn_rc rc = qn_disk_whole(j->disk, path, SEG_BYTES + 2 * (size_t)QN_FRAME_MAX, &file, why);
     if (rc) return rc;
     struct qn_span all = qn_buf_get(&file);
     uint64_t off = 0;
@@ -108,10 +111,8 @@ static qn_rc scan_segment(struct qn_journal *j, const struct scan *scan, bool la
                         (unsigned long long)off);
             goto out;
         }
-        if (truncate(path, (off_t)off)) {
-            rc = qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
-            goto out;
-        }
+        rc = refused(path, j->disk->cut(j->disk->self, path, off), why);
+        if (rc) goto out;
         all.len = off;
     }
     j->off = off;
@@ -125,15 +126,10 @@ static qn_rc open_segment(struct qn_journal *j, bool make, struct qn_why *why)
 {
     char path[4096];
     seg_path(j->dir, j->seg, path);
-    j->fd = open(path, O_RDWR | O_DSYNC | O_CLOEXEC | (make ? O_CREAT | O_EXCL : 0), 0600);
-    if (j->fd < 0) return qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
-    if (!make) return QN_OK;
+    j->fd = j->disk->open(j->disk->self, path, make ? QN_DISK_MAKE : QN_DISK_WRITE);
+    if (j->fd < 0 || !make) return refused(path, j->fd, why);
     j->off = j->grown = 0;
-    int dir = open(j->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = dir >= 0 && fsync(dir) == 0;
-    int err = errno;
-    if (dir >= 0) close(dir);
-    return ok ? QN_OK : qn_why(why, qn_err_errno(err), "%s: %s", j->dir, strerror(err));
+    return refused(j->dir, j->disk->sync_dir(j->disk->self, j->dir), why);
 }
 
 qn_rc qn_journal_open(const char *dir,
@@ -141,16 +137,27 @@ qn_rc qn_journal_open(const char *dir,
                                      struct qn_span payload, struct qn_why *why),
                       void *arg, struct qn_journal **ret, struct qn_why *why)
 {
+    return qn_journal_open_on(NULL, dir, visit, arg, ret, why);
+}
+
+qn_rc qn_journal_open_on(const struct qn_disk *disk, const char *dir,
+                         qn_rc (*visit)(void *arg, uint8_t kind, uint64_t seq,
+                                        struct qn_frame_at at, struct qn_span payload,
+                                        struct qn_why *why),
+                         void *arg, struct qn_journal **ret, struct qn_why *why)
+{
     struct qn_journal *j = calloc(1, sizeof *j);
     QN_ASSERT(j != NULL);
+    j->disk = disk ? disk : qn_disk_real();
     j->fd = -1;
     snprintf(j->dir, sizeof j->dir, "%s", dir);
     struct scan scan = { visit, arg };
     char path[4096];
     uint32_t cnt = 0;
-    qn_rc rc = qn_dir_make(dir, why);
+    qn_rc rc = refused(dir, j->disk->make_dir(j->disk->self, dir), why);
     if (rc) goto out;
-    for (seg_path(dir, cnt, path); access(path, F_OK) == 0; seg_path(dir, cnt, path))
+    for (seg_path(dir, cnt, path); j->disk->size(j->disk->self, path) >= 0;
+         seg_path(dir, cnt, path))
         cnt++;
     for (j->seg = 0; j->seg < cnt; j->seg++) {
         rc = scan_segment(j, &scan, j->seg + 1 == cnt, why);
@@ -166,32 +173,21 @@ out:
     return rc;
 }
 
-static qn_rc write_at(struct qn_journal *j, struct qn_span s, uint64_t off)
-{
-    while (s.len) {
-        ssize_t n = pwrite(j->fd, s.ptr, s.len, (off_t)off);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return qn_err_errno(errno);
-        s.ptr += n;
-        s.len -= (size_t)n;
-        off += (uint64_t)n;
-    }
-    return QN_OK;
-}
-
 static qn_rc reserve(struct qn_journal *j, uint64_t size, struct qn_why *why)
 {
-    if (j->off > SEG_BYTES) {
-        close(j->fd);
+    const struct qn_disk *d = j->disk;
+    uint32_t step = d->grow_bytes ? d->grow_bytes : GROW_BYTES;
+    if (j->off > (d->file_bytes ? d->file_bytes : SEG_BYTES)) {
+        d->close(d->self, j->fd);
         j->fd = -1;
         j->seg++;
         qn_rc rc = open_segment(j, true, why);
         if (rc) return rc;
     }
     while (j->grown < j->off + size + HEAD) {
-        int err = posix_fallocate(j->fd, (off_t)j->grown, GROW_BYTES);
-        if (err) return qn_why(why, qn_err_errno(err), "%s: %s", j->dir, strerror(err));
-        j->grown += GROW_BYTES;
+        qn_rc rc = refused(j->dir, d->grow(d->self, j->fd, j->grown, step), why);
+        if (rc) return rc;
+        j->grown += step;
     }
     return QN_OK;
 }
@@ -220,10 +216,10 @@ qn_rc qn_journal_append(struct qn_journal *j, uint8_t kind, struct qn_span paylo
     qn_buf_u32(f, 0);
     QN_ASSERT(f->len == size);
     qn_crash_point("journal-before");
-    rc = write_at(j, qn_buf_get(f), j->off); /* O_DSYNC: on the disk when it returns */
+    rc = refused(j->dir, j->disk->write(j->disk->self, j->fd, qn_buf_get(f), j->off), why);
     if (rc) {
         j->broken = true;
-        return qn_why(why, rc, "%s: %s", j->dir, strerror(errno));
+        return rc;
     }
     qn_crash_point("journal-after");
     *ret_at = (struct qn_frame_at){ j->seg, j->off };
@@ -238,19 +234,20 @@ qn_rc qn_journal_read(struct qn_journal *j, struct qn_frame_at at, struct qn_buf
 {
     char path[4096];
     seg_path(j->dir, at.seg, path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const struct qn_disk *d = j->disk;
+    int fd = d->open(d->self, path, QN_DISK_READ);
     uint32_t len = 0;
     qn_rc rc = QN_OK;
-    if (fd < 0 || pread(fd, &len, 4, (off_t)at.off) != 4 || len == 0 || len > QN_FRAME_MAX) {
+    if (fd < 0 || d->read(d->self, fd, &len, 4, at.off) != 4 || len == 0 || len > QN_FRAME_MAX) {
         rc = qn_why(why, QN_E_IO, "%s cannot be read", path);
     } else {
         size_t before = ret->len;
-        if (pread(fd, qn_buf_grow(ret, len), len, (off_t)(at.off + HEAD)) != (ssize_t)len) {
+        if (d->read(d->self, fd, qn_buf_grow(ret, len), len, at.off + HEAD) != (int64_t)len) {
             ret->len = before;
             rc = qn_why(why, QN_E_IO, "%s ends too early", path);
         }
     }
-    if (fd >= 0) close(fd);
+    if (fd >= 0) d->close(d->self, fd);
     return rc;
 }
 
@@ -262,7 +259,7 @@ uint64_t qn_journal_seq(const struct qn_journal *j)
 void qn_journal_close(struct qn_journal *j)
 {
     if (!j) return;
-    if (j->fd >= 0) close(j->fd);
+    if (j->fd >= 0) j->disk->close(j->disk->self, j->fd);
     qn_buf_free(&j->frame);
     free(j);
 }

@@ -11,7 +11,7 @@
 #ifndef QN_LEDGER_STORE_JOURNAL_H
 #define QN_LEDGER_STORE_JOURNAL_H
 
-#include "core/base/span.h"
+#include "core/env/disk.h"
 
 #define QN_FRAME_MAX (16u << 20)
 
@@ -32,6 +32,12 @@ QN_CHECK qn_rc qn_journal_open(const char *dir,
                                               struct qn_frame_at at, struct qn_span payload,
                                               struct qn_why *why),
                                void *arg, struct qn_journal **ret, struct qn_why *why);
+/* qn_journal_open_on is the same on a given disk, borrowed for the journal's life; NULL: the machine's own. */
+QN_CHECK qn_rc qn_journal_open_on(const struct qn_disk *disk, const char *dir,
+                                  qn_rc (*visit)(void *arg, uint8_t kind, uint64_t seq,
+                                                 struct qn_frame_at at, struct qn_span payload,
+                                                 struct qn_why *why),
+                                  void *arg, struct qn_journal **ret, struct qn_why *why);
 /* qn_journal_append returns when the frame is on the disk. After an error the journal takes nothing more: the node has to
  * start again from what is there. */
 QN_CHECK qn_rc qn_journal_append(struct qn_journal *j, uint8_t kind, struct qn_span payload,

@@ -2,6 +2,7 @@
 #include "ledger/store/store.h"
 
 #include "core/env/crash.h"
+#include "ledger/store/rowlog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@ struct qn_store {
     MDB_env *env;
     MDB_txn *txn;
     MDB_dbi rows, meta;
+    struct qn_rowlog *log; /* instead of all above */
 };
 
 static qn_rc fail(struct qn_why *why, const char *what, int err)
@@ -90,10 +92,25 @@ out:
     return rc;
 }
 
+qn_rc qn_store_open_on(const struct qn_disk *disk, const char *path, uint64_t map_gib,
+                       struct qn_store **ret, struct qn_store_meta *ret_meta, struct qn_why *why)
+{
+    if (!disk) return qn_store_open(path, map_gib, ret, ret_meta, why);
+    struct qn_store *st = calloc(1, sizeof *st);
+    QN_ASSERT(st != NULL);
+    qn_rc rc = qn_rowlog_open(disk, path, &st->log, ret_meta, why);
+    if (rc)
+        free(st);
+    else
+        *ret = st;
+    return rc;
+}
+
 qn_rc qn_store_load(struct qn_store *st,
                     void (*visit)(void *arg, struct qn_span key, struct qn_span val), void *arg,
                     struct qn_why *why)
 {
+    if (st->log) return qn_rowlog_load(st->log, visit, arg, why);
     MDB_txn *txn = NULL;
     MDB_cursor *cur = NULL;
     MDB_val key, val;
@@ -109,12 +126,20 @@ qn_rc qn_store_load(struct qn_store *st,
 qn_rc qn_store_begin(struct qn_store *st, struct qn_why *why)
 {
     QN_ASSERT(!st->txn);
+    if (st->log) {
+        qn_rowlog_begin(st->log);
+        return QN_OK;
+    }
     int err = mdb_txn_begin(st->env, NULL, 0, &st->txn);
     return err ? fail(why, "state.mdb", err) : QN_OK;
 }
 
 qn_rc qn_store_put(struct qn_store *st, struct qn_span key, struct qn_span val, struct qn_why *why)
 {
+    if (st->log) {
+        qn_rowlog_put(st->log, key, &val);
+        return QN_OK;
+    }
     MDB_val k = { key.len, (void *)(uintptr_t)key.ptr },
             v = { val.len, (void *)(uintptr_t)val.ptr };
     int err = mdb_put(st->txn, st->rows, &k, &v, 0);
@@ -123,6 +148,10 @@ qn_rc qn_store_put(struct qn_store *st, struct qn_span key, struct qn_span val, 
 
 qn_rc qn_store_del(struct qn_store *st, struct qn_span key, struct qn_why *why)
 {
+    if (st->log) {
+        qn_rowlog_put(st->log, key, NULL);
+        return QN_OK;
+    }
     MDB_val k = { key.len, (void *)(uintptr_t)key.ptr };
     int err = mdb_del(st->txn, st->rows, &k, NULL);
     return err && err != MDB_NOTFOUND ? fail(why, "state.mdb", err) : QN_OK;
@@ -130,6 +159,7 @@ qn_rc qn_store_del(struct qn_store *st, struct qn_span key, struct qn_why *why)
 
 qn_rc qn_store_commit(struct qn_store *st, const struct qn_store_meta *meta, struct qn_why *why)
 {
+    if (st->log) return qn_rowlog_commit(st->log, meta, why);
     MDB_val key = { sizeof META_KEY, (void *)(uintptr_t)META_KEY };
     MDB_val val = { sizeof *meta, (void *)(uintptr_t)meta };
     int err = mdb_put(st->txn, st->meta, &key, &val, 0);
@@ -154,6 +184,7 @@ void qn_store_close(struct qn_store *st)
 {
     if (!st) return;
     qn_store_abort(st);
+    qn_rowlog_close(st->log);
     if (st->env) mdb_env_close(st->env);
     free(st);
 }

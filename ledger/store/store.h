@@ -3,7 +3,7 @@
 #ifndef QN_LEDGER_STORE_STORE_H
 #define QN_LEDGER_STORE_STORE_H
 
-#include "core/base/span.h"
+#include "core/env/disk.h"
 
 struct qn_store;
 
@@ -17,6 +17,10 @@ struct qn_store_meta {
  * QN_E_CORRUPT, another program's is QN_E_FOREIGN; both are left as they are. */
 QN_CHECK qn_rc qn_store_open(const char *path, uint64_t map_gib, struct qn_store **ret,
                              struct qn_store_meta *ret_meta, struct qn_why *why);
+/* qn_store_open_on does the same on another disk than the machine's, through ledger/store/rowlog.h; NULL: LMDB. */
+QN_CHECK qn_rc qn_store_open_on(const struct qn_disk *disk, const char *path, uint64_t map_gib,
+                                struct qn_store **ret, struct qn_store_meta *ret_meta,
+                                struct qn_why *why);
 /* qn_store_load visits every row in key order; spans are lent for the call. */
 QN_CHECK qn_rc qn_store_load(struct qn_store *st,
                              void (*visit)(void *arg, struct qn_span key, struct qn_span val),

@@ -1,0 +1,160 @@
+/* rowlog.c - rows as a log of commits. */
+#include "ledger/store/rowlog.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#define LOG_MAX  (256u << 20)
+#define GONE     UINT32_MAX
+#define ROWS_MIN 64
+
+struct qn_rowlog {
+    const struct qn_disk *disk;
+    char path[4096];
+    int fd;
+    uint64_t end;
+    struct qn_buf out; /* of the commit under way */
+};
+
+struct row {
+    struct qn_span key, val;
+    uint32_t no; /* the last of a key holds */
+    bool gone;
+};
+
+static qn_rc refused(const struct qn_rowlog *log, int64_t err, struct qn_why *why)
+{
+    if (err >= 0) return QN_OK;
+    return qn_why(why, qn_err_errno((int)-err), "%s: %s", log->path, strerror((int)-err));
+}
+
+/* Takes a whole commit from the front of s. */
+static bool take_commit(struct qn_span *s, struct qn_span *ret)
+{
+    struct qn_span at = *s;
+    uint32_t len, crc;
+    if (!qn_take_u32(&at, &len) || !qn_take_u32(&at, &crc) || len < sizeof(struct qn_store_meta) ||
+        !qn_take(&at, len, ret) || crc != crc32(0, ret->ptr, (uInt)ret->len))
+        return false;
+    *s = at;
+    return true;
+}
+
+qn_rc qn_rowlog_open(const struct qn_disk *disk, const char *path, struct qn_rowlog **ret,
+                     struct qn_store_meta *ret_meta, struct qn_why *why)
+{
+    struct qn_rowlog *log = calloc(1, sizeof *log);
+    QN_ASSERT(log != NULL);
+    struct qn_buf file = { 0 };
+    log->disk = disk;
+    log->fd = -1;
+    snprintf(log->path, sizeof log->path, "%s", path);
+    memset(ret_meta, 0, sizeof *ret_meta);
+    log->fd = disk->open(disk->self, path, QN_DISK_WRITE);
+    if (log->fd == -ENOENT) {
+        char dir[4096];
+        snprintf(dir, sizeof dir, "%s", path);
+        char *slash = strrchr(dir, '/');
+        if (slash) *slash = 0;
+        log->fd = disk->make_dir(disk->self, dir);
+        if (log->fd >= 0) log->fd = disk->open(disk->self, path, QN_DISK_MAKE);
+    }
+    qn_rc rc = refused(log, log->fd, why);
+    if (rc == QN_OK) rc = qn_disk_whole(disk, path, LOG_MAX, &file, why);
+    struct qn_span s = qn_buf_get(&file), one;
+    while (rc == QN_OK && take_commit(&s, &one))
+        memcpy(ret_meta, one.ptr, sizeof *ret_meta);
+    log->end = file.len - s.len;
+    if (rc == QN_OK && s.len) rc = refused(log, disk->cut(disk->self, path, log->end), why);
+    qn_buf_free(&file);
+    if (rc)
+        qn_rowlog_close(log);
+    else
+        *ret = log;
+    return rc;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    int cmp = qn_span_cmp(x->key, y->key);
+    return cmp ? cmp : x->no < y->no ? -1 : 1;
+}
+
+qn_rc qn_rowlog_load(struct qn_rowlog *log,
+                     void (*visit)(void *arg, struct qn_span key, struct qn_span val), void *arg,
+                     struct qn_why *why)
+{
+    struct qn_buf file = { 0 };
+    struct row *rows = NULL;
+    size_t cnt = 0, cap = 0;
+    qn_rc rc = qn_disk_whole(log->disk, log->path, LOG_MAX, &file, why);
+    struct qn_span s = qn_buf_get(&file), one, meta;
+    while (rc == QN_OK && take_commit(&s, &one)) {
+        bool ok = qn_take(&one, sizeof(struct qn_store_meta), &meta);
+        while (ok && one.len) {
+            uint32_t key_len, val_len;
+            if (cnt == cap) {
+                cap = QN_MAX(cap * 2, (size_t)ROWS_MIN);
+                rows = realloc(rows, cap * sizeof *rows);
+                QN_ASSERT(rows != NULL);
+            }
+            struct row *r = &rows[cnt];
+            *r = (struct row){ .no = (uint32_t)cnt };
+            ok = qn_take_u32(&one, &key_len) && qn_take_u32(&one, &val_len) &&
+                 qn_take(&one, key_len, &r->key) &&
+                 qn_take(&one, val_len == GONE ? 0 : val_len, &r->val);
+            r->gone = val_len == GONE;
+            cnt++;
+        }
+        if (!ok) rc = qn_why(why, QN_E_CORRUPT, "%s: a commit does not parse", log->path);
+    }
+    if (rc == QN_OK && cnt) qsort(rows, cnt, sizeof *rows, by_key);
+    for (size_t i = 0; rc == QN_OK && i < cnt; i++)
+        if ((i + 1 == cnt || !qn_span_eq(rows[i].key, rows[i + 1].key)) && !rows[i].gone)
+            visit(arg, rows[i].key, rows[i].val);
+    free(rows);
+    qn_buf_free(&file);
+    return rc;
+}
+
+void qn_rowlog_begin(struct qn_rowlog *log)
+{
+    struct qn_store_meta none = { 0 };
+    qn_buf_clear(&log->out);
+    qn_buf_u64(&log->out, 0);
+    qn_buf_put(&log->out, &none, sizeof none);
+}
+
+void qn_rowlog_put(struct qn_rowlog *log, struct qn_span key, const struct qn_span *val)
+{
+    qn_buf_u32(&log->out, (uint32_t)key.len);
+    qn_buf_u32(&log->out, val ? (uint32_t)val->len : GONE);
+    qn_buf_span(&log->out, key);
+    if (val) qn_buf_span(&log->out, *val);
+}
+
+qn_rc qn_rowlog_commit(struct qn_rowlog *log, const struct qn_store_meta *meta, struct qn_why *why)
+{
+    uint8_t *p = log->out.ptr;
+    uint32_t len = (uint32_t)(log->out.len - 8);
+    memcpy(p + 8, meta, sizeof *meta);
+    uint32_t crc = (uint32_t)crc32(0, p + 8, len);
+    memcpy(p, &len, 4);
+    memcpy(p + 4, &crc, 4);
+    qn_rc rc = refused(
+        log, log->disk->write(log->disk->self, log->fd, qn_buf_get(&log->out), log->end), why);
+    if (rc == QN_OK) log->end += log->out.len;
+    return rc;
+}
+
+void qn_rowlog_close(struct qn_rowlog *log)
+{
+    if (!log) return;
+    if (log->fd >= 0) log->disk->close(log->disk->self, log->fd);
+    qn_buf_free(&log->out);
+    free(log);
+}
