@@ -1,6 +1,7 @@
 /* vote.c - signing and weighing votes. */
 #include "ledger/bft/vote.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static struct qn_span message(const struct qn_hash *chain, uint8_t kind, uint32_t epoch,
@@ -34,30 +35,73 @@ bool qn_vote_ok(const struct qn_vote *vote, const struct qn_hash *chain, const s
                      &vote->sig);
 }
 
-qn_rc qn_cert_check(const struct qn_cert *cert, const struct qn_hash *chain,
-                    const struct qn_hash *block, const struct qn_hash *set, uint32_t cnt,
-                    struct qn_why *why)
+bool qn_votes_exclude(const struct qn_vote *a, const struct qn_vote *b)
 {
-    QN_ASSERT(cnt > 0 && cnt <= 200);
-    uint32_t faults = (cnt - 1) / 3, need = cert->kind == QN_CERT_FAST ? cnt : cnt - faults;
-    uint8_t kind = cert->kind == QN_CERT_FAST ? QN_VOTE_FIRST : QN_VOTE_FINAL;
+    if (a->epoch != b->epoch || a->view != b->view || qn_hash_eq(&a->block, &b->block))
+        return false;
+    if (a->kind == QN_VOTE_FINAL || b->kind == QN_VOTE_FINAL) return true;
+    return a->kind == QN_VOTE_FIRST && b->kind == QN_VOTE_FIRST;
+}
+
+static bool counts(uint8_t cert, uint8_t vote)
+{
+    switch (cert) {
+    case QN_CERT_VIEW: return vote == QN_VOTE_FIRST || vote == QN_VOTE_EXTRA;
+    case QN_CERT_FAST: return vote == QN_VOTE_FIRST;
+    case QN_CERT_SLOW: return vote == QN_VOTE_FINAL;
+    default: return false;
+    }
+}
+
+qn_rc qn_cert_valid(const struct qn_cert *cert, const struct qn_hash *chain,
+                    const struct qn_set *set, struct qn_why *why)
+{
+    struct qn_quorum q = qn_set_quorum(set);
+    uint64_t need = cert->kind == QN_CERT_FAST ? q.fast : q.q, have = 0;
+    if (cert->kind < QN_CERT_VIEW || cert->kind > QN_CERT_SLOW)
+        return qn_why(why, QN_E_PROOF, "there is no certificate of kind %u", cert->kind);
+    if (cert->epoch != set->epoch)
+        return qn_why(why, QN_E_PROOF, "the certificate is of epoch %u, the validators of %u",
+                      cert->epoch, set->epoch);
+    int last = -1;
+    for (uint32_t i = 0; i < cert->votes.cnt; i++) {
+        const struct qn_vote *v = &cert->votes.ptr[i];
+        if (v->signer >= set->cnt || v->signer <= last)
+            return qn_why(why, QN_E_PROOF, "signers must rise and be of the set");
+        last = v->signer;
+        if (!counts(cert->kind, v->kind) || v->epoch != cert->epoch || v->view != cert->view ||
+            !qn_hash_eq(&v->block, &cert->block))
+            return qn_why(why, QN_E_PROOF, "a vote is not for this certificate");
+        have += set->weights[v->signer];
+    }
+    if (have < need)
+        return qn_why(why, QN_E_PROOF, "votes weigh %" PRIu64 ", %" PRIu64 " is needed", have,
+                      need);
+    for (uint32_t i = 0; i < cert->votes.cnt; i++) /* last: it is what costs */
+        if (!qn_vote_ok(&cert->votes.ptr[i], chain, &set->keys[cert->votes.ptr[i].signer]))
+            return qn_why(why, QN_E_SIGNATURE, "a vote's signature does not verify");
+    return QN_OK;
+}
+
+qn_rc qn_cert_final(const struct qn_cert *cert, const struct qn_hash *chain,
+                    const struct qn_hash *block, const struct qn_set *set, struct qn_why *why)
+{
     if (cert->kind != QN_CERT_FAST && cert->kind != QN_CERT_SLOW)
         return qn_why(why, QN_E_PROOF, "the certificate makes nothing final");
     if (!qn_hash_eq(&cert->block, block))
         return qn_why(why, QN_E_PROOF, "the certificate is for another block");
-    if (cert->votes.cnt < need)
-        return qn_why(why, QN_E_PROOF, "%u votes, %u are needed", cert->votes.cnt, need);
-    int last = -1;
-    for (uint32_t i = 0; i < cert->votes.cnt; i++) {
-        const struct qn_vote *v = &cert->votes.ptr[i];
-        if (v->signer >= cnt || v->signer <= last)
-            return qn_why(why, QN_E_PROOF, "signers must rise and be of the set");
-        last = v->signer;
-        if (v->kind != kind || v->epoch != cert->epoch || v->view != cert->view ||
-            !qn_hash_eq(&v->block, block))
-            return qn_why(why, QN_E_PROOF, "a vote is not for this certificate");
-        if (!qn_vote_ok(v, chain, &set[v->signer]))
-            return qn_why(why, QN_E_SIGNATURE, "a vote's signature does not verify");
+    return qn_cert_valid(cert, chain, set, why);
+}
+
+qn_rc qn_cert_check(const struct qn_cert *cert, const struct qn_hash *chain,
+                    const struct qn_hash *block, const struct qn_hash *keys, uint32_t cnt,
+                    struct qn_why *why)
+{
+    struct qn_set set = { .epoch = cert->epoch, .cnt = cnt };
+    QN_ASSERT(cnt > 0 && cnt <= QN_SET_MAX);
+    for (uint32_t i = 0; i < cnt; i++) {
+        set.keys[i] = keys[i];
+        set.weights[i] = 1;
     }
-    return QN_OK;
+    return qn_cert_final(cert, chain, block, &set, why);
 }

@@ -2,7 +2,7 @@
 #ifndef QN_LEDGER_BFT_VOTE_H
 #define QN_LEDGER_BFT_VOTE_H
 
-#include "ledger/state/tx.h"
+#include "ledger/bft/set.h"
 
 enum { QN_VOTE_FIRST = 1, QN_VOTE_EXTRA = 2, QN_VOTE_FINAL = 3 };
 enum { QN_CERT_VIEW = 1, QN_CERT_FAST = 2, QN_CERT_SLOW = 3 };
@@ -14,10 +14,24 @@ struct qn_vote qn_vote_make(const struct qn_key *key, uint16_t signer, const str
 QN_CHECK bool qn_vote_ok(const struct qn_vote *vote, const struct qn_hash *chain,
                          const struct qn_hash *pub);
 
-/* qn_cert_check says whether cert makes block final for a set of cnt equal validators: FAST when all but P voted first for it, SLOW when
- * Q voted final; W = cnt, P = 0 (below 21 validators), F = floor((W - 1) / 3), Q = W - F. QN_E_PROOF, QN_E_SIGNATURE. */
+/* qn_cert_valid says whether a certificate is what it claims to be, by the weights, epoch and fast_ppm of set: VIEW when FIRST or EXTRA for
+ * its block (zero: nothing) weigh Q, FAST when FIRST weigh all but P, SLOW when FINAL weigh Q. Every signer once, in rising order, every
+ * signature good. What a node asks of each certificate it hears, and a light client of the one it is shown. QN_E_PROOF, QN_E_SIGNATURE;
+ * set must be one of qn_set_genesis, qn_stake_set or of a root that was proved. */
+QN_CHECK qn_rc qn_cert_valid(const struct qn_cert *cert, const struct qn_hash *chain,
+                             const struct qn_set *set, struct qn_why *why);
+/* qn_cert_final asks, besides, that it makes block final: FAST or SLOW, and for that block. */
+QN_CHECK qn_rc qn_cert_final(const struct qn_cert *cert, const struct qn_hash *chain,
+                             const struct qn_hash *block, const struct qn_set *set,
+                             struct qn_why *why);
+/* qn_cert_check is qn_cert_final for a set of cnt equal validators with P = 0, in whatever epoch the certificate names. */
 QN_CHECK qn_rc qn_cert_check(const struct qn_cert *cert, const struct qn_hash *chain,
                              const struct qn_hash *block, const struct qn_hash *set, uint32_t cnt,
                              struct qn_why *why);
+
+/* qn_votes_exclude says whether two votes prove that their signer broke the protocol: two FIRST, or two FINAL, of one view for different
+ * blocks; or a FINAL with a vote for another block (nothing is one) in its view. Several EXTRA are legal, and so is EXTRA beside a FIRST.
+ * Looks at what the votes say, not at who signed. */
+QN_CHECK bool qn_votes_exclude(const struct qn_vote *a, const struct qn_vote *b);
 
 #endif
