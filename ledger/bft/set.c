@@ -7,7 +7,7 @@
 
 #define FAST_PPM_MAX 200000u
 
-struct qn_hash qn_set_root(const struct qn_set *set)
+struct qn_hash qn_set_hash(const struct qn_set *set)
 {
     struct qn_hasher h;
     QN_ASSERT(set->cnt >= 1 && set->cnt <= QN_SET_MAX);

@@ -19,7 +19,7 @@ struct qn_set {
     uint64_t weights[QN_SET_MAX]; /* uqn of stake, capped; or 1 each on a chain without stake */
 };
 
-struct qn_hash qn_set_root(const struct qn_set *set);
+struct qn_hash qn_set_hash(const struct qn_set *set);
 struct qn_quorum qn_set_quorum(const struct qn_set *set);
 /* qn_set_find gives a key's number in the set, -1 when it has none. */
 int qn_set_find(const struct qn_set *set, const struct qn_hash *key);

@@ -137,7 +137,7 @@ static void test_root_and_overlap(struct qn_test_state *t)
     struct world w;
     world_init(&w, 7, 0);
     struct qn_set other = w.set;
-    struct qn_hash root = qn_set_root(&w.set), again;
+    struct qn_hash root = qn_set_hash(&w.set), again;
     uint8_t flat[7 * 40];
     for (int i = 0; i < 7; i++) {
         memcpy(flat + 40 * i, w.set.keys[i].b, 32);
@@ -147,7 +147,7 @@ static void test_root_and_overlap(struct qn_test_state *t)
     again = qn_h("set", flat, sizeof flat);
     CHECK(qn_hash_eq(&root, &again));
     other.weights[2]++;
-    again = qn_set_root(&other);
+    again = qn_set_hash(&other);
     CHECK(!qn_hash_eq(&root, &again));
     other.keys[0] = w.chain; /* the trusted set has another member there */
     other.weights[1] = 1000;
