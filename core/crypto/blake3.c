@@ -6,17 +6,6 @@
 const uint32_t QN_B3_IV[8] = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 };
 
-/* Row r is the permutation (2 6 3 10 7 0 4 13 1 11 12 5 9 14 15 8) applied r times. */
-const uint8_t QN_B3_ORDER[7][16] = {
-    { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 },
-    { 2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8 },
-    { 3, 4, 10, 12, 13, 2, 7, 14, 6, 5, 9, 0, 11, 15, 8, 1 },
-    { 10, 7, 12, 9, 14, 3, 13, 15, 4, 0, 11, 2, 5, 8, 1, 6 },
-    { 12, 13, 9, 11, 15, 10, 14, 8, 7, 2, 5, 3, 0, 1, 6, 4 },
-    { 9, 14, 11, 5, 8, 12, 15, 1, 13, 3, 0, 10, 2, 6, 4, 7 },
-    { 11, 15, 5, 0, 1, 9, 8, 6, 14, 10, 2, 12, 3, 4, 7, 13 },
-};
-
 static uint32_t ror(uint32_t v, unsigned n)
 {
     return v >> n | v << (32 - n);
@@ -48,6 +37,7 @@ void qn_b3_compress(const uint32_t cv[8], const uint8_t block[64], uint32_t len,
     s[13] = (uint32_t)(counter >> 32);
     s[14] = len;
     s[15] = flags;
+#pragma GCC unroll 7
     for (int r = 0; r < 7; r++) {
         const uint8_t *o = QN_B3_ORDER[r];
         quarter(s, 0, 4, 8, 12, m[o[0]], m[o[1]]);

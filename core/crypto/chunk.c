@@ -46,9 +46,35 @@ static struct qn_hash join(const struct qn_hash *a, const struct qn_hash *b, boo
 void qn_chunk_cvs(const void *src, uint64_t len, struct qn_hash *ret)
 {
     QN_ASSERT(len > 0);
-    for (uint64_t i = 0; i * QN_CHUNK < len; i++)
-        ret[i] = chunk_cv((const uint8_t *)src + i * QN_CHUNK,
-                          QN_MIN((uint64_t)QN_CHUNK, len - i * QN_CHUNK), i, false);
+    uint64_t whole = len / QN_CHUNK;
+    qn_b3_chunks(QN_B3_IV, 0, src, 0, whole, ret);
+    if (len % QN_CHUNK)
+        ret[whole] =
+            chunk_cv((const uint8_t *)src + whole * QN_CHUNK, len % QN_CHUNK, whole, false);
+}
+
+struct qn_hash qn_parent_cv(const struct qn_hash *left, const struct qn_hash *right, bool root)
+{
+    return join(left, right, root);
+}
+
+struct qn_hash qn_group_cv(const void *src, size_t len, uint64_t idx, bool root)
+{
+    QN_ASSERT(len <= QN_GROUP);
+    const uint8_t *in = src;
+    uint64_t first = idx * (QN_GROUP / QN_CHUNK);
+    if (len <= QN_CHUNK) return chunk_cv(in, len, first, root);
+    struct qn_hash cvs[QN_GROUP / QN_CHUNK];
+    size_t whole = len / QN_CHUNK, cnt = whole;
+    qn_b3_chunks(QN_B3_IV, 0, in, first, whole, cvs);
+    if (len % QN_CHUNK)
+        cvs[cnt++] = chunk_cv(in + whole * QN_CHUNK, len % QN_CHUNK, first + whole, false);
+    while (cnt > 2) { /* an odd last one moves up as it is */
+        qn_b3_parents(QN_B3_IV, 0, cvs, cnt / 2, cvs);
+        if (cnt % 2) cvs[cnt / 2] = cvs[cnt - 1];
+        cnt = (cnt + 1) / 2;
+    }
+    return join(&cvs[0], &cvs[1], root);
 }
 
 uint32_t qn_chunk_path(const struct qn_hash *cvs, uint64_t cnt, uint64_t idx,

@@ -8,6 +8,7 @@
 
 #define QN_CHUNK          1024u
 #define QN_CHUNK_PATH_MAX 54u
+#define QN_GROUP          16384u /* 16 chunks: what streams of blobs verify at a time */
 
 /* qn_chunk_cvs writes the chaining value of every chunk of src (len > 0) to ret, which holds one a chunk. */
 void qn_chunk_cvs(const void *src, uint64_t len, struct qn_hash *ret);
@@ -21,5 +22,10 @@ uint32_t qn_chunk_path(const struct qn_hash *cvs, uint64_t cnt, uint64_t idx,
  * both lengths must be exactly right. */
 QN_CHECK bool qn_chunk_check(const struct qn_hash *hash, uint64_t len, uint64_t idx,
                              struct qn_span chunk, const struct qn_hash *path, uint32_t path_cnt);
+
+/* qn_group_cv is the chaining value of group idx of a content: QN_GROUP bytes, the last one fewer; root: the content is this group
+ * alone, and the value its hash. qn_parent_cv joins two neighbouring subtrees; root: they are all of it. */
+struct qn_hash qn_group_cv(const void *src, size_t len, uint64_t idx, bool root);
+struct qn_hash qn_parent_cv(const struct qn_hash *left, const struct qn_hash *right, bool root);
 
 #endif

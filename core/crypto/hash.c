@@ -75,19 +75,48 @@ static struct output parent_output(const struct hasher *h, const uint32_t left[8
     return out;
 }
 
+/* Puts a whole subtree of `chunks` chunks (a power of two that divides h->chunk), whose chaining value is cv, behind the others. */
+static void push_cv(struct hasher *h, uint32_t cv[8], uint64_t chunks)
+{
+    h->chunk += chunks;
+    for (uint64_t total = h->chunk / chunks; (total & 1) == 0; total >>= 1) {
+        struct output parent = parent_output(h, h->stack[--h->stack_cnt], cv);
+        output_cv(&parent, cv);
+    }
+    memcpy(h->stack[h->stack_cnt++], cv, 32);
+}
+
 static void push_chunk(struct hasher *h)
 {
     uint32_t cv[8];
     struct output out = chunk_output(h);
     output_cv(&out, cv);
-    h->chunk++;
-    for (uint64_t total = h->chunk; (total & 1) == 0; total >>= 1) {
-        struct output parent = parent_output(h, h->stack[--h->stack_cnt], cv);
-        output_cv(&parent, cv);
-    }
-    memcpy(h->stack[h->stack_cnt++], cv, 32);
+    push_cv(h, cv, 1);
     memcpy(h->cv, h->key, 32);
     h->block_len = h->blocks = 0;
+}
+
+/* Chunks side by side, then the levels of their parents, while more input follows (the last chunk may be the root).
+ * Returns how much of the input it took. */
+#define WIDE_MIN 16u
+#define WIDE_MAX 64u
+static size_t put_wide(struct hasher *h, const uint8_t *in, size_t len)
+{
+    size_t at = 0;
+    struct qn_hash cvs[WIDE_MAX];
+    uint32_t cv[8];
+    for (;;) {
+        size_t cnt = WIDE_MAX;
+        while (cnt > 1 && (h->chunk % cnt || len - at <= cnt * 1024))
+            cnt /= 2;
+        if (cnt < WIDE_MIN) return at;
+        qn_b3_chunks(h->key, h->flags, in + at, h->chunk, cnt, cvs);
+        at += cnt * 1024;
+        for (size_t n = cnt / 2; n; n /= 2)
+            qn_b3_parents(h->key, h->flags, cvs, n, cvs);
+        memcpy(cv, cvs[0].b, 32);
+        push_cv(h, cv, cnt);
+    }
 }
 
 void qn_hasher_put(struct qn_hasher *hasher, const void *src, size_t len)
@@ -105,6 +134,11 @@ void qn_hasher_put(struct qn_hasher *hasher, const void *src, size_t len)
                 h->blocks++;
                 h->block_len = 0;
             }
+        }
+        if (len > WIDE_MIN * 1024 && h->blocks == 0 && h->block_len == 0) {
+            size_t took = put_wide(h, in, len);
+            in += took;
+            len -= took;
         }
         size_t n = QN_MIN(len, (size_t)(64 - h->block_len));
         memcpy(h->block + h->block_len, in, n);

@@ -1,5 +1,6 @@
 /* test_chunk.c - every chunk of contents of many lengths proves itself, and nothing else does. */
 #include "core/base/test.h"
+#include "core/crypto/blake3.h"
 #include "core/crypto/chunk.h"
 
 #include <stdlib.h>
@@ -43,9 +44,61 @@ static void test_lengths(struct qn_test_state *t)
     free(src);
 }
 
+/* Groups joined by hand are the hash, whatever the length; and so is one stream cut anywhere: wide and narrow steps meet. */
+static void test_groups(struct qn_test_state *t)
+{
+    const size_t max = 9 * QN_GROUP + 100;
+    uint8_t *src = malloc(max);
+    for (size_t i = 0; i < max; i++)
+        src[i] = (uint8_t)(i * 151 >> 5);
+    for (size_t len = 0; len <= max; len = len < 3000 ? len + 251 : len + 1021) {
+        struct qn_hash cvs[10], want = qn_blake3(src, len);
+        size_t cnt = len ? (len + QN_GROUP - 1) / QN_GROUP : 1;
+        for (size_t i = 0; i < cnt; i++)
+            cvs[i] = qn_group_cv(src + i * QN_GROUP, QN_MIN((size_t)QN_GROUP, len - i * QN_GROUP),
+                                 i, cnt == 1);
+        for (; cnt > 1; cnt = (cnt + 1) / 2)
+            for (size_t i = 0; i < cnt; i += 2)
+                cvs[i / 2] = i + 1 < cnt ? qn_parent_cv(&cvs[i], &cvs[i + 1], cnt == 2) : cvs[i];
+        CHECK(qn_hash_eq(&cvs[0], &want));
+        struct qn_hasher h;
+        qn_hasher_init(&h);
+        size_t cut = len * 7 / 13;
+        qn_hasher_put(&h, src, cut);
+        qn_hasher_put(&h, src + cut, len - cut);
+        struct qn_hash got = qn_hasher_end(&h);
+        CHECK(qn_hash_eq(&got, &want));
+        qn_hasher_init(&h); /* never wide */
+        for (size_t at = 0; at < len; at += 4096)
+            qn_hasher_put(&h, src + at, QN_MIN((size_t)4096, len - at));
+        got = qn_hasher_end(&h);
+        CHECK(qn_hash_eq(&got, &want));
+    }
+    free(src);
+}
+
+/* Lanes count their chunks past 2^32, where a file has four tebibytes. */
+static void test_counter(struct qn_test_state *t)
+{
+    uint8_t *src = malloc(32 * QN_CHUNK);
+    struct qn_hash many[32], one;
+    for (size_t i = 0; i < 32 * QN_CHUNK; i++)
+        src[i] = (uint8_t)(i * 17 >> 3);
+    for (uint64_t first = (UINT64_C(1) << 32) - 20; first < (UINT64_C(1) << 32) + 2; first += 3) {
+        qn_b3_chunks(QN_B3_IV, 0, src, first, 32, many);
+        for (uint64_t i = 0; i < 32; i++) {
+            qn_b3_chunks(QN_B3_IV, 0, src + i * QN_CHUNK, first + i, 1, &one);
+            CHECK(qn_hash_eq(&one, &many[i]));
+        }
+    }
+    free(src);
+}
+
 int main(void)
 {
     TEST_BEGIN();
     TEST(test_lengths);
+    TEST(test_groups);
+    TEST(test_counter);
     return TEST_END();
 }
