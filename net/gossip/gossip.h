@@ -102,7 +102,8 @@ void gossip_peer_credit(struct gossip *g, uint32_t peer, int32_t points);
 /* gossip_peer_fault notes a bad answer to a request (of another protocol). */
 void gossip_peer_fault(struct gossip *g, uint32_t peer);
 
-/* gossip_recv takes bytes of the peer's stream as they come, any cut. An error of class PEER: reset the stream and disconnect. */
+/* gossip_recv takes bytes of the peer's stream as they come, any cut. After an error: reset the stream, and disconnect unless it is
+ * QN_E_LIMIT (too much half-sent) or QN_E_NOTFOUND. */
 QN_CHECK qn_rc gossip_recv(struct gossip *g, uint32_t peer, struct qn_span bytes);
 
 /* gossip_pull appends one varint-framed RPC for peer to out. Small messages share one of up to 16 KiB.
