@@ -1,7 +1,7 @@
 /* calls.c - the core's calls. To add one: a function here and a row in the table at the end. */
 #include "core/job/jobs.h"
 #include "core/node/node.h"
-#include "ledger/state/proof.h"
+#include "core/node/proofs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -258,32 +258,6 @@ static qn_rc audit(struct qn_call_ctx *ctx, const void *params, json_t **ret, st
     return rc ? qn_why(why, rc, "the listing passes the memory limit") : QN_OK;
 }
 
-static qn_rc prove(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
-{
-    const struct node_row *p = params;
-    const struct qn_table *table;
-    struct qn_buf file = { 0 };
-    long number = -1;
-    char name[33], *end;
-    snprintf(name, sizeof name, "%.*s", (int)p->table.len, (const char *)p->table.ptr);
-    for (size_t i = 0; (table = qn_table_at(i)); i++)
-        if (strcmp(table->name, name) == 0) number = table->table;
-    if (number < 0 && *name) {
-        number = strtol(name, &end, 0);
-        number = *end || number < 1 || number > 255 ? -1 : number;
-    }
-    if (number < 0) return qn_why(why, QN_E_NOTFOUND, "no table is called %s", name);
-    qn_rc rc = qn_chain_prove(qn_node_chain(ctx->node), (uint8_t)number, p->key, &file, why);
-    char *text = rc == QN_OK ? qn_arena_alloc(ctx->arena, 2 * file.len + 1) : NULL;
-    if (text) {
-        qn_hex(file.ptr, file.len, text);
-        *ret =
-            json_pack("{s:I, s:s}", "height", (json_int_t)qn_view_height(ctx->view), "proof", text);
-    }
-    qn_buf_free(&file);
-    return rc ? rc : text ? QN_OK : QN_E_MEMORY;
-}
-
 static qn_rc mandate_list(struct qn_call_ctx *ctx, const void *params, json_t **ret,
                           struct qn_why *why)
 {
@@ -458,7 +432,11 @@ const struct qn_call QN_CORE_CALLS[] = {
       QN_CALL_QUERY, NULL, NULL, "ok supply_uqn sum_uqn accounts height state_root held keys",
       audit },
     { "ledger.row", "the proof of a row or of its absence, as hex", "ledger row account 5f3a..",
-      QN_CALL_QUERY, node_row_record, "table key", "height proof", prove },
+      QN_CALL_QUERY, node_row_record, "table key", "height proof", qn_call_ledger_row },
+    { "ledger.list",
+      "all rows of a table with a key from one up to another, and the proof that they are all",
+      "ledger list mandate --proof all.qp", QN_CALL_QUERY, node_rows_record, "table",
+      "height cnt rows proof", qn_call_ledger_list },
     { "mandate.list", "mandates and what is left of them", "mandate list",
       QN_CALL_QUERY | QN_CALL_MANY, NULL, NULL, "id owner key total spent", mandate_list },
     { "contract.query", "ask a contract without a transaction",

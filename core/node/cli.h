@@ -68,6 +68,7 @@ int qn_verb_wallet_new(struct qn_cli *cli);
 int qn_verb_wallet_list(struct qn_cli *cli);
 int qn_verb_wallet_balance(struct qn_cli *cli);
 int qn_verb_ledger_prove(struct qn_cli *cli);
+int qn_verb_ledger_list(struct qn_cli *cli);
 int qn_verb_ledger_verify(struct qn_cli *cli);
 int qn_verb_ledger_replay(struct qn_cli *cli);
 int qn_verb_device_list(struct qn_cli *cli); /* verb_device.c */

@@ -2,107 +2,282 @@
 #include "ledger/state/proof.h"
 
 #include "core/crypto/hash.h"
-#include "ledger/bft/quorum.h"
 #include "ledger/bft/vote.h"
 
 #include <string.h>
 
-qn_rc qn_chain_prove(struct qn_chain *c, uint8_t table, struct qn_span key, struct qn_buf *ret,
-                     struct qn_why *why)
+static const uint8_t MAGIC[5] = { 'Q', 'N', 'L', 'P', 3 };
+
+/* Validators as a step names them. */
+struct set {
+    uint32_t cnt;
+    struct qn_hash key[QN_SET_MAX];
+    uint64_t weight[QN_SET_MAX];
+};
+
+/* --- making ------------------------------------------------------------------------------------------------ */
+
+static void put_step(struct qn_buf *ret, const struct set *set, const struct qn_header *header,
+                     struct qn_span cert)
 {
-    uint8_t full[QN_TRIE_KEY_MAX];
-    struct qn_span val = { NULL, 0 };
-    struct qn_trie *trie = qn_chain_trie(c);
+    qn_buf_u16(ret, (uint16_t)set->cnt);
+    for (uint32_t i = 0; i < set->cnt; i++) {
+        qn_buf_put(ret, set->key[i].b, 32);
+        qn_buf_u64(ret, set->weight[i]);
+    }
+    qn_encode(qn_header_record(), header, ret);
+    qn_buf_span(ret, cert);
+}
+
+static void set_of_genesis(const struct qn_genesis *g, struct set *ret)
+{
+    ret->cnt = g->validators.cnt;
+    for (uint32_t i = 0; i < ret->cnt; i++) {
+        ret->key[i] = g->validators.ptr[i];
+        ret->weight[i] = 1;
+    }
+}
+
+qn_rc qn_proof_head(struct qn_chain *c, struct qn_buf *ret, struct qn_why *why)
+{
+    struct qn_span genesis = qn_chain_genesis(c);
+    struct qn_arena arena = { 0 };
+    struct qn_genesis g;
+    struct set set;
     if (qn_chain_header(c)->height == 0) return qn_why(why, QN_E_AGAIN, "no block is final yet");
-    if (key.len == 0 || key.len >= QN_TRIE_KEY_MAX)
-        return qn_why(why, QN_E_RANGE, "a key has 1 to %d bytes", QN_TRIE_KEY_MAX - 1);
-    full[0] = table;
-    memcpy(full + 1, key.ptr, key.len);
-    struct qn_span whole = QN_SPAN(full, key.len + 1);
-    bool present = qn_trie_get(trie, whole, &val);
-    qn_buf_put(ret, "QNLP\2", 5);
-    qn_buf_span(ret, qn_chain_genesis(c));
-    qn_encode(qn_header_record(), qn_chain_header(c), ret);
-    qn_buf_span(ret, qn_chain_cert(c));
-    qn_buf_u8(ret, table);
-    qn_buf_u16(ret, (uint16_t)key.len);
-    qn_buf_span(ret, key);
-    qn_buf_u32(ret, present ? (uint32_t)val.len : 0);
-    if (present) qn_buf_span(ret, val);
-    qn_trie_prove(trie, whole, ret);
+    qn_rc rc = qn_decode(qn_genesis_record(), genesis, &arena, &g, why);
+    if (rc == QN_OK) {
+        set_of_genesis(&g, &set);
+        qn_buf_put(ret, MAGIC, sizeof MAGIC);
+        qn_buf_u32(ret, (uint32_t)genesis.len);
+        qn_buf_span(ret, genesis);
+        qn_buf_u16(ret, 1);
+        put_step(ret, &set, qn_chain_header(c), qn_chain_cert(c));
+    }
+    qn_arena_free(&arena);
+    return rc;
+}
+
+void qn_proof_range(struct qn_trie *trie, struct qn_span from, struct qn_span to,
+                    struct qn_buf *ret)
+{
+    struct qn_buf rows = { 0 }, edge = { 0 };
+    qn_trie_prove(trie, from, to, &rows, &edge);
+    qn_buf_u16(ret, (uint16_t)from.len);
+    qn_buf_span(ret, from);
+    qn_buf_u16(ret, (uint16_t)to.len);
+    qn_buf_span(ret, to);
+    qn_buf_u32(ret, (uint32_t)rows.len);
+    qn_buf_span(ret, qn_buf_get(&rows));
+    qn_buf_span(ret, qn_buf_get(&edge));
+    qn_buf_free(&rows);
+    qn_buf_free(&edge);
+}
+
+/* --- checking ---------------------------------------------------------------------------------------------- */
+
+struct step {
+    struct set set;
+    struct qn_header header;
+    struct qn_cert cert;
+    struct qn_hash hash;
+};
+
+static qn_rc take_set(struct qn_span *s, struct set *ret, struct qn_why *why)
+{
+    uint16_t cnt;
+    uint64_t sum = 0;
+    if (!qn_take_u16(s, &cnt)) return qn_why(why, QN_E_SHORT, "a step is cut off");
+    if (cnt == 0 || cnt > QN_SET_MAX)
+        return qn_why(why, QN_E_PROOF, "a step names %u validators", cnt);
+    ret->cnt = cnt;
+    for (uint32_t i = 0; i < cnt; i++) {
+        if (!qn_take_hash(s, &ret->key[i]) || !qn_take_u64(s, &ret->weight[i]))
+            return qn_why(why, QN_E_SHORT, "a step is cut off");
+        if (ret->weight[i] != 1) /* until sets are weighted: the root below covers the keys alone */
+            return qn_why(why, QN_E_PROOF, "a validator's weight is not 1");
+        sum += ret->weight[i];
+    }
+    QN_ASSERT(sum <= UINT64_C(1) << 62);
     return QN_OK;
 }
 
-qn_rc qn_chain_verify(struct qn_span file, const struct qn_hash *trust, json_t **ret,
-                      struct qn_why *why)
+/* Whether those of `known` who signed step weigh more than the traitors that it bears. Each of them counts once, however often the step
+ * names its key. */
+static bool vouched(const struct set *known, const struct step *step)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < known->cnt; i++) {
+        bool signs = false;
+        for (uint32_t v = 0; v < step->cert.votes.cnt && !signs; v++)
+            signs = qn_hash_eq(&known->key[i], &step->set.key[step->cert.votes.ptr[v].signer]);
+        if (signs) sum += known->weight[i];
+    }
+    return sum > qn_quorum_of(known->weight, known->cnt, 0).traitors;
+}
+
+static bool same_set(const struct set *a, const struct set *b)
+{
+    return a->cnt == b->cnt && memcmp(a->key, b->key, a->cnt * sizeof *a->key) == 0 &&
+           memcmp(a->weight, b->weight, a->cnt * sizeof *a->weight) == 0;
+}
+
+static qn_rc take_step(struct qn_span *s, struct qn_arena *arena, struct step *ret,
+                       struct qn_why *why)
+{
+    qn_rc rc = take_set(s, &ret->set, why);
+    if (rc == QN_OK) rc = qn_decode_front(qn_header_record(), s, arena, &ret->header, why);
+    if (rc == QN_OK) rc = qn_decode_front(qn_cert_record(), s, arena, &ret->cert, why);
+    if (rc) return rc;
+    struct qn_hash root = qn_set_root(ret->set.key, ret->set.cnt);
+    ret->hash = qn_header_hash(&ret->header);
+    if (!qn_hash_eq(&root, &ret->header.set_root))
+        return qn_why(why, QN_E_PROOF, "a step names other validators than its header");
+    return qn_cert_check(&ret->cert, &ret->header.chain, &ret->hash, ret->set.key, ret->set.cnt,
+                         why);
+}
+
+static qn_rc take_genesis(struct qn_span bytes, struct qn_arena *arena, struct set *ret_set,
+                          struct qn_hash *ret_chain, struct qn_why *why)
+{
+    struct qn_genesis g;
+    qn_rc rc = qn_decode(qn_genesis_record(), bytes, arena, &g, why);
+    if (rc) return rc;
+    if (g.validators.cnt == 0 || g.validators.cnt > QN_SET_MAX)
+        return qn_why(why, QN_E_PROOF, "the genesis names %u validators", g.validators.cnt);
+    set_of_genesis(&g, ret_set);
+    *ret_chain = qn_genesis_hash(&g);
+    return QN_OK;
+}
+
+qn_rc qn_proof_front(struct qn_span *s, const struct qn_hash *trust, struct qn_proof *ret,
+                     struct qn_why *why)
 {
     struct qn_arena arena = { .max = 4u << 20 };
-    struct qn_span s = file, magic, key, val;
-    struct qn_genesis genesis;
-    struct qn_header header;
-    struct qn_cert cert;
-    struct qn_hash value, want;
-    uint32_t val_len;
-    uint16_t key_len;
-    uint8_t table, full[QN_TRIE_KEY_MAX];
-    bool present = false;
+    struct qn_span magic, genesis;
+    struct qn_hash chain = { { 0 } };
+    struct set *known = NULL; /* the last believed */
+    struct step step;
+    struct set from_genesis, last;
+    uint32_t genesis_len;
+    uint16_t cnt;
+    uint64_t height = 0;
+    bool pinned = false;
     qn_rc rc = QN_E_FORMAT;
-    if (!qn_take(&s, 5, &magic) || memcmp(magic.ptr, "QNLP\2", 5) != 0) {
-        qn_why(why, rc, "this is not a ledger proof");
-        goto out;
+    if (!qn_take(s, sizeof MAGIC, &magic) || memcmp(magic.ptr, MAGIC, sizeof MAGIC) != 0)
+        return qn_why(why, rc, "this is not a ledger proof");
+    if (!qn_take_u32(s, &genesis_len) || !qn_take(s, genesis_len, &genesis) ||
+        !qn_take_u16(s, &cnt))
+        return qn_why(why, QN_E_SHORT, "the proof's head is cut off");
+    if (cnt == 0 || cnt > QN_PROOF_STEPS_MAX)
+        return qn_why(why, rc, "a proof has 1 to %d steps", QN_PROOF_STEPS_MAX);
+    if (genesis_len) {
+        rc = take_genesis(genesis, &arena, &from_genesis, &chain, why);
+        if (rc) goto out;
+        pinned = trust && qn_hash_eq(trust, &chain);
+        if (!trust || pinned) known = &from_genesis;
     }
-    rc = qn_decode_front(qn_genesis_record(), &s, &arena, &genesis, why);
-    if (rc == QN_OK) rc = qn_decode_front(qn_header_record(), &s, &arena, &header, why);
-    if (rc == QN_OK) rc = qn_decode_front(qn_cert_record(), &s, &arena, &cert, why);
-    if (rc) goto out;
-    const struct qn_hash *set = genesis.validators.ptr;
-    uint32_t cnt = genesis.validators.cnt;
+    for (uint32_t i = 0; i < cnt; i++) {
+        qn_arena_free(&arena);
+        arena = (struct qn_arena){ .max = 4u << 20 };
+        rc = take_step(s, &arena, &step, why);
+        if (rc) goto out;
+        if (i == 0 && !genesis_len) chain = step.header.chain;
+        rc = QN_E_PROOF;
+        if (!qn_hash_eq(&chain, &step.header.chain) || step.header.height <= height) {
+            qn_why(why, rc, "the steps are not of one chain, rising");
+            goto out;
+        }
+        height = step.header.height;
+        if (trust && qn_hash_eq(trust, &step.hash)) /* this block is what the reader trusts */
+            pinned = true;
+        else if (!known && trust)
+            continue; /* before what the reader trusts */
+        else if (known && !same_set(known, &step.set) && !vouched(known, &step)) {
+            qn_why(why, rc, "block %llu is signed by others than who is trusted",
+                   (unsigned long long)height);
+            goto out;
+        }
+        last = step.set;
+        known = &last;
+    }
     rc = QN_E_PROOF;
-    if (cnt == 0 || cnt > QN_SET_MAX) {
-        qn_why(why, rc, "the genesis names %u validators", cnt);
-        goto out;
-    }
-    struct qn_hash chain = qn_genesis_hash(&genesis), set_root = qn_set_root(set, cnt),
-                   hash = qn_header_hash(&header);
-    if (!qn_hash_eq(&chain, &header.chain) || (trust && !qn_hash_eq(trust, &chain))) {
+    if (trust && !pinned) {
         qn_why(why, rc, "the proof is of another chain");
         goto out;
     }
-    if (!qn_hash_eq(&set_root, &header.set_root)) {
-        qn_why(why, rc, "the header names other validators than the genesis");
-        goto out;
-    }
-    rc = qn_cert_check(&cert, &header.chain, &hash, set, cnt, why);
-    if (rc) goto out;
-    rc = QN_E_SHORT;
-    if (!qn_take_u8(&s, &table) || !qn_take_u16(&s, &key_len) || key_len == 0 ||
-        key_len >= QN_TRIE_KEY_MAX || !qn_take(&s, key_len, &key) || !qn_take_u32(&s, &val_len) ||
-        !qn_take(&s, val_len, &val)) {
-        qn_why(why, rc, "the row is cut off");
-        goto out;
-    }
-    full[0] = table;
-    memcpy(full + 1, key.ptr, key_len);
-    rc = qn_trie_check(&header.state_root, QN_SPAN(full, key_len + 1u), s, &present, &value);
-    want = qn_h("value", val.ptr, val.len);
-    if (rc == QN_OK && (present ? !qn_hash_eq(&want, &value) : val.len != 0)) rc = QN_E_PROOF;
-    if (rc) {
-        qn_why(why, rc, "the path does not lead from the row to the header's state root");
-        goto out;
-    }
-    char chain_hex[65], root_hex[65];
-    qn_hex(header.chain.b, 32, chain_hex);
-    qn_hex(header.state_root.b, 32, root_hex);
-    char *key_hex = qn_arena_alloc(&arena, 2 * key.len + 1),
-         *val_hex = qn_arena_alloc(&arena, 2 * val.len + 1);
-    qn_hex(key.ptr, key.len, key_hex);
-    qn_hex(val.ptr, val.len, val_hex);
-    *ret = json_pack("{s:b, s:b, s:b, s:s, s:I, s:I, s:s, s:i, s:s, s:s, s:i}", "valid", 1,
-                     "present", present, "pinned", trust != NULL, "chain", chain_hex, "height",
-                     (json_int_t)header.height, "t_ms", (json_int_t)header.t_ms, "state_root",
-                     root_hex, "table", table, "key", key_hex, "value", val_hex, "validators",
-                     (int)cnt);
+    *ret = (struct qn_proof){ .chain = chain,
+                              .block = step.hash,
+                              .header = step.header,
+                              .validators = step.set.cnt,
+                              .steps = cnt,
+                              .pinned = pinned };
+    rc = QN_OK;
 out:
     qn_arena_free(&arena);
     return rc;
+}
+
+qn_rc qn_proof_check(struct qn_span s, const struct qn_hash *trust, struct qn_proof *ret,
+                     struct qn_why *why)
+{
+    uint16_t from_len, to_len;
+    uint32_t rows_len;
+    qn_rc rc = qn_proof_front(&s, trust, ret, why);
+    if (rc) return rc;
+    if (!qn_take_u16(&s, &from_len) || !qn_take(&s, from_len, &ret->from) ||
+        !qn_take_u16(&s, &to_len) || !qn_take(&s, to_len, &ret->to) ||
+        !qn_take_u32(&s, &rows_len) || !qn_take(&s, rows_len, &ret->rows))
+        return qn_why(why, QN_E_SHORT, "the rows are cut off");
+    if (from_len > QN_TRIE_KEY_MAX + 1 || to_len > QN_TRIE_KEY_MAX + 1)
+        return qn_why(why, QN_E_FORMAT, "the range is longer than a key");
+    rc = qn_trie_check(&ret->header.state_root, ret->from, ret->to, ret->rows, s);
+    return rc ? qn_why(why, rc, "the rows do not lead to the block's state root") : QN_OK;
+}
+
+/* --- telling ------------------------------------------------------------------------------------------------ */
+
+static json_t *hex_of(struct qn_span s)
+{
+    struct qn_buf buf = { 0 };
+    qn_hex(s.ptr, s.len, (char *)qn_buf_grow(&buf, 2 * s.len + 1));
+    json_t *ret = json_string((const char *)buf.ptr);
+    qn_buf_free(&buf);
+    return ret;
+}
+
+static struct qn_span behind(struct qn_span key)
+{
+    return key.len ? QN_SPAN(key.ptr + 1, key.len - 1) : key;
+}
+
+json_t *qn_proof_json(const struct qn_proof *p)
+{
+    struct qn_span rows = p->rows, key, val = { NULL, 0 };
+    json_t *ret =
+        json_pack("{s:b, s:b, s:o, s:o, s:I, s:I, s:o, s:i, s:i}", "valid", 1, "pinned", p->pinned,
+                  "chain", hex_of(QN_SPAN_OF(p->chain)), "block", hex_of(QN_SPAN_OF(p->block)),
+                  "height", (json_int_t)p->header.height, "t_ms", (json_int_t)p->header.t_ms,
+                  "state_root", hex_of(QN_SPAN_OF(p->header.state_root)), "validators",
+                  (int)p->validators, "steps", (int)p->steps);
+    if (p->from.len) json_object_set_new(ret, "table", json_integer(p->from.ptr[0]));
+    bool one = p->from.len > 1 && p->to.len == p->from.len + 1 && p->to.ptr[p->from.len] == 0 &&
+               qn_span_starts(p->to, p->from);
+    if (one) {
+        bool present = qn_row_take(&rows, &key, &val);
+        json_object_set_new(ret, "present", json_boolean(present));
+        json_object_set_new(ret, "key", hex_of(behind(p->from)));
+        json_object_set_new(ret, "value", hex_of(val));
+    } else {
+        json_t *list = json_array();
+        while (qn_row_take(&rows, &key, &val))
+            json_array_append_new(list, json_pack("{s:i, s:o, s:o}", "table", key.ptr[0], "key",
+                                                  hex_of(behind(key)), "value", hex_of(val)));
+        json_object_set_new(ret, "complete", json_true());
+        json_object_set_new(ret, "from", hex_of(p->from));
+        json_object_set_new(ret, "to", hex_of(p->to));
+        json_object_set_new(ret, "cnt", json_integer((json_int_t)json_array_size(list)));
+        json_object_set_new(ret, "rows", list);
+    }
+    return ret;
 }

@@ -1,18 +1,48 @@
-/* proof.h - proof files: a row of the state, or its absence, under a final block; checked without a node. */
+/* proof.h - proof files: all rows of a range of the state (one row, its absence, a list) under a final block, checked without a node by
+ * whoever knows the chain's hash or the hash of one of its blocks.
+ *
+ *     "QNLP" | u8 3
+ *     u32 len | genesis, Borsh                         len 0: not needed, a block's hash is what the reader trusts
+ *     u16 cnt, cnt times a step:
+ *         u16 cnt, cnt times: key[32] | weight u64     the validators that made the block final
+ *         header, Borsh | certificate, Borsh
+ *     u16 len | from | u16 len | to                    the range; keys begin with their table's byte
+ *     u32 len | rows | edge, to the end                ledger/state/trie.h
+ *
+ * All numbers little-endian; docs/ref/proof.md says the same to who has no C. The rows are those after the last step's block. A step is
+ * believed when its certificate is good by its own validators and those are the ones believed before, or share with them signers of
+ * more weight than traitors are borne: at least one honest validator of a set that is trusted has then seen the block final. */
 #ifndef QN_LEDGER_STATE_PROOF_H
 #define QN_LEDGER_STATE_PROOF_H
 
+#include "ledger/bft/quorum.h"
 #include "ledger/state/chain.h"
 
-/* qn_chain_prove appends a proof file for a row, or its absence, at the head:
- *     "QNLP" | u8 2 | genesis, Borsh | header, Borsh | cert, Borsh | u8 table | u16 key_len | key |
- *     u32 value_len, value (none when absent) | trie proof to the end
- * qn_chain_verify checks one offline. The chain's hash is the genesis' own, which names the validators: so trust, the hash of the
- * chain the reader means, is all that need be known beforehand; NULL accepts the chain that the file names ("pinned" false in the
- * answer). *ret is a new object for people. */
-QN_CHECK qn_rc qn_chain_prove(struct qn_chain *chain, uint8_t table, struct qn_span key,
-                              struct qn_buf *ret, struct qn_why *why);
-QN_CHECK qn_rc qn_chain_verify(struct qn_span file, const struct qn_hash *trust, json_t **ret,
-                               struct qn_why *why);
+#define QN_PROOF_STEPS_MAX 1024
+
+/* What a proof says, once it holds. */
+struct qn_proof {
+    struct qn_hash chain, block; /* of the rows */
+    struct qn_header header;
+    uint32_t validators, steps;
+    bool pinned; /* it leads from what the reader trusts; false only when that was NULL */
+    struct qn_span from, to, rows; /* lent from the file */
+};
+
+/* qn_proof_head appends what shows the chain's head to be final: all up to the range. qn_proof_range appends the rest. QN_E_AGAIN before the
+ * first block. */
+QN_CHECK qn_rc qn_proof_head(struct qn_chain *chain, struct qn_buf *ret, struct qn_why *why);
+void qn_proof_range(struct qn_trie *trie, struct qn_span from, struct qn_span to,
+                    struct qn_buf *ret);
+
+/* qn_proof_front reads what qn_proof_head wrote from the front of *s, qn_proof_check a whole file. trust is the hash of a chain or of one of its
+ * blocks; NULL believes the file's own beginning. QN_E_PROOF, QN_E_SIGNATURE, QN_E_SHORT, QN_E_FORMAT. */
+QN_CHECK qn_rc qn_proof_front(struct qn_span *s, const struct qn_hash *trust, struct qn_proof *ret,
+                              struct qn_why *why);
+QN_CHECK qn_rc qn_proof_check(struct qn_span file, const struct qn_hash *trust,
+                              struct qn_proof *ret, struct qn_why *why);
+
+/* qn_proof_json tells a checked proof to people: a range [key, key 00) as one row or its absence, any other as a list. */
+json_t *qn_proof_json(const struct qn_proof *proof);
 
 #endif

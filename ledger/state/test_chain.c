@@ -1,8 +1,7 @@
-/* test_chain.c - a chain on a disk: kill -9 under load at random and at every named point, damage, foreign files, proofs, replay. */
+/* test_chain.c - a chain on a disk: kill -9 under load at random and at every named point, damage, foreign files, replay. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
 #include "ledger/state/chain.h"
-#include "ledger/state/proof.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -225,101 +224,11 @@ static void test_misfits(struct qn_test_state *t)
     CHECK(system(cmd) == 0);
 }
 
-/* Somebody else's validator signs whatever he likes: under the hash of our chain it proves nothing. */
-static void test_forged_set(struct qn_test_state *t)
-{
-    struct qn_chain *chain[2];
-    struct qn_buf file[2] = { 0 }, mixed = { 0 };
-    struct qn_hash id[2];
-    struct qn_why why = { "" };
-    json_t *said = NULL;
-    uint64_t wait;
-    for (unsigned i = 0; i < 2; i++) {
-        char home[] = "/tmp/quoin-chain-XXXXXX", cmd[128];
-        struct qn_key key;
-        QN_ASSERT(mkdtemp(home) != NULL);
-        CHECK_RC(open_chain_of(home, false, 100 + i, &chain[i], &why), QN_OK);
-        CHECK_RC(qn_chain_turn(chain[i], &wait, &why), QN_OK);
-        id[i] = qn_chain_id(chain[i]);
-        person(0, &key);
-        struct qn_hash acct = qn_acct_key(&key.pub);
-        CHECK_RC(qn_chain_prove(chain[i], QN_TABLE_ACCOUNT, QN_SPAN(acct.b, 32), &file[i], &why),
-                 QN_OK);
-        qn_chain_close(chain[i]);
-        snprintf(cmd, sizeof cmd, "rm -rf %s", home);
-        CHECK(system(cmd) == 0);
-    }
-    CHECK_RC(qn_chain_verify(qn_buf_get(&file[1]), &id[1], &said, &why), QN_OK);
-    CHECK(json_is_true(json_object_get(said, "pinned")));
-    json_decref(said);
-    CHECK_RC(qn_chain_verify(qn_buf_get(&file[1]), &id[0], &said, &why), QN_E_PROOF);
-    CHECK(file[0].len == file[1].len);
-    struct qn_arena arena = { 0 };
-    struct qn_genesis genesis;
-    struct qn_span rest = qn_buf_get(&file[0]);
-    QN_ASSERT(qn_take(&rest, 5, &(struct qn_span){ 0 }));
-    CHECK_RC(qn_decode_front(qn_genesis_record(), &rest, &arena, &genesis, &why), QN_OK);
-    size_t head = file[0].len - rest.len;
-    qn_buf_put(&mixed, file[0].ptr, head);
-    qn_buf_put(&mixed, file[1].ptr + head, file[1].len - head);
-    CHECK_RC(qn_chain_verify(qn_buf_get(&mixed), &id[0], &said, &why), QN_E_PROOF);
-    qn_arena_free(&arena);
-    qn_buf_free(&mixed);
-    qn_buf_free(&file[0]);
-    qn_buf_free(&file[1]);
-}
-
-static void test_proof(struct qn_test_state *t)
-{
-    char home[] = "/tmp/quoin-chain-XXXXXX", cmd[128];
-    struct qn_chain *chain;
-    struct qn_why why = { "" };
-    struct qn_key key;
-    uint64_t wait;
-    QN_ASSERT(mkdtemp(home) != NULL);
-    CHECK_RC(open_chain(home, false, &chain, &why), QN_OK);
-    send(chain, 0, 1, 5, 0);
-    CHECK_RC(qn_chain_turn(chain, &wait, &why), QN_OK);
-    struct qn_hash id = qn_chain_id(chain), other = qn_blake3("x", 1);
-    for (unsigned who = 0; who < ACCT_CNT + 4; who++) {
-        struct qn_buf file = { 0 };
-        json_t *said = NULL;
-        person(who, &key);
-        struct qn_hash acct = qn_acct_key(&key.pub);
-        CHECK_RC(qn_chain_prove(chain, QN_TABLE_ACCOUNT, QN_SPAN(acct.b, 32), &file, &why), QN_OK);
-        CHECK_RC(qn_chain_verify(qn_buf_get(&file), &id, &said, &why), QN_OK);
-        CHECK(json_is_true(json_object_get(said, "present")) == (who < ACCT_CNT));
-        json_decref(said);
-        said = NULL;
-        CHECK_RC(qn_chain_verify(qn_buf_get(&file), &other, &said, &why), QN_E_PROOF);
-        for (size_t i = 0; who < 9 && who > 6 && i < file.len; i++) {
-            file.ptr[i] ^= 1;
-            /* Only the question about an absent row may change, table and key: then another row's absence is told. */
-            if (qn_chain_verify(qn_buf_get(&file), &id, &said, &why) == QN_OK) {
-                char hex[65];
-                qn_hex(acct.b, 32, hex);
-                CHECK(json_is_false(json_object_get(said, "present")));
-                CHECK(strcmp(json_string_value(json_object_get(said, "key")), hex) != 0 ||
-                      json_integer_value(json_object_get(said, "table")) != QN_TABLE_ACCOUNT);
-                json_decref(said);
-                said = NULL;
-            }
-            file.ptr[i] ^= 1;
-        }
-        qn_buf_free(&file);
-    }
-    qn_chain_close(chain);
-    snprintf(cmd, sizeof cmd, "rm -rf %s", home);
-    CHECK(system(cmd) == 0);
-}
-
 int main(void)
 {
     TEST_BEGIN();
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_misfits);
-    TEST(test_proof);
-    TEST(test_forged_set);
     TEST(test_damage);
     TEST(test_kill);
     return TEST_END();

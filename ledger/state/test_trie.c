@@ -1,4 +1,4 @@
-/* test_trie.c - against a sorted array: order, root by content alone, proofs and every altered byte of one. */
+/* test_trie.c - against a sorted array: order, root by content alone, proofs of ranges and every altered byte of one. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
 #include "ledger/state/trie.h"
@@ -94,46 +94,146 @@ static void test_root(struct qn_test_state *t)
     qn_trie_free(b);
 }
 
-static void test_proof(struct qn_test_state *t)
+struct rows {
+    struct qn_span key[KEYS * 2], val[KEYS * 2];
+    size_t cnt;
+};
+
+static void on_row(struct rows *r, struct qn_span key, struct qn_span val)
+{
+    QN_ASSERT(r->cnt < QN_COUNT(r->key));
+    r->key[r->cnt] = key;
+    r->val[r->cnt++] = val;
+}
+
+static bool same(const struct rows *a, const struct rows *b)
+{
+    bool ok = a->cnt == b->cnt;
+    for (size_t i = 0; ok && i < a->cnt; i++)
+        ok = qn_span_eq(a->key[i], b->key[i]) && qn_span_eq(a->val[i], b->val[i]);
+    return ok;
+}
+
+/* What the map itself says of a range. */
+static void plain(const struct qn_trie *trie, struct qn_span from, struct qn_span to,
+                  struct rows *ret)
+{
+    struct qn_span k = { NULL, 0 }, v;
+    ret->cnt = 0;
+    for (bool first = true; qn_trie_next(trie, k, first, &k, &v); first = false)
+        if (qn_span_cmp(k, from) >= 0 && (to.len == 0 || qn_span_cmp(k, to) < 0)) on_row(ret, k, v);
+}
+
+static qn_rc check(const struct qn_hash *root, struct qn_span from, struct qn_span to,
+                   struct qn_span rows, struct qn_span edge, struct rows *ret)
+{
+    struct qn_span k, v;
+    ret->cnt = 0;
+    qn_rc rc = qn_trie_check(root, from, to, rows, edge);
+    while (rc == QN_OK && qn_row_take(&rows, &k, &v))
+        on_row(ret, k, v);
+    return rc;
+}
+
+static unsigned rnd(uint64_t *s)
+{
+    *s = *s * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(*s >> 33);
+}
+
+static struct qn_trie *some(unsigned cnt)
 {
     struct qn_trie *trie = qn_trie_new();
-    struct qn_buf proof = { 0 };
-    struct qn_hash root, value;
     uint8_t key[8];
-    bool present;
-    qn_trie_prove(trie, QN_SPAN("x", 1), &proof);
-    root = qn_trie_root(trie);
-    CHECK_RC(qn_trie_check(&root, QN_SPAN("x", 1), qn_buf_get(&proof), &present, &value), QN_OK);
-    CHECK(!present);
-    for (unsigned i = 0; i < KEYS; i++) {
+    for (unsigned i = 0; i < cnt; i++) {
         key_of(i, key);
-        qn_trie_put(trie, QN_SPAN(key, 8), QN_SPAN(&i, sizeof i));
+        qn_trie_put(trie, QN_SPAN(key, 8), QN_SPAN(&i, i % 5));
     }
-    root = qn_trie_root(trie);
-    for (unsigned i = 0; i < 2 * KEYS; i++) {
-        key_of(i, key);
-        qn_buf_clear(&proof);
-        qn_trie_prove(trie, QN_SPAN(key, 8), &proof);
-        CHECK_RC(qn_trie_check(&root, QN_SPAN(key, 8), qn_buf_get(&proof), &present, &value),
-                 QN_OK);
-        CHECK(present == (i < KEYS));
-        struct qn_hash want = qn_h("value", &i, sizeof i);
-        if (present) CHECK(qn_hash_eq(&want, &value));
+    return trie;
+}
+
+static void test_proof(struct qn_test_state *t)
+{
+    static const unsigned SIZES[] = { 0, 1, 2, 3, 10, KEYS };
+    struct qn_buf rows = { 0 }, edge = { 0 };
+    struct rows want, got;
+    uint64_t seed = 1;
+    for (unsigned n = 0; n < QN_COUNT(SIZES); n++) {
+        struct qn_trie *trie = some(SIZES[n]);
+        struct qn_hash root = qn_trie_root(trie);
+        for (unsigned i = 0; i < (test_long() ? 20000u : 2000u); i++) {
+            uint8_t a[9], b[9];
+            key_of(rnd(&seed) % (2 * KEYS), a); /* there or not; a front of it; just above it */
+            key_of(rnd(&seed) % (2 * KEYS), b);
+            a[8] = b[8] = 0;
+            if (i % 3 == 0) memcpy(b, a, 8); /* one row, or its absence */
+            struct qn_span from = QN_SPAN(a, i % 7 ? 8 : rnd(&seed) % 9),
+                           to = QN_SPAN(b, i % 3 == 0 ? 9
+                                           : i % 5    ? 8
+                                                      : rnd(&seed) % 9);
+            qn_buf_clear(&rows);
+            qn_buf_clear(&edge);
+            qn_trie_prove(trie, from, to, &rows, &edge);
+            plain(trie, from, to, &want);
+            CHECK_RC(check(&root, from, to, qn_buf_get(&rows), qn_buf_get(&edge), &got), QN_OK);
+            CHECK(same(&want, &got));
+            if (i % 3 == 0 && from.len == 8) CHECK(got.cnt <= 1);
+        }
+        qn_trie_free(trie);
     }
+    qn_buf_free(&rows);
+    qn_buf_free(&edge);
+}
+
+/* Every altered byte and every cut is refused, and a proof of one range proves no other that holds other rows. */
+static void test_altered(struct qn_test_state *t)
+{
+    struct qn_trie *trie = some(KEYS);
+    struct qn_hash root = qn_trie_root(trie);
+    struct qn_buf rows = { 0 }, edge = { 0 };
+    struct rows want, got;
     for (unsigned i = 0; i < 20; i++) {
-        key_of(i, key);
-        qn_buf_clear(&proof);
-        qn_trie_prove(trie, QN_SPAN(key, 8), &proof);
-        for (size_t at = 0; at < proof.len; at++) {
-            proof.ptr[at] ^= 1 << i % 8;
-            CHECK(qn_trie_check(&root, QN_SPAN(key, 8), qn_buf_get(&proof), &present, &value) !=
-                  QN_OK);
-            proof.ptr[at] ^= 1 << i % 8;
-            CHECK(qn_trie_check(&root, QN_SPAN(key, 8), QN_SPAN(proof.ptr, at), &present, &value) !=
-                  QN_OK);
+        uint8_t a[9] = { 0 }, z[9] = { 0 };
+        key_of(i, a);
+        key_of(i * 7 % (2 * KEYS), z);
+        if (i % 2) memcpy(z, a, 8);
+        if (memcmp(a, z, 8) > 0) {
+            uint8_t x[8];
+            memcpy(x, a, 8);
+            memcpy(a, z, 8);
+            memcpy(z, x, 8);
+        }
+        if (i == 4) memset(z, a[0] + 1, 8);
+        struct qn_span from = QN_SPAN(a, 8), to = QN_SPAN(z, 9);
+        qn_buf_clear(&rows);
+        qn_buf_clear(&edge);
+        qn_trie_prove(trie, from, to, &rows, &edge);
+        for (unsigned which = 0; which < 2; which++) {
+            struct qn_buf *b = which ? &edge : &rows;
+            size_t step = b->len > 4000 ? 13 : 1, len = b->len;
+            for (size_t at = 0; at < len; at += step) {
+                b->ptr[at] ^= (uint8_t)(1 << i % 8);
+                CHECK(check(&root, from, to, qn_buf_get(&rows), qn_buf_get(&edge), &got) != QN_OK);
+                b->ptr[at] ^= (uint8_t)(1 << i % 8);
+                b->len = at;
+                CHECK(check(&root, from, to, qn_buf_get(&rows), qn_buf_get(&edge), &got) != QN_OK);
+                b->len = len;
+            }
+        }
+        for (unsigned k = 0; k < 2 * KEYS; k++) {
+            uint8_t c[9] = { 0 };
+            key_of(k, c);
+            struct qn_span other = QN_SPAN(c, 8 + k % 2);
+            plain(trie, other, to, &want);
+            if (check(&root, other, to, qn_buf_get(&rows), qn_buf_get(&edge), &got) == QN_OK)
+                CHECK(same(&want, &got));
+            plain(trie, from, other, &want);
+            if (check(&root, from, other, qn_buf_get(&rows), qn_buf_get(&edge), &got) == QN_OK)
+                CHECK(same(&want, &got));
         }
     }
-    qn_buf_free(&proof);
+    qn_buf_free(&rows);
+    qn_buf_free(&edge);
     qn_trie_free(trie);
 }
 
@@ -143,5 +243,6 @@ int main(void)
     TEST(test_order);
     TEST(test_root);
     TEST(test_proof);
+    TEST(test_altered);
     return TEST_END();
 }

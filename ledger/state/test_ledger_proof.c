@@ -1,0 +1,273 @@
+/* test_ledger_proof.c - proof files written by hand: rows, absence and lists under one set of validators and under sets that change; forged
+ * sets, forged votes and every altered byte are refused. */
+#include "core/base/test.h"
+#include "core/crypto/hash.h"
+#include "ledger/bft/vote.h"
+#include "ledger/state/proof.h"
+
+enum { ROW_CNT = 40, STEP_MAX = 6, SET_MAX = 8 };
+
+/* A block that validators first..first + cnt - 1 made final; signers of the first `votes` of them. */
+struct by {
+    unsigned first, cnt, votes;
+    uint8_t kind;
+};
+
+struct world {
+    struct qn_trie *trie;
+    struct qn_buf genesis;
+    struct qn_hash chain, block[STEP_MAX];
+    struct qn_hash validators[SET_MAX];
+};
+
+static void key_of(unsigned i, struct qn_key *ret)
+{
+    struct qn_hash seed = qn_h("test proof", &i, sizeof i);
+    qn_key_from_seed(seed.b, ret);
+}
+
+static void world_init(struct world *w, unsigned first, unsigned cnt)
+{
+    struct qn_key key;
+    memset(w, 0, sizeof *w);
+    w->trie = qn_trie_new();
+    for (uint8_t i = 0; i < ROW_CNT; i++) {
+        uint8_t row[3] = { 1 + i / 20, (uint8_t)(i * 6), i };
+        qn_trie_put(w->trie, QN_SPAN(row, 3), QN_SPAN(row, i % 4));
+    }
+    for (unsigned i = 0; i < cnt; i++) {
+        key_of(first + i, &key);
+        w->validators[i] = key.pub;
+    }
+    struct qn_genesis g = { .name = QN_SPAN_STR("t"), .t_ms = 5, .dev = true };
+    g.validators.cnt = cnt;
+    g.validators.ptr = w->validators;
+    w->chain = qn_genesis_hash(&g);
+    qn_encode(qn_genesis_record(), &g, &w->genesis);
+}
+
+static void world_fini(struct world *w)
+{
+    qn_trie_free(w->trie);
+    qn_buf_free(&w->genesis);
+}
+
+static void put_step(struct world *w, unsigned height, const struct by *by, struct qn_buf *ret)
+{
+    struct qn_key key;
+    struct qn_hash set[SET_MAX];
+    struct qn_vote votes[SET_MAX];
+    qn_buf_u16(ret, (uint16_t)by->cnt);
+    for (unsigned i = 0; i < by->cnt; i++) {
+        key_of(by->first + i, &key);
+        set[i] = key.pub;
+        qn_buf_put(ret, key.pub.b, 32);
+        qn_buf_u64(ret, 1);
+    }
+    struct qn_header h = { .ver = 1,
+                           .chain = w->chain,
+                           .height = height,
+                           .view = height,
+                           .t_ms = height,
+                           .state_root = qn_trie_root(w->trie),
+                           .set_root = qn_set_root(set, by->cnt) };
+    struct qn_hash hash = qn_header_hash(&h);
+    struct qn_cert cert = { .kind = by->kind, .view = height, .block = hash };
+    uint8_t kind = by->kind == QN_CERT_FAST ? QN_VOTE_FIRST : QN_VOTE_FINAL;
+    for (unsigned i = 0; i < by->votes; i++) {
+        key_of(by->first + i, &key);
+        votes[i] = qn_vote_make(&key, (uint16_t)i, &w->chain, kind, 0, height, &hash);
+    }
+    cert.votes.cnt = by->votes;
+    cert.votes.ptr = votes;
+    qn_encode(qn_header_record(), &h, ret);
+    qn_encode(qn_cert_record(), &cert, ret);
+    w->block[height - 1] = hash;
+}
+
+static void put_file(struct world *w, bool genesis, const struct by *by, unsigned cnt,
+                     struct qn_span from, struct qn_span to, struct qn_buf *ret)
+{
+    qn_buf_clear(ret);
+    qn_buf_put(ret, "QNLP\3", 5);
+    qn_buf_u32(ret, genesis ? (uint32_t)w->genesis.len : 0);
+    if (genesis) qn_buf_span(ret, qn_buf_get(&w->genesis));
+    qn_buf_u16(ret, (uint16_t)cnt);
+    for (unsigned i = 0; i < cnt; i++)
+        put_step(w, i + 1, &by[i], ret);
+    qn_proof_range(w->trie, from, to, ret);
+}
+
+static void test_rows(struct qn_test_state *t)
+{
+    static const struct by ONE = { 0, 1, 1, QN_CERT_FAST }, FOUR = { 0, 4, 3, QN_CERT_SLOW };
+    struct qn_why why = { "" };
+    for (unsigned n = 0; n < 2; n++) {
+        struct world w;
+        struct qn_buf file = { 0 };
+        struct qn_proof p;
+        world_init(&w, 0, n ? 4 : 1);
+        uint8_t there[4] = { 1, 6, 1, 0 }, gone[4] = { 1, 6, 2, 0 };
+        const uint8_t *key[] = { there, gone };
+        for (unsigned i = 0; i < 2; i++) {
+            put_file(&w, true, n ? &FOUR : &ONE, 1, QN_SPAN(key[i], 3), QN_SPAN(key[i], 4), &file);
+            CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why), QN_OK);
+            json_t *said = qn_proof_json(&p);
+            CHECK(json_is_true(json_object_get(said, "present")) == (i == 0));
+            CHECK(json_is_true(json_object_get(said, "pinned")));
+            json_decref(said);
+            CHECK_RC(qn_proof_check(qn_buf_get(&file), NULL, &p, &why), QN_OK);
+            CHECK(!p.pinned);
+            CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.block[0], &p, &why), QN_OK);
+            CHECK(p.pinned);
+            struct qn_hash other = qn_blake3("x", 1);
+            CHECK_RC(qn_proof_check(qn_buf_get(&file), &other, &p, &why), QN_E_PROOF);
+        }
+        put_file(&w, true, n ? &FOUR : &ONE, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
+        CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why), QN_OK);
+        json_t *said = qn_proof_json(&p);
+        CHECK(json_integer_value(json_object_get(said, "cnt")) == 20);
+        json_decref(said);
+        qn_buf_free(&file);
+        world_fini(&w);
+    }
+}
+
+static void test_sets(struct qn_test_state *t)
+{
+    static const struct {
+        const char *what;
+        struct by by[4];
+        unsigned cnt;
+        qn_rc want;
+    } CASES[] = {
+        { "the same set later",
+          { { 0, 4, 3, QN_CERT_SLOW }, { 0, 4, 4, QN_CERT_FAST } },
+          2,
+          QN_OK },
+        { "one of four new", { { 0, 4, 3, QN_CERT_SLOW }, { 1, 4, 3, QN_CERT_SLOW } }, 2, QN_OK },
+        { "two of four new",
+          { { 2, 4, 3, QN_CERT_SLOW } },
+          1,
+          QN_OK }, /* 2, 3 sign: more than one */
+        { "three of four new, one known signs", { { 3, 4, 3, QN_CERT_SLOW } }, 1, QN_E_PROOF },
+        { "all new, step by step",
+          { { 2, 4, 4, QN_CERT_FAST }, { 4, 4, 3, QN_CERT_SLOW }, { 6, 4, 3, QN_CERT_SLOW } },
+          3,
+          QN_OK },
+        { "all new at once", { { 4, 4, 4, QN_CERT_FAST } }, 1, QN_E_PROOF },
+        { "too few of their own", { { 0, 4, 2, QN_CERT_SLOW } }, 1, QN_E_PROOF },
+        { "a fast one without all", { { 0, 4, 3, QN_CERT_FAST } }, 1, QN_E_PROOF },
+        { "a certificate of a view", { { 0, 4, 4, QN_CERT_VIEW } }, 1, QN_E_PROOF },
+    };
+    struct qn_buf file = { 0 };
+    for (unsigned i = 0; i < QN_COUNT(CASES); i++) {
+        struct world w;
+        struct qn_proof p;
+        struct qn_why why = { "" };
+        world_init(&w, 0, 4);
+        put_file(&w, true, CASES[i].by, CASES[i].cnt, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
+        qn_rc rc = qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why);
+        if (rc != CASES[i].want) printf("%s: %s\n", CASES[i].what, why.text);
+        CHECK_RC(rc, CASES[i].want);
+        if (rc == QN_OK) CHECK(p.header.height == CASES[i].cnt && p.steps == CASES[i].cnt);
+        world_fini(&w);
+    }
+    /* Who trusts a block needs no genesis, and nothing before it. */
+    static const struct by FAR[] = { { 0, 4, 3, QN_CERT_SLOW },
+                                     { 4, 4, 3, QN_CERT_SLOW },
+                                     { 5, 4, 3, QN_CERT_SLOW } };
+    struct world w;
+    struct qn_proof p;
+    struct qn_why why;
+    world_init(&w, 0, 4);
+    for (unsigned genesis = 0; genesis < 2; genesis++) {
+        put_file(&w, genesis, FAR, 3, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
+        CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.block[0], &p, &why), QN_E_PROOF);
+        CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.block[1], &p, &why), QN_OK);
+        CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.block[2], &p, &why), QN_OK);
+        CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why), QN_E_PROOF);
+    }
+    world_fini(&w);
+    qn_buf_free(&file);
+}
+
+/* Somebody else's validators sign whatever they like; under the hash of our chain it proves nothing. */
+static void test_forged(struct qn_test_state *t)
+{
+    static const struct by THEIRS = { 4, 4, 4, QN_CERT_FAST }, OURS = { 0, 4, 4, QN_CERT_FAST };
+    struct world ours, theirs;
+    struct qn_buf file = { 0 }, mixed = { 0 };
+    struct qn_proof p;
+    struct qn_why why = { "" };
+    world_init(&ours, 0, 4);
+    world_init(&theirs, 4, 4);
+    put_file(&theirs, true, &THEIRS, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
+    CHECK_RC(qn_proof_check(qn_buf_get(&file), &theirs.chain, &p, &why), QN_OK);
+    CHECK_RC(qn_proof_check(qn_buf_get(&file), &ours.chain, &p, &why), QN_E_PROOF);
+    size_t head = 5 + 4 + ours.genesis.len;
+    put_file(&ours, true, &OURS, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &mixed);
+    CHECK(file.len == mixed.len);
+    memcpy(mixed.ptr + head, file.ptr + head, file.len - head);
+    CHECK_RC(qn_proof_check(qn_buf_get(&mixed), &ours.chain, &p, &why), QN_E_PROOF);
+    theirs.chain = ours.chain; /* their block claims to be of our chain */
+    put_file(&theirs, false, &THEIRS, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
+    mixed.len = head;
+    qn_buf_put(&mixed, file.ptr + 5 + 4, file.len - 9);
+    CHECK_RC(qn_proof_check(qn_buf_get(&mixed), &ours.chain, &p, &why), QN_E_PROOF);
+    CHECK(strstr(why.text, "signed by others") != NULL);
+    qn_buf_free(&file);
+    qn_buf_free(&mixed);
+    world_fini(&ours);
+    world_fini(&theirs);
+}
+
+static void test_altered(struct qn_test_state *t)
+{
+    static const struct by FOUR = { 0, 4, 3, QN_CERT_SLOW };
+    struct world w;
+    struct qn_buf file = { 0 };
+    struct qn_proof p, good;
+    struct qn_why why = { "" };
+    world_init(&w, 0, 4);
+    put_file(&w, true, &FOUR, 1, QN_SPAN("\1\6", 2), QN_SPAN("\1\12", 2), &file);
+    CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.chain, &good, &why), QN_OK);
+    for (size_t at = 0; at < file.len; at++) {
+        for (unsigned bit = 0; bit < 8; bit += 7) {
+            file.ptr[at] ^= (uint8_t)(1u << bit);
+            if (qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why) == QN_OK) {
+                /* Only the range may have become another one with the same rows, and says so. */
+                CHECK(qn_span_eq(p.rows, good.rows) && qn_hash_eq(&p.block, &good.block));
+                size_t off = (size_t)(p.from.ptr - file.ptr);
+                CHECK(at >= off && at < off + p.from.len + 2 + p.to.len);
+            }
+            file.ptr[at] ^= (uint8_t)(1u << bit);
+        }
+        CHECK(qn_proof_check(QN_SPAN(file.ptr, at), &w.chain, &p, &why) != QN_OK);
+    }
+    qn_buf_u8(&file, 0);
+    CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why), QN_E_EXTRA);
+    qn_buf_free(&file);
+    world_fini(&w);
+}
+
+int main(int argc, char **argv)
+{
+    TEST_BEGIN();
+    QN_ASSERT(qn_crypto_init() == QN_OK);
+    if (argc == 3 && strcmp(argv[1], "seeds") == 0) { /* for tests/corpus/fuzz_proof */
+        static const struct by TWO[] = { { 0, 4, 3, QN_CERT_SLOW }, { 1, 4, 4, QN_CERT_FAST } };
+        struct world w;
+        struct qn_buf file = { 0 };
+        world_init(&w, 0, 4);
+        put_file(&w, true, TWO, 2, QN_SPAN("\1\6", 2), QN_SPAN("\1\36", 2), &file);
+        FILE *f = fopen(argv[2], "w");
+        QN_ASSERT(f && fwrite(file.ptr, 1, file.len, f) == file.len && fclose(f) == 0);
+        return 0;
+    }
+    TEST(test_rows);
+    TEST(test_sets);
+    TEST(test_forged);
+    TEST(test_altered);
+    return TEST_END();
+}
