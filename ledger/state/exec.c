@@ -15,8 +15,6 @@
     100000000u /* no transaction begins beyond it, nor may one or the deadlines of a block cost more: 0.14 s of contracts, 2,300 transfers */
 #define BLOCK_TOLD                                                                                 \
     (8u << 20) /* nor beyond so many bytes of events: a frame of the journal holds 16 MiB */
-#define MINT_DT_MAX 10000u /* ms: time without blocks pays nobody */
-#define MINT_NQN_MS 83181u /* 10.5 M QN in four years */
 
 static const struct qn_hash ZERO = { { 0 } };
 
@@ -48,6 +46,11 @@ const struct qn_table QN_CORE_TABLES[] = {
     { QN_TABLE_MANDATE, "mandate", qn_mandate_record, "id h32" },
     { QN_TABLE_CODE, "contract", qn_contract_record, "id h32" },
     { QN_TABLE_DUE_OF, "due", qn_due_row_record, "kind u16, id h32" },
+    { QN_TABLE_VALIDATOR, "validator", qn_validator_record, "id h32" },
+    { QN_TABLE_DELEGATION, "delegation", qn_delegation_record, "validator h32, owner h32" },
+    { QN_TABLE_UNBOND, "unbond", qn_unbond_record, "id h32" },
+    { QN_TABLE_SET, "set", qn_set_row_record, "epoch u32" },
+    { QN_TABLE_PARAM, "param", qn_param_row_record, "number u16" },
     { 0 },
 };
 
@@ -62,6 +65,8 @@ const struct qn_tx_kind *qn_state_kind(const struct qn_state *st, uint16_t kind)
 {
     const struct qn_tx_kind *tx = find(QN_CORE_TXS, kind);
     if (!tx) tx = find(QN_MANDATE_TXS, kind);
+    if (!tx) tx = find(QN_STAKE_TXS, kind);
+    if (!tx) tx = find(QN_FAULT_TXS, kind);
     if (!tx && st->vm) tx = find(QN_CONTRACT_TXS, kind);
     for (size_t i = 0; !tx && i < st->module_cnt; i++)
         tx = find(st->modules[i].txs, kind);
@@ -78,6 +83,8 @@ const struct qn_chain_fn *qn_state_chain_fn(const struct qn_state *st, const cha
 
 static const struct qn_due_kind *due_kind(const struct qn_state *st, uint16_t kind)
 {
+    for (const struct qn_due_kind *d = QN_STAKE_DUES; d->name; d++)
+        if (d->kind == kind) return d;
     for (size_t i = 0; i < st->module_cnt; i++)
         for (const struct qn_due_kind *d = st->modules[i].dues; d && d->name; d++)
             if (d->kind == kind) return d;
@@ -104,15 +111,16 @@ static size_t tx_bytes(const struct qn_tx *tx)
 }
 
 /* Most a transaction may cost: what is set aside before it runs. */
-static qn_rc worst_fee(const struct qn_tx_kind *kind, const struct qn_tx *tx, size_t bytes,
-                       struct qn_amount *ret, struct qn_why *why)
+static qn_rc worst_fee(const struct qn_price *price, const struct qn_tx_kind *kind,
+                       const struct qn_tx *tx, size_t bytes, struct qn_amount *ret,
+                       struct qn_why *why)
 {
     if (flat_gas(kind, tx) > tx->gas_max)
         return qn_why(why, QN_E_GAS, "gas_max is %u, %s needs %" PRIu64, tx->gas_max, kind->name,
                       flat_gas(kind, tx));
     if (tx->gas_max > BLOCK_GAS)
         return qn_why(why, QN_E_GAS, "gas_max is %u, a block holds %u", tx->gas_max, BLOCK_GAS);
-    struct qn_amount fee = qn_tx_fee(tx->gas_max, bytes);
+    struct qn_amount fee = qn_fee_of(price, tx->gas_max, bytes);
     if (fee.uqn > tx->fee_max.uqn)
         return qn_why(why, QN_E_LIMIT, "the fee may reach %" PRIu64 " uqn, fee_max is %" PRIu64,
                       fee.uqn, tx->fee_max.uqn);
@@ -130,8 +138,8 @@ static qn_rc decode_body(const struct qn_tx_kind *kind, const struct qn_tx *tx,
     return rc;
 }
 
-qn_rc qn_state_payable(const struct qn_state *st, const struct qn_tx *tx, size_t bytes,
-                       uint64_t now_ms, struct qn_why *why)
+static qn_rc payable(const struct qn_state *st, const struct qn_price *price,
+                     const struct qn_tx *tx, size_t bytes, uint64_t now_ms, struct qn_why *why)
 {
     const struct qn_tx_kind *kind = qn_state_kind(st, tx->kind);
     struct qn_arena arena = { .max = 8u << 20 };
@@ -146,7 +154,7 @@ qn_rc qn_state_payable(const struct qn_state *st, const struct qn_tx *tx, size_t
     if (now_ms <= tx->from_ms || now_ms > tx->until_ms)
         return qn_why(why, QN_E_EXPIRED, "valid from %" PRIu64 " to %" PRIu64 " ms, it is %" PRIu64,
                       tx->from_ms, tx->until_ms, now_ms);
-    rc = worst_fee(kind, tx, bytes, &fee, why);
+    rc = worst_fee(price, kind, tx, bytes, &fee, why);
     if (rc == QN_OK && tx->mandate.has) {
         rc = qn_view_rec(&st->view, QN_TABLE_MANDATE, QN_SPAN(tx->mandate.v.b, 32),
                          qn_mandate_record(), &arena, &m);
@@ -161,6 +169,13 @@ qn_rc qn_state_payable(const struct qn_state *st, const struct qn_tx *tx, size_t
         rc = decode_body(kind, tx, &arena, &body, why);
     qn_arena_free(&arena);
     return rc;
+}
+
+qn_rc qn_state_payable(const struct qn_state *st, const struct qn_tx *tx, size_t bytes,
+                       uint64_t now_ms, struct qn_why *why)
+{
+    struct qn_price price = qn_fee_price(&st->view);
+    return payable(st, &price, tx, bytes, now_ms, why);
 }
 
 /* Moves the events gathered so far into the arena. */
@@ -187,17 +202,17 @@ static struct qn_span arena_text(struct qn_arena *arena, const char *text)
 }
 
 /* Runs one transaction. An error means that the block may not hold it; a refusal of its effects is a receipt. */
-static qn_rc run_tx(struct qn_state *st, struct qn_apply *ap, const struct qn_tx *tx,
-                    const struct qn_hash *proposer, struct qn_receipt *ret, struct qn_why *why)
+static qn_rc run_tx(struct qn_state *st, struct qn_apply *ap, const struct qn_price *price,
+                    const struct qn_tx *tx, size_t bytes, const struct qn_hash *payee,
+                    struct qn_receipt *ret, struct qn_why *why)
 {
     const struct qn_tx_kind *kind = qn_state_kind(st, tx->kind);
     const struct qn_hash fees = qn_acct_fees(), burnt = qn_acct_burnt();
-    size_t bytes = tx_bytes(tx);
-    qn_rc rc = qn_state_payable(st, tx, bytes, ap->now_ms, why);
+    qn_rc rc = payable(st, price, tx, bytes, ap->now_ms, why);
     if (rc) return rc;
     struct qn_amount worst;
     void *body;
-    QN_ASSERT(worst_fee(kind, tx, bytes, &worst, why) == QN_OK);
+    QN_ASSERT(worst_fee(price, kind, tx, bytes, &worst, why) == QN_OK);
     rc = decode_body(kind, tx, ap->arena, &body, why);
     if (rc) return rc;
     ap->signer = ap->sender = tx->sender;
@@ -222,7 +237,7 @@ static qn_rc run_tx(struct qn_state *st, struct qn_apply *ap, const struct qn_tx
                       QN_EVENT_BYTES_MAX);
     /* What was set aside is known by now: the mandate is charged what the transaction costs, not what it might have. */
     uint64_t gas = tx->gas_max - st->gas_left;
-    struct qn_amount fee = qn_tx_fee(gas, bytes), back;
+    struct qn_amount fee = qn_fee_of(price, gas, bytes), back;
     if (fee_debits) st->debits[fee_debits - 1].amount = QN_UQN(fee.uqn + tx->tip.uqn);
     if (done == QN_OK) done = qn_mandate_end(ap, &said);
     if (done) {
@@ -243,7 +258,7 @@ static qn_rc run_tx(struct qn_state *st, struct qn_apply *ap, const struct qn_tx
     ap->mandate.has = false; /* what follows is the ledger's own */
     QN_ASSERT(qn_post(ap, &fees, &payer, back, why) == QN_OK);
     QN_ASSERT(qn_post(ap, &fees, &burnt, fee, why) == QN_OK);
-    QN_ASSERT(qn_post(ap, &fees, proposer, tx->tip, why) == QN_OK);
+    QN_ASSERT(qn_post(ap, &fees, payee, tx->tip, why) == QN_OK);
     ret->tx = ap->id;
     ret->rc = (uint16_t)done;
     ret->code = arena_text(ap->arena, qn_err_code(done));
@@ -255,34 +270,6 @@ static qn_rc run_tx(struct qn_state *st, struct qn_apply *ap, const struct qn_tx
 }
 
 /* --- the block ------------------------------------------------------------------------------------------- */
-
-/* New coins by block time; halves each time half of what was left is issued. Validators 20 %, subnets 70 %, public 10 %. */
-static void mint(struct qn_apply *ap, const struct qn_hash *proposer)
-{
-    const struct qn_hash unissued = qn_acct_unissued();
-    const struct qn_hash subnets = qn_acct_module(0, "subnets", &ZERO);
-    const struct qn_hash public = qn_acct_module(0, "public", &ZERO);
-    struct qn_mint_state m = { 0 };
-    qn_rc rc = qn_view_rec(ap->view, QN_TABLE_META, QN_SPAN_STR("mint"), qn_mint_state_record(),
-                           ap->arena, &m);
-    QN_ASSERT(rc == QN_OK);
-    uint64_t left = qn_view_balance(ap->view, &unissued).uqn, dt = ap->now_ms - m.last_ms;
-    unsigned h = 0;
-    while (h < 40 && left << (h + 1) <= QN_SUPPLY_UQN)
-        h++;
-    uint64_t nqn =
-        (uint64_t)(MINT_NQN_MS >> QN_MIN(h, 31u)) * QN_MIN(dt, (uint64_t)MINT_DT_MAX) + m.carry_nqn;
-    struct qn_amount fresh = QN_UQN(QN_MIN(nqn / 1000, left));
-    m.carry_nqn = nqn % 1000;
-    m.last_ms = ap->now_ms;
-    struct qn_amount validators = qn_amount_ppm(fresh, 200000),
-                     to_public = qn_amount_ppm(fresh, 100000);
-    struct qn_amount to_subnets = QN_UQN(fresh.uqn - validators.uqn - to_public.uqn);
-    QN_ASSERT(qn_post(ap, &unissued, proposer, validators, NULL) == QN_OK);
-    QN_ASSERT(qn_post(ap, &unissued, &public, to_public, NULL) == QN_OK);
-    QN_ASSERT(qn_post(ap, &unissued, &subnets, to_subnets, NULL) == QN_OK);
-    qn_row_put_rec(ap, QN_TABLE_META, QN_SPAN_STR("mint"), qn_mint_state_record(), &m);
-}
 
 static void begin(struct qn_state *st, struct qn_apply *ap, struct qn_arena *arena)
 {
@@ -310,6 +297,11 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
     st->gas_left = BLOCK_GAS; /* of the deadlines; what does not fit waits for the next block */
     *ret = (struct qn_outcome){ 0 };
     begin(st, &ap, arena);
+    qn_fault_absent(&ap, st->signers, st->signer_cnt);
+    st->signer_cnt = 0;
+    qn_epoch_begin(&ap);
+    const struct qn_hash payee = qn_stake_payee(&ap, proposer);
+    const struct qn_price price = qn_fee_price(&st->view);
     for (int i = 0; i < DUES_MAX && st->gas_left > 0 && st->event_cnt < DUE_EVENTS &&
                     st->event_bytes < QN_EVENT_BYTES_MAX / 2 && qn_due_pop(&ap, &kind, &ap.id);
          i++) {
@@ -322,7 +314,7 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
     ret->receipt_cnt = tx_cnt;
     ret->receipts = qn_arena_alloc(arena, (tx_cnt + 1) * sizeof *ret->receipts);
     QN_ASSERT(ret->receipts != NULL);
-    uint64_t gas = 0, told = 0; /* by the transactions so far */
+    uint64_t gas = 0, told = 0, bytes = 0; /* by the transactions so far */
     for (uint32_t i = 0; i < tx_cnt; i++) {
         if (gas > BLOCK_GAS || told > BLOCK_TOLD) { /* full: what follows waits for the next */
             if (!misfit) return qn_why(why, QN_E_LIMIT, "the block is over its gas or its events");
@@ -333,7 +325,8 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
         ap.id = ids[i];
         size_t mark = st->undo_cnt;
         struct qn_receipt *r = &ret->receipts[i];
-        qn_rc rc = run_tx(st, &ap, &txs[i], proposer, r, why);
+        size_t len = tx_bytes(&txs[i]);
+        qn_rc rc = run_tx(st, &ap, &price, &txs[i], len, &payee, r, why);
         if (rc && !misfit) return rc;
         if (misfit) misfit[i] = rc != QN_OK;
         if (rc) { /* as if it had never been there */
@@ -342,6 +335,7 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
             continue;
         }
         gas += r->gas;
+        bytes += len;
         for (uint32_t k = 0; k < r->events.cnt; k++)
             told += r->events.ptr[k].topic.len + r->events.ptr[k].data.len + QN_EVENT_HEAD;
     }
@@ -351,7 +345,9 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
     uint32_t before_cnt = ret->event_cnt, more_cnt;
     for (size_t i = 0; i < st->module_cnt; i++)
         if (st->modules[i].block_end) st->modules[i].block_end(&ap);
-    mint(&ap, proposer);
+    qn_mint_block(&ap, proposer);
+    qn_fee_end(&ap, gas, bytes);
+    qn_epoch_end(&ap);
     struct qn_event *more = take_events(st, arena, &more_cnt);
     if (more_cnt) {
         ret->events = qn_arena_alloc(arena, (before_cnt + more_cnt) * sizeof *more);
@@ -366,6 +362,13 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
     QN_SLOW_ASSERT(qn_state_sum(&st->view).uqn == QN_SUPPLY_UQN);
     ret->root = qn_trie_root(st->trie);
     return QN_OK;
+}
+
+void qn_state_signers(struct qn_state *st, const uint8_t *bits, uint32_t cnt)
+{
+    QN_ASSERT(cnt <= QN_SET_MAX);
+    if (cnt) memcpy(st->signers, bits, (cnt + 7) / 8);
+    st->signer_cnt = cnt;
 }
 
 void qn_state_genesis(struct qn_state *st, const struct qn_genesis *genesis,
@@ -394,6 +397,9 @@ void qn_state_genesis(struct qn_state *st, const struct qn_genesis *genesis,
         QN_ASSERT(qn_post(&ap, &unissued, &g->acct, g->amount, NULL) ==
                   QN_OK); /* checked by the opener */
     }
+    qn_param_genesis(&ap, genesis->dev, genesis->epoch_ms);
+    qn_stake_genesis(&ap, genesis);
+    qn_epoch_genesis(&ap, genesis);
     for (size_t i = 0; i < st->module_cnt; i++)
         if (st->modules[i].genesis) st->modules[i].genesis(&ap);
     st->event_cnt = 0;

@@ -28,6 +28,10 @@ void qn_fix_init(struct qn_fix *fix, const struct qn_exec_module *modules, size_
     for (unsigned i = 0; i < PEOPLE; i++)
         grants[i] = (struct qn_grant){ qn_fix_acct(i), QN_UQN(1000 * QN_UQN_PER_QN) };
     struct qn_genesis genesis = { .name = QN_SPAN_STR("fixture"), .t_ms = 1000000, .dev = true };
+    struct qn_key validator;
+    qn_fix_key(1000, &validator);
+    genesis.validators.cnt = 1;
+    genesis.validators.ptr = &validator.pub;
     genesis.grants.cnt = PEOPLE;
     genesis.grants.ptr = grants;
     *fix = (struct qn_fix){ .st = qn_state_new(modules, cnt, vm), .now_ms = genesis.t_ms };

@@ -53,8 +53,10 @@ qn_rc qn_mandate_begin(struct qn_apply *ap, uint16_t kind, struct qn_hash *ret_o
     if (ap->now_ms < m.not_before_ms || ap->now_ms >= m.expires_ms)
         return qn_why(why, QN_E_EXPIRED, "the mandate holds from %" PRIu64 " to %" PRIu64 " ms",
                       m.not_before_ms, m.expires_ms);
-    /* What a contract keeps for its callers is not counted here: who may call one is said in so many words. */
-    bool listed = m.kinds.cnt == 0 && kind != QN_TX_CALL && kind != QN_TX_DEPLOY;
+    /* What a contract keeps for its callers, and what is staked, is not counted here: who may call one, or move stake and vote with it, is
+     * said in so many words. */
+    bool listed = m.kinds.cnt == 0 && kind != QN_TX_CALL && kind != QN_TX_DEPLOY &&
+                  !(kind >= QN_TX_VALIDATOR_CREATE && kind <= 0xff);
     for (uint32_t i = 0; i < m.kinds.cnt; i++)
         listed |= m.kinds.ptr[i] == kind;
     if (!listed)

@@ -33,7 +33,7 @@ struct qn_trie *qn_state_trie(struct qn_state *st);
 void qn_state_at(struct qn_state *st, const struct qn_hash *chain, uint64_t height, uint64_t now_ms,
                  const struct qn_hash *beacon);
 
-/* qn_state_genesis writes the first rows: all coins in `unissued`, the grants, the modules' own. */
+/* qn_state_genesis writes the first rows: all coins in `unissued`, grants, bonds, the modules' own. qn_set_genesis has accepted the genesis. */
 void qn_state_genesis(struct qn_state *st, const struct qn_genesis *genesis,
                       const struct qn_hash *chain);
 
@@ -59,6 +59,11 @@ QN_CHECK qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_m
                               const struct qn_tx *txs, const struct qn_hash *ids, uint32_t tx_cnt,
                               struct qn_arena *arena, bool *misfit, struct qn_outcome *ret,
                               struct qn_why *why);
+/* qn_state_signers says, before a qn_state_block, who signed the certificate of the block's parent: bit i for number i of the parent's
+ * set of cnt. What does not sign half of 10,000 blocks is jailed. It must come from the block itself, so that all nodes say the same;
+ * without it nobody counts as absent. */
+void qn_state_signers(struct qn_state *st, const uint8_t *bits, uint32_t cnt);
+
 /* qn_state_accept keeps the block's changes; dirty (may be NULL) is called with each changed key. qn_state_reject takes
  * them back. One of both follows each qn_state_block. */
 void qn_state_accept(struct qn_state *st, void (*dirty)(void *arg, struct qn_span key), void *arg);

@@ -2,6 +2,8 @@
 #ifndef QN_LEDGER_STATE_STATE_IN_H
 #define QN_LEDGER_STATE_STATE_IN_H
 
+#include "ledger/state/param.h"
+#include "ledger/state/stake.h"
 #include "ledger/state/state.h"
 
 struct qn_view {
@@ -51,6 +53,8 @@ struct qn_state {
     struct qn_hash lend_to;
     uint64_t lend_rate_uqn_h, lend_burst_uqn;
     int depth; /* contracts calling contracts */
+    uint8_t signers[QN_SET_MAX / 8]; /* of the block before, for the next qn_state_block */
+    uint32_t signer_cnt;
 };
 
 /* qn_row_key writes table and key as one trie key. */
@@ -73,5 +77,42 @@ void qn_mandate_note(struct qn_apply *ap, const struct qn_hash *debit, const str
                      struct qn_amount amount);
 QN_CHECK qn_rc qn_mandate_end(struct qn_apply *ap, struct qn_why *why);
 extern const struct qn_tx_kind QN_MANDATE_TXS[];
+
+/* Stake (stake.c): reward shares out new coins of `from` for a block of the validator with account `proposer`; without stake it gets all
+ * itself. payee is who receives its tips. */
+void qn_stake_reward(struct qn_apply *ap, const struct qn_hash *from,
+                     const struct qn_hash *proposer, struct qn_amount amount);
+struct qn_hash qn_stake_payee(struct qn_apply *ap, const struct qn_hash *proposer);
+void qn_stake_put(struct qn_apply *ap, const struct qn_hash *id, const struct qn_validator *v);
+void qn_stake_genesis(struct qn_apply *ap, const struct qn_genesis *genesis);
+/* qn_stake_slash takes ppm of all that stands behind a validator: staked, leaving, moved away. A part goes to reporter. */
+void qn_stake_slash(struct qn_apply *ap, const struct qn_hash *id, struct qn_validator *v,
+                    uint32_t ppm, const struct qn_hash *reporter, struct qn_penalty *ret);
+extern const struct qn_tx_kind QN_STAKE_TXS[];
+extern const struct qn_due_kind QN_STAKE_DUES[];
+
+/* Epochs (epoch.c): begin moves on to the next epoch if the last block ended one; end says whether this block does. */
+void qn_epoch_genesis(struct qn_apply *ap, const struct qn_genesis *genesis);
+void qn_epoch_begin(struct qn_apply *ap);
+void qn_epoch_end(struct qn_apply *ap);
+struct qn_epoch qn_epoch_get(const struct qn_view *view);
+
+/* Mint (mint.c): step is what new coins `left` unissued ones allow up to now_ms; block shares out a block's. */
+struct qn_amount qn_mint_step(struct qn_mint_state *m, uint64_t left_uqn, uint64_t now_ms);
+void qn_mint_block(struct qn_apply *ap, const struct qn_hash *proposer);
+
+/* Fees (fee.c): prices in millionths of a uqn, as they stand for the next block; end moves them by what a block used. */
+struct qn_price {
+    uint64_t gas, byte;
+};
+struct qn_price qn_fee_price(const struct qn_view *view);
+struct qn_amount qn_fee_of(const struct qn_price *price, uint64_t gas, uint64_t bytes);
+void qn_fee_end(struct qn_apply *ap, uint64_t gas, uint64_t bytes);
+/* qn_fee_scale is least * 2^(excess / (8 target)): at most 9 % more a block that is twice its target. */
+uint64_t qn_fee_scale(uint64_t least, uint64_t excess, uint64_t target);
+
+/* Faults (fault.c): evidence, and who missed the block before. */
+void qn_fault_absent(struct qn_apply *ap, const uint8_t *signers, uint32_t cnt);
+extern const struct qn_tx_kind QN_FAULT_TXS[];
 
 #endif

@@ -134,11 +134,6 @@ qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id, const struct
     return check_auth(&tx->auths.ptr[0], QN_SPAN(msg, sizeof msg), why);
 }
 
-struct qn_amount qn_tx_fee(uint64_t gas, size_t bytes)
-{
-    return QN_UQN((gas + 999) / 1000 + (bytes + 9) / 10);
-}
-
 struct qn_hash qn_set_root(const struct qn_hash *set, uint32_t cnt)
 {
     return qn_h("set", set, cnt * sizeof *set);

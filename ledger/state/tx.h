@@ -19,9 +19,32 @@ enum {
     QN_TABLE_META = 0x05, /* "mint" */
     QN_TABLE_CODE = 0x06, /* contract id -> qn_contract */
     QN_TABLE_KV = 0x07,   /* contract id, escaped key -> value */
+    QN_TABLE_VALIDATOR = 0x08,
+    QN_TABLE_DELEGATION = 0x09, /* validator id, owner */
+    QN_TABLE_UNBOND = 0x0a,     /* id */
+    QN_TABLE_MOVE = 0x0b,       /* validator it answers for, id of the QN_TABLE_UNBOND row -> empty */
+    QN_TABLE_SET = 0x0c,        /* epoch, big-endian */
+    QN_TABLE_PARAM = 0x0d,      /* number u16 */
+    QN_TABLE_PROPOSAL = 0x0e,
+    QN_TABLE_BALLOT = 0x0f, /* proposal, validator, voter */
 };
 
 enum { QN_TX_SEND = 1, QN_TX_MANDATE_OPEN, QN_TX_MANDATE_REVOKE, QN_TX_DEPLOY, QN_TX_CALL };
+enum {
+    QN_TX_VALIDATOR_CREATE = 0x10,
+    QN_TX_VALIDATOR_EDIT,
+    QN_TX_VALIDATOR_BOND,
+    QN_TX_VALIDATOR_UNBOND,
+    QN_TX_VALIDATOR_UNJAIL,
+    QN_TX_DELEGATE,
+    QN_TX_UNDELEGATE,
+    QN_TX_REDELEGATE,
+    QN_TX_EVIDENCE,
+    QN_TX_GOV_PROPOSE = 0x20,
+    QN_TX_GOV_VOTE,
+};
+/* The ledger's own deadlines. */
+enum { QN_DUE_UNBOND = 1, QN_DUE_TALLY, QN_DUE_ENACT };
 
 /* Options of qn_tx_build; zero is a fine default. */
 struct qn_tx_opts {
@@ -50,8 +73,5 @@ struct qn_hash qn_header_hash(const struct qn_header *header);
 struct qn_hash qn_genesis_hash(const struct qn_genesis *genesis);
 /* qn_set_root is H("set", validator keys): what headers name their voters by. */
 struct qn_hash qn_set_root(const struct qn_hash *set, uint32_t cnt);
-
-/* qn_tx_fee is what gas and bytes cost: 1 uqn each 1,000 gas, 1 uqn each 10 bytes, rounded up. */
-struct qn_amount qn_tx_fee(uint64_t gas, size_t bytes);
 
 #endif
