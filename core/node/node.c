@@ -26,6 +26,7 @@
 #define MODULES_MAX 16
 #define OWNER_QN    1000
 #define FAUCET_QN   100000 /* a dev chain's purse for trying things out */
+#define BOND_QN     10000  /* behind its first validator: who stakes less cannot stop the chain */
 
 struct qn_node {
     const struct qn_up_opts *opts;
@@ -409,8 +410,11 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
     struct qn_genesis genesis = { .name = QN_SPAN_STR(name),
                                   .t_ms = qn_env_now_ms(qn_env_real()),
                                   .dev = true };
-    genesis.validators.cnt = 1;
+    struct qn_genesis_bond bond = { .owner = owner_acct,
+                                    .amount = QN_UQN(BOND_QN * QN_UQN_PER_QN) };
+    genesis.validators.cnt = genesis.bonds.cnt = 1;
     genesis.validators.ptr = &node->validator.pub;
+    genesis.bonds.ptr = &bond;
     genesis.grants.cnt = QN_COUNT(grants);
     genesis.grants.ptr = grants;
     struct qn_chain_conf conf = { .home = node->opts->home,

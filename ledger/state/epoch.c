@@ -23,7 +23,8 @@ struct qn_epoch qn_epoch_get(const struct qn_view *view)
 {
     struct qn_arena arena = { 0 };
     struct qn_epoch e = { 0 };
-    qn_rc rc = qn_view_rec(view, QN_TABLE_META, QN_SPAN_STR("epoch"), qn_epoch_record(), &arena, &e);
+    qn_rc rc =
+        qn_view_rec(view, QN_TABLE_META, QN_SPAN_STR("epoch"), qn_epoch_record(), &arena, &e);
     QN_ASSERT(rc == QN_OK);
     qn_arena_free(&arena);
     return e;

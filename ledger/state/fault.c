@@ -78,7 +78,8 @@ void qn_fault_absent(struct qn_apply *ap, const uint8_t *signers, uint32_t cnt)
     struct qn_stake_sets *sets = qn_arena_alloc(ap->arena, sizeof *sets);
     QN_ASSERT(sets != NULL);
     qn_stake_set(ap->view, sets);
-    if (cnt == 0 || sets->last) return; /* the last block of an epoch was signed by the set before `now` */
+    if (cnt == 0 || sets->last)
+        return; /* the last block of an epoch was signed by the set before `now` */
     uint64_t window = qn_param(ap->view, QN_PARAM_absent_window), most;
     QN_ASSERT(qn_muldiv(window, qn_param(ap->view, QN_PARAM_absent_ppm), 1000000, &most));
     for (uint32_t i = 0; i < sets->now.cnt; i++) {
@@ -97,7 +98,8 @@ void qn_fault_absent(struct qn_apply *ap, const uint8_t *signers, uint32_t cnt)
 }
 
 const struct qn_tx_kind QN_FAULT_TXS[] = {
-    { QN_TX_EVIDENCE, "evidence.submit", "prove that a validator voted twice; a tenth of what it loses is yours",
+    { QN_TX_EVIDENCE, "evidence.submit",
+      "prove that a validator voted twice; a tenth of what it loses is yours",
       evidence_submit_record, 120000, evidence_check, evidence_apply },
     { 0 },
 };

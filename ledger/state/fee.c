@@ -61,7 +61,8 @@ struct qn_amount qn_fee_of(const struct qn_price *price, uint64_t gas, uint64_t 
 
 static uint64_t move(uint64_t excess, uint64_t used, uint64_t target)
 {
-    uint64_t up = excess + QN_MIN(used, 2 * target); /* a block's last transaction may pass its limit */
+    uint64_t up =
+        excess + QN_MIN(used, 2 * target); /* a block's last transaction may pass its limit */
     uint64_t ret = up > target ? up - target : 0;
     return QN_MIN(ret, DOUBLE_MAX * DOUBLE_BLOCKS * target);
 }

@@ -34,10 +34,19 @@ void qn_fix_init(struct qn_fix *fix, const struct qn_exec_module *modules, size_
     genesis.validators.ptr = &validator.pub;
     genesis.grants.cnt = PEOPLE;
     genesis.grants.ptr = grants;
-    *fix = (struct qn_fix){ .st = qn_state_new(modules, cnt, vm), .now_ms = genesis.t_ms };
+    qn_fix_open(fix, &genesis, modules, cnt, vm);
+}
+
+void qn_fix_open(struct qn_fix *fix, const struct qn_genesis *genesis,
+                 const struct qn_exec_module *modules, size_t cnt, const struct qn_contract_vm *vm)
+{
+    QN_ASSERT(qn_crypto_init() == QN_OK);
+    *fix = (struct qn_fix){ .st = qn_state_new(modules, cnt, vm),
+                            .now_ms = genesis->t_ms,
+                            .proposer = qn_fix_acct(1000) };
     fix->view = qn_state_view(fix->st);
-    fix->chain = qn_genesis_hash(&genesis);
-    qn_state_genesis(fix->st, &genesis, &fix->chain);
+    fix->chain = qn_genesis_hash(genesis);
+    qn_state_genesis(fix->st, genesis, &fix->chain);
     qn_state_accept(fix->st, NULL, NULL);
 }
 
@@ -52,10 +61,9 @@ static qn_rc block(struct qn_fix *fix, uint64_t ms, const struct qn_tx *tx,
 {
     struct qn_outcome out;
     struct qn_hash beacon = qn_h("fixture beacon", &fix->height, sizeof fix->height);
-    struct qn_hash proposer = qn_fix_acct(1000);
     fix->now_ms += ms;
-    qn_rc rc = qn_state_block(fix->st, fix->height + 1, fix->now_ms, &beacon, &proposer, tx, id,
-                              tx != NULL, &fix->arena, NULL, &out, why);
+    qn_rc rc = qn_state_block(fix->st, fix->height + 1, fix->now_ms, &beacon, &fix->proposer, tx,
+                              id, tx != NULL, &fix->arena, NULL, &out, why);
     if (rc) {
         qn_state_reject(fix->st);
         fix->now_ms -= ms;

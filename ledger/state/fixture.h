@@ -10,6 +10,7 @@ struct qn_fix {
     const struct qn_view *view;
     struct qn_arena arena; /* receipts and what tests read; freed at the end */
     struct qn_hash chain;
+    struct qn_hash proposer; /* of the blocks; at first the account of person 1000 */
     uint64_t height, now_ms, salt;
     struct qn_receipt last;  /* of the last transaction */
     struct qn_event *events; /* of the last block's deadlines and end */
@@ -20,6 +21,9 @@ struct qn_fix {
  * person i, qn_fix_acct(i) its account; persons 0 to 19 begin with 1,000 QN each. */
 void qn_fix_init(struct qn_fix *fix, const struct qn_exec_module *modules, size_t cnt,
                  const struct qn_contract_vm *vm);
+/* qn_fix_open is the same with any genesis that qn_set_genesis accepts. */
+void qn_fix_open(struct qn_fix *fix, const struct qn_genesis *genesis,
+                 const struct qn_exec_module *modules, size_t cnt, const struct qn_contract_vm *vm);
 void qn_fix_fini(struct qn_fix *fix);
 void qn_fix_key(unsigned person, struct qn_key *ret);
 struct qn_hash qn_fix_acct(unsigned person);

@@ -27,8 +27,7 @@ void qn_mint_block(struct qn_apply *ap, const struct qn_hash *proposer)
     qn_rc rc = qn_view_rec(ap->view, QN_TABLE_META, QN_SPAN_STR("mint"), qn_mint_state_record(),
                            ap->arena, &m);
     QN_ASSERT(rc == QN_OK);
-    struct qn_amount fresh =
-        qn_mint_step(&m, qn_view_balance(ap->view, &unissued).uqn, ap->now_ms);
+    struct qn_amount fresh = qn_mint_step(&m, qn_view_balance(ap->view, &unissued).uqn, ap->now_ms);
     struct qn_amount validators =
         qn_amount_ppm(fresh, (uint32_t)qn_param(ap->view, QN_PARAM_mint_validators_ppm));
     struct qn_amount to_public =

@@ -97,8 +97,7 @@ static qn_rc buy(struct qn_validator *v, uint64_t uqn, uint64_t *ret_shares, str
     if (v->shares && v->stake.uqn == 0)
         return qn_why(why, QN_E_STATE, "the validator's stake was slashed to nothing");
     if (v->shares && !qn_muldiv(uqn, v->shares, v->stake.uqn, &shares)) shares = SHARES_MAX;
-    if (shares < SHARES_MIN)
-        return qn_why(why, QN_E_RANGE, "amount: too little to stake there");
+    if (shares < SHARES_MIN) return qn_why(why, QN_E_RANGE, "amount: too little to stake there");
     if (shares >= SHARES_MAX - v->shares)
         return qn_why(why, QN_E_OVERFLOW, "the validator's shares are used up");
     v->shares += shares;
@@ -121,7 +120,8 @@ static qn_rc sell(struct qn_validator *v, struct qn_delegation *d, uint64_t *uqn
     if (*uqn && *uqn < free_uqn) {
         uint64_t exact; /* rounded up, in favour of who stays */
         QN_ASSERT(qn_muldiv(*uqn, v->shares, v->stake.uqn, &exact));
-        shares = QN_MIN(most, exact + 1);
+        exact += qn_worth(exact, v->stake.uqn, v->shares) < *uqn;
+        shares = QN_MIN(most, exact);
     }
     if (shares == most) *uqn = free_uqn; /* nothing stays behind without shares */
     d->shares -= shares;
@@ -355,7 +355,8 @@ static qn_rc move_apply(struct qn_apply *ap, const void *body, struct qn_why *wh
     qn_rc rc = known(ap, &b->validator, &v, why);
     if (rc == QN_OK) rc = known(ap, &b->to, &w, why);
     if (rc) return rc;
-    if (w.barred) return qn_why(why, QN_E_REFUSED, "that validator voted twice and is out for good");
+    if (w.barred)
+        return qn_why(why, QN_E_REFUSED, "that validator voted twice and is out for good");
     if (v.moves >= MOVES_MAX)
         return qn_why(why, QN_E_LIMIT, "too much is moving away from there; undelegate instead");
     struct qn_delegation d = delegation(ap->view, &b->validator, &ap->sender),
@@ -525,20 +526,22 @@ void qn_stake_genesis(struct qn_apply *ap, const struct qn_genesis *genesis)
 }
 
 const struct qn_tx_kind QN_STAKE_TXS[] = {
-    { QN_TX_VALIDATOR_CREATE, "validator.create", "make a validator of a key", validator_create_record,
-      60000, NULL, create_apply },
+    { QN_TX_VALIDATOR_CREATE, "validator.create", "make a validator of a key",
+      validator_create_record, 60000, NULL, create_apply },
     { QN_TX_VALIDATOR_EDIT, "validator.edit", "change a validator's name, commission or version",
       validator_edit_record, 4000, NULL, edit_apply },
     { QN_TX_VALIDATOR_BOND, "validator.bond", "stake more with your own validator",
       validator_stake_record, 8000, stake_check, bond_apply },
-    { QN_TX_VALIDATOR_UNBOND, "validator.unbond", "ask back what you staked with your own validator",
-      validator_stake_record, 12000, NULL, unbond_apply },
+    { QN_TX_VALIDATOR_UNBOND, "validator.unbond",
+      "ask back what you staked with your own validator", validator_stake_record, 12000, NULL,
+      unbond_apply },
     { QN_TX_VALIDATOR_UNJAIL, "validator.unjail", "bring an absent validator back",
       validator_unjail_record, 4000, NULL, unjail_apply },
     { QN_TX_DELEGATE, "validator.delegate", "stake coins with a validator", validator_stake_record,
       8000, stake_check, delegate_apply },
-    { QN_TX_UNDELEGATE, "validator.undelegate", "ask staked coins back; they come after the unbonding time",
-      validator_stake_record, 12000, NULL, undelegate_apply },
+    { QN_TX_UNDELEGATE, "validator.undelegate",
+      "ask staked coins back; they come after the unbonding time", validator_stake_record, 12000,
+      NULL, undelegate_apply },
     { QN_TX_REDELEGATE, "validator.redelegate", "move stake to another validator at once",
       validator_move_record, 20000, move_check, move_apply },
     { 0 },

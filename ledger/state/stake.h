@@ -31,9 +31,10 @@
 
 /* The sets around a state. */
 struct qn_stake_sets {
-    struct qn_set now;  /* votes on the block that follows this state; its header's epoch is now.epoch */
+    struct qn_set
+        now; /* votes on the block that follows this state; its header's epoch is now.epoch */
     struct qn_set next; /* of the epoch after that */
-    bool last;          /* the state's block is its epoch's last: before it is final only fillers follow,
+    bool last; /* the state's block is its epoch's last: before it is final only fillers follow,
                              * voted by the set of now.epoch - 1 */
 };
 

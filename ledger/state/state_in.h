@@ -52,7 +52,7 @@ struct qn_state {
     struct qn_amount lend_left; /* of the next posting to lend_to, exempt */
     struct qn_hash lend_to;
     uint64_t lend_rate_uqn_h, lend_burst_uqn;
-    int depth; /* contracts calling contracts */
+    int depth;                       /* contracts calling contracts */
     uint8_t signers[QN_SET_MAX / 8]; /* of the block before, for the next qn_state_block */
     uint32_t signer_cnt;
 };
