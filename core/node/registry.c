@@ -33,8 +33,8 @@ const struct qn_call *qn_call_find(const char *name)
 
 const struct qn_tx_kind *qn_txkind_at(size_t idx)
 {
-    const struct qn_tx_kind *const core[] = { QN_CORE_TXS, QN_MANDATE_TXS, QN_CONTRACT_TXS,
-                                              QN_STAKE_TXS, QN_FAULT_TXS };
+    const struct qn_tx_kind *const core[] = { QN_CORE_TXS,  QN_MANDATE_TXS, QN_CONTRACT_TXS,
+                                              QN_STAKE_TXS, QN_FAULT_TXS,   QN_GOV_TXS };
     for (size_t m = 0;; m++) {
         const struct qn_tx_kind *table = m < QN_COUNT(core) ? core[m] : NULL;
         if (m >= QN_COUNT(core)) {

@@ -51,6 +51,8 @@ const struct qn_table QN_CORE_TABLES[] = {
     { QN_TABLE_UNBOND, "unbond", qn_unbond_record, "id h32" },
     { QN_TABLE_SET, "set", qn_set_row_record, "epoch u32" },
     { QN_TABLE_PARAM, "param", qn_param_row_record, "number u16" },
+    { QN_TABLE_PROPOSAL, "proposal", qn_proposal_record, "id h32" },
+    { QN_TABLE_BALLOT, "ballot", qn_ballot_record, "proposal h32, validator h32, voter h32" },
     { 0 },
 };
 
@@ -67,6 +69,7 @@ const struct qn_tx_kind *qn_state_kind(const struct qn_state *st, uint16_t kind)
     if (!tx) tx = find(QN_MANDATE_TXS, kind);
     if (!tx) tx = find(QN_STAKE_TXS, kind);
     if (!tx) tx = find(QN_FAULT_TXS, kind);
+    if (!tx) tx = find(QN_GOV_TXS, kind);
     if (!tx && st->vm) tx = find(QN_CONTRACT_TXS, kind);
     for (size_t i = 0; !tx && i < st->module_cnt; i++)
         tx = find(st->modules[i].txs, kind);
@@ -84,6 +87,8 @@ const struct qn_chain_fn *qn_state_chain_fn(const struct qn_state *st, const cha
 static const struct qn_due_kind *due_kind(const struct qn_state *st, uint16_t kind)
 {
     for (const struct qn_due_kind *d = QN_STAKE_DUES; d->name; d++)
+        if (d->kind == kind) return d;
+    for (const struct qn_due_kind *d = QN_GOV_DUES; d->name; d++)
         if (d->kind == kind) return d;
     for (size_t i = 0; i < st->module_cnt; i++)
         for (const struct qn_due_kind *d = st->modules[i].dues; d && d->name; d++)
@@ -300,6 +305,7 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
     qn_fault_absent(&ap, st->signers, st->signer_cnt);
     st->signer_cnt = 0;
     qn_epoch_begin(&ap);
+    qn_gov_begin(&ap);
     const struct qn_hash payee = qn_stake_payee(&ap, proposer);
     const struct qn_price price = qn_fee_price(&st->view);
     for (int i = 0; i < DUES_MAX && st->gas_left > 0 && st->event_cnt < DUE_EVENTS &&

@@ -228,6 +228,7 @@ static qn_rc edit_apply(struct qn_apply *ap, const void *body, struct qn_why *wh
     if (b->version.has) {
         if (b->version.v > UINT16_MAX)
             return qn_why(why, QN_E_RANGE, "version: no such record version");
+        if (v.version != b->version.v) v.version_ms = ap->now_ms;
         v.version = (uint32_t)b->version.v;
     }
     if (b->commission_ppm.has) {

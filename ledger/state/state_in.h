@@ -2,6 +2,7 @@
 #ifndef QN_LEDGER_STATE_STATE_IN_H
 #define QN_LEDGER_STATE_STATE_IN_H
 
+#include "ledger/state/gov.h"
 #include "ledger/state/param.h"
 #include "ledger/state/stake.h"
 #include "ledger/state/state.h"
@@ -110,6 +111,11 @@ struct qn_amount qn_fee_of(const struct qn_price *price, uint64_t gas, uint64_t 
 void qn_fee_end(struct qn_apply *ap, uint64_t gas, uint64_t bytes);
 /* qn_fee_scale is least * 2^(excess / (8 target)): at most 9 % more a block that is twice its target. */
 uint64_t qn_fee_scale(uint64_t least, uint64_t excess, uint64_t target);
+
+/* Votes (gov.c): begin brings into effect what was decided for this height. */
+void qn_gov_begin(struct qn_apply *ap);
+extern const struct qn_tx_kind QN_GOV_TXS[];
+extern const struct qn_due_kind QN_GOV_DUES[];
 
 /* Faults (fault.c): evidence, and who missed the block before. */
 void qn_fault_absent(struct qn_apply *ap, const uint8_t *signers, uint32_t cnt);
