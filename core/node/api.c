@@ -360,7 +360,8 @@ static void metrics(struct qn_api *api, struct qn_http_req *req)
                   "# TYPE quoin_http_requests_total counter\nquoin_http_requests_total %llu\n"
                   "# TYPE quoin_http_errors_total counter\nquoin_http_errors_total %llu\n"
                   "# TYPE quoin_http_streams gauge\nquoin_http_streams %u\n",
-                  (unsigned long long)qn_view_height(qn_chain_view(chain)), qn_chain_pooled(chain),
+                  (unsigned long long)qn_view_height(qn_chain_view(chain)),
+                  qn_replica_pooled(qn_node_replica(api->conf.node)),
                   (unsigned long long)QN_SUPPLY_UQN, (unsigned long long)api->requests,
                   (unsigned long long)api->errors, api->listener_cnt);
     qn_http_reply(req, 200, "text/plain; version=0.0.4", qn_buf_get(&out));

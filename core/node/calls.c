@@ -42,7 +42,7 @@ static qn_rc status_call(struct qn_call_ctx *ctx, const void *params, json_t **r
                      (json_int_t)qn_view_now_ms(ctx->view), "supply_uqn", (json_int_t)QN_SUPPLY_UQN,
                      "sum_uqn", (json_int_t)qn_state_sum(ctx->view).uqn, "unissued_uqn",
                      (json_int_t)qn_view_balance(ctx->view, &unissued).uqn, "peers", 0, "pool",
-                     (int)qn_chain_pooled(chain), "up_ms",
+                     (int)qn_replica_pooled(qn_node_replica(ctx->node)), "up_ms",
                      (json_int_t)(qn_env_now_ms(ctx->env) - qn_node_started_ms(ctx->node)),
                      "modules", qn_node_modules(ctx->node));
     return QN_OK;
@@ -137,7 +137,7 @@ static qn_rc tx_get(struct qn_call_ctx *ctx, const void *params, json_t **ret, s
 {
     const struct node_id *p = params;
     uint64_t height;
-    switch (qn_chain_tx(qn_node_chain(ctx->node), &p->id, &height)) {
+    switch (qn_replica_tx(qn_node_replica(ctx->node), &p->id, &height)) {
     case QN_TX_FINAL: return tx_find(ctx, &p->id, height, ret, why);
     case QN_TX_POOLED: *ret = json_pack("{s:s}", "state", "pool"); return QN_OK;
     case QN_TX_UNKNOWN: break;
@@ -149,7 +149,7 @@ static qn_rc tx_wait(struct qn_call_ctx *ctx, const void *params, json_t **ret, 
 {
     const struct node_id *p = params;
     uint64_t height;
-    switch (qn_chain_tx(qn_node_chain(ctx->node), &p->id, &height)) {
+    switch (qn_replica_tx(qn_node_replica(ctx->node), &p->id, &height)) {
     case QN_TX_FINAL: return tx_find(ctx, &p->id, height, ret, why);
     case QN_TX_POOLED: *ctx->state = 1; return qn_why(why, QN_E_AGAIN, "it waits for a block");
     case QN_TX_UNKNOWN: break;

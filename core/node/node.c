@@ -32,7 +32,7 @@ struct qn_node {
     const struct qn_up_opts *opts;
     struct event_base *base;
     struct event *turn, *sigint, *sigterm;
-    struct qn_chain *chain;
+    struct qn_replica *replica;
     struct qn_jobs *jobs;
     struct qn_api *api;
     struct qn_key validator;
@@ -49,7 +49,12 @@ struct qn_node {
 
 struct qn_chain *qn_node_chain(struct qn_node *node)
 {
-    return node->chain;
+    return qn_replica_chain(node->replica);
+}
+
+struct qn_replica *qn_node_replica(struct qn_node *node)
+{
+    return node->replica;
 }
 
 uint64_t qn_node_started_ms(struct qn_node *node)
@@ -87,8 +92,8 @@ static void kick(struct qn_node *node)
 static qn_rc op_tx_send(struct qn_node *node, struct qn_span tx, struct qn_hash *ret_id,
                         struct qn_why *why)
 {
-    qn_rc rc = qn_chain_submit(node->chain, tx, ret_id, why);
-    if (rc == QN_OK && qn_chain_pooled(node->chain)) kick(node);
+    qn_rc rc = qn_replica_submit(node->replica, tx, ret_id, why);
+    if (rc == QN_OK && qn_replica_pooled(node->replica)) kick(node);
     return rc;
 }
 
@@ -160,7 +165,7 @@ static struct qn_call_ctx ctx_of(struct qn_node *node, size_t idx, struct qn_are
                                  uint64_t *state)
 {
     return (struct qn_call_ctx){ .env = qn_env_real(),
-                                 .view = qn_chain_view(node->chain),
+                                 .view = qn_chain_view(qn_node_chain(node)),
                                  .node = node,
                                  .ops = &OPS,
                                  .jobs = node->jobs,
@@ -298,7 +303,7 @@ static void on_turn(int fd, short what, void *arg)
     uint64_t wait_ms;
     (void)fd;
     (void)what;
-    node->rc = qn_chain_turn(node->chain, &wait_ms, &node->why);
+    node->rc = qn_replica_turn(node->replica, &wait_ms, &node->why);
     if (node->rc) { /* the disk is no longer to be trusted: stop, the next start recovers */
         event_base_loopbreak(node->base);
         return;
@@ -417,18 +422,18 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
     genesis.bonds.ptr = &bond;
     genesis.grants.cnt = QN_COUNT(grants);
     genesis.grants.ptr = grants;
-    struct qn_chain_conf conf = { .home = node->opts->home,
-                                  .env = qn_env_real(),
-                                  .modules = node->exec,
-                                  .module_cnt = node->exec_cnt,
-                                  .vm = qn_contract_vm_get(),
-                                  .validator = &node->validator,
-                                  .genesis = &genesis,
-                                  .map_gib = node->opts->map_gib,
-                                  .on_block = on_block,
-                                  .arg = node };
+    struct qn_replica_conf conf = { .chain = { .home = node->opts->home,
+                                               .env = qn_env_real(),
+                                               .modules = node->exec,
+                                               .module_cnt = node->exec_cnt,
+                                               .vm = qn_contract_vm_get(),
+                                               .genesis = &genesis,
+                                               .map_gib = node->opts->map_gib,
+                                               .on_block = on_block,
+                                               .arg = node },
+                                    .validator = &node->validator };
     qn_addr_print(&owner_acct, addr);
-    rc = qn_chain_open(&conf, &node->chain, why);
+    rc = qn_replica_open(&conf, &node->replica, why);
     qn_key_wipe(&owner);
     qn_key_wipe(&faucet);
     return rc;
@@ -462,7 +467,7 @@ static qn_rc write_file(const struct qn_node *node, const char *name, const char
 static void say_ready(struct qn_node *node, const char *addr, bool fresh, uint64_t took_us)
 {
     const struct qn_up_opts *o = node->opts;
-    struct qn_hash id = qn_chain_id(node->chain);
+    struct qn_hash id = qn_chain_id(qn_node_chain(node));
     char hex[65], names[256] = "";
     qn_hex(id.b, 32, hex);
     for (size_t i = 0; i < node->exec_cnt; i++)
@@ -473,14 +478,14 @@ static void say_ready(struct qn_node *node, const char *addr, bool fresh, uint64
                "127.0.0.1:%u\",\"socket\":\"%s/api.sock\",\"chain\":\"%s\",\"height\":%" PRIu64
                ",\"owner\":\"%s\",\"ms\":%" PRIu64 "}\n",
                o->home, (int)getpid(), qn_api_port(node->api), o->home, hex,
-               qn_view_height(qn_chain_view(node->chain)), addr, took_us / 1000);
+               qn_view_height(qn_chain_view(qn_node_chain(node))), addr, took_us / 1000);
     } else if (!o->quiet) {
         printf("quoin " QN_VERSION "   data %s   config %s\n", o->home,
                o->config && o->config[0] ? o->config : "none");
         printf("  key       %s  %.10s..%s   HOME/wallet/owner.key\n", fresh ? "new  " : "kept ",
                addr, addr + strlen(addr) - 4);
         printf("  ledger    %s  %.8s, validator 1 of 1 (this node), block %" PRIu64 "\n",
-               fresh ? "new  " : "kept ", hex, qn_view_height(qn_chain_view(node->chain)));
+               fresh ? "new  " : "kept ", hex, qn_view_height(qn_chain_view(qn_node_chain(node))));
         printf("  modules   ok     %s\n", names[0] ? names : "none");
         printf("  listen    ok     api http://127.0.0.1:%u and %s/api.sock\n",
                qn_api_port(node->api), o->home);
@@ -543,7 +548,7 @@ int qn_node_up(const struct qn_up_opts *opts)
     if (rc == QN_OK) rc = write_file(node, "api", api, &why);
     if (rc) goto out;
     uint64_t wait_ms;
-    rc = qn_chain_turn(node->chain, &wait_ms, &why); /* the first block */
+    rc = qn_replica_turn(node->replica, &wait_ms, &why); /* the first block */
     if (rc) goto out;
     kick(node);
     say_ready(node, addr, fresh, qn_env_mono_us(qn_env_real()) - begin);
@@ -557,7 +562,7 @@ out:
     node->api = NULL;
     qn_jobs_free(node->jobs);
     stop_modules(node);
-    qn_chain_close(node->chain);
+    qn_replica_close(node->replica);
     if (node->turn) {
         event_free(node->turn);
         event_free(node->sigint);

@@ -3,7 +3,7 @@
 #define QN_CORE_NODE_REGISTRY_H
 
 #include "core/module/module.h"
-#include "ledger/state/chain.h"
+#include "ledger/sync/replica.h"
 
 /* qn_call_at and qn_txkind_at return entry idx over all tables, NULL past the last. */
 const struct qn_call *qn_call_at(size_t idx);

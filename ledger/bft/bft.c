@@ -549,13 +549,42 @@ static bool keep(struct qn_bft *m, struct said *s, const struct qn_vote *vote)
     return true;
 }
 
+static bool counts(const struct qn_bft *m, const struct qn_vote *vote)
+{
+    return vote->signer < m->conf.cnt && vote->epoch == m->conf.epoch &&
+           vote->view > m->last.view && vote->view <= m->view + AHEAD_MAX &&
+           vote->view + BEHIND_MAX >= m->view && vote->kind >= QN_VOTE_FIRST &&
+           vote->kind <= QN_VOTE_FINAL &&
+           (vote->kind != QN_VOTE_FINAL || !same(&vote->block, &NOTHING));
+}
+
+bool qn_bft_wants(const struct qn_bft *m, const struct qn_vote *vote)
+{
+    if (!counts(m, vote)) return false;
+    const struct view *v = view_find(m, vote->view);
+    if (!v || !v->said) return true;
+    const struct said *s = &v->said[vote->signer];
+    if (vote->kind == QN_VOTE_FIRST) return !s->first.kind || !same(&s->first.block, &vote->block);
+    if (vote->kind == QN_VOTE_FINAL) return !s->final.kind || !same(&s->final.block, &vote->block);
+    for (unsigned i = 0; i < s->extra_cnt; i++)
+        if (same(&s->extra[i].block, &vote->block)) return false;
+    return s->extra_cnt < EXTRA_MAX;
+}
+
+bool qn_bft_awaits(const struct qn_bft *m, const struct qn_hash *block)
+{
+    if (block_find(m, block)) return false;
+    if (m->ending && same(&m->end, block)) return true;
+    for (const struct view *v = m->views; v; v = v->next)
+        if (v->cert[0] && same(&v->cert[0]->block, block)) return true;
+    for (const struct block *b = m->blocks; b; b = b->next)
+        if (same(&b->b.parent, block)) return true;
+    return false;
+}
+
 static void put_vote(struct qn_bft *m, const struct qn_vote *vote)
 {
-    if (vote->signer >= m->conf.cnt || vote->epoch != m->conf.epoch || vote->view <= m->last.view ||
-        vote->view > m->view + AHEAD_MAX || vote->view + BEHIND_MAX < m->view ||
-        vote->kind < QN_VOTE_FIRST || vote->kind > QN_VOTE_FINAL ||
-        (vote->kind == QN_VOTE_FINAL && same(&vote->block, &NOTHING)))
-        return;
+    if (!counts(m, vote)) return;
     struct view *v = view_make(m, vote->view);
     if (!v->said) v->said = calloc(m->conf.cnt, sizeof *v->said);
     QN_ASSERT(v->said != NULL);
@@ -616,6 +645,18 @@ void qn_bft_valid(struct qn_bft *m, const struct qn_hash *block, bool valid)
     if (!b || b->judged) return;
     b->asked = b->judged = true;
     b->valid = valid;
+    react(m);
+}
+
+void qn_bft_synced(struct qn_bft *m, const struct qn_bft_block *block, const struct qn_cert *cert)
+{
+    prune(m);
+    if (block->view <= m->last.view) return;
+    struct view *v = view_make(m, block->view);
+    if (!v->cert[2]) v->cert[2] = cert_copy(cert);
+    if (m->ending && m->end_view <= block->view) m->ending = false;
+    m->last = *block;
+    if (m->view <= block->view) enter(m, block->view + 1);
     react(m);
 }
 
@@ -713,6 +754,11 @@ bool qn_bft_next(struct qn_bft *m, struct qn_bft_action *ret)
     if (m->out_at == m->out_cnt) return false;
     *ret = m->out[m->out_at++];
     return true;
+}
+
+bool qn_bft_pending(const struct qn_bft *m)
+{
+    return m->out_at < m->out_cnt;
 }
 
 uint64_t qn_bft_wake_ms(const struct qn_bft *m)

@@ -104,9 +104,17 @@ void qn_bft_valid(struct qn_bft *m, const struct qn_hash *block, bool valid);
 void qn_bft_vote(struct qn_bft *m, const struct qn_vote *vote);
 void qn_bft_cert(struct qn_bft *m, const struct qn_cert *cert);
 void qn_bft_journalled(struct qn_bft *m, uint64_t token);
+/* qn_bft_synced says that block, final by cert (copied), came from peers with all before it: what is below its view is over. */
+void qn_bft_synced(struct qn_bft *m, const struct qn_bft_block *block, const struct qn_cert *cert);
+
+/* qn_bft_wants says whether a vote would tell the machine anything: asked before its signature is verified. */
+QN_CHECK bool qn_bft_wants(const struct qn_bft *m, const struct qn_vote *vote);
+/* qn_bft_awaits says whether a block is missed: certified, final, or the parent of one that is known. */
+QN_CHECK bool qn_bft_awaits(const struct qn_bft *m, const struct qn_hash *block);
 
 /* --- outputs -------------------------------------------------------------------------------------------------------------- */
 QN_CHECK bool qn_bft_next(struct qn_bft *m, struct qn_bft_action *ret);
+bool qn_bft_pending(const struct qn_bft *m);     /* whether qn_bft_next has one */
 uint64_t qn_bft_wake_ms(const struct qn_bft *m); /* when qn_bft_tick has something to do */
 
 uint64_t qn_bft_view(const struct qn_bft *m);

@@ -129,11 +129,20 @@ size_t qn_pool_cnt(const struct qn_pool *pool)
     return pool->cnt;
 }
 
-uint32_t qn_pool_pick(const struct qn_pool *pool, struct qn_arena *arena, struct qn_tx *txs,
-                      struct qn_hash *ids, uint32_t max, size_t bytes)
+bool qn_pool_get(const struct qn_pool *pool, const struct qn_hash *id, struct qn_span *ret)
+{
+    const struct entry *e = find(pool, id);
+    if (e) *ret = QN_SPAN(e->bytes, e->len);
+    return e != NULL;
+}
+
+uint32_t qn_pool_pick(const struct qn_pool *pool, struct qn_arena *arena,
+                      bool (*skip)(void *arg, const struct qn_hash *id), void *arg,
+                      struct qn_tx *txs, struct qn_hash *ids, uint32_t max, size_t bytes)
 {
     uint32_t cnt = 0;
     for (const struct entry *e = pool->first; e && cnt < max && e->len <= bytes; e = e->next) {
+        if (skip && skip(arg, &e->id)) continue;
         void *copy = qn_arena_copy(arena, e->bytes, e->len);
         QN_ASSERT(copy && qn_decode(qn_tx_record(), QN_SPAN(copy, e->len), arena, &txs[cnt],
                                     NULL) == QN_OK);

@@ -19,8 +19,12 @@ void qn_pool_drop(struct qn_pool *pool, const struct qn_hash *id);
 /* qn_pool_expire drops what no block after now_ms may hold. */
 void qn_pool_expire(struct qn_pool *pool, uint64_t now_ms);
 size_t qn_pool_cnt(const struct qn_pool *pool);
-/* qn_pool_pick decodes the oldest into txs and ids, up to max and bytes; memory from arena. */
-uint32_t qn_pool_pick(const struct qn_pool *pool, struct qn_arena *arena, struct qn_tx *txs,
-                      struct qn_hash *ids, uint32_t max, size_t bytes);
+/* qn_pool_pick decodes the oldest that `skip` (may be NULL) does not pass over into txs and ids, up to max and bytes; memory from arena. */
+uint32_t qn_pool_pick(const struct qn_pool *pool, struct qn_arena *arena,
+                      bool (*skip)(void *arg, const struct qn_hash *id), void *arg,
+                      struct qn_tx *txs, struct qn_hash *ids, uint32_t max, size_t bytes);
+/* qn_pool_get lends the bytes of a transaction that waits. */
+QN_CHECK bool qn_pool_get(const struct qn_pool *pool, const struct qn_hash *id,
+                          struct qn_span *ret);
 
 #endif

@@ -1,10 +1,9 @@
-/* chain.c - opening, recovering, making blocks. */
+/* chain.c - opening and recovering, the tree of blocks above the last final one, making them final. */
 #include "ledger/state/chain.h"
 
 #include "core/crypto/hash.h"
 #include "core/env/crash.h"
-#include "ledger/bft/bft.h"
-#include "ledger/pool/pool.h"
+#include "ledger/bft/vote.h"
 #include "ledger/store/journal.h"
 #include "ledger/store/store.h"
 
@@ -14,42 +13,54 @@
 #include <string.h>
 
 #define CHECKPOINT_MS      2000
-#define BLOCK_TXS_MAX      4096
-#define BLOCK_BYTES_MAX    (2u << 20)
 #define CLOCK_AHEAD_MAX_MS 60000
+
+/* An executed block that is not final. */
+struct branch {
+    struct branch *next, *parent; /* parent NULL: the head */
+    struct qn_hash hash;
+    struct qn_frame frame; /* cert empty; memory is the arena's */
+    struct qn_hash *ids;
+    struct qn_trie *has; /* ids, while it is not final */
+    struct qn_arena arena;
+    struct qn_delta *delta;
+};
+
+struct pledge {
+    struct pledge *next;
+    struct qn_pledge p;
+    struct qn_arena arena;
+};
 
 struct qn_chain {
     struct qn_chain_conf conf;
     struct qn_state *st;
     struct qn_journal *journal;
     struct qn_store *store;
-    struct qn_bft *bft; /* NULL in a chain that only reads */
-    struct qn_pool *pool;
     struct qn_hash id, head, set_root;
-    struct qn_hash set[QN_SET_MAX];
-    uint64_t weights[QN_SET_MAX];
-    uint32_t set_cnt;
+    struct qn_set set;
     struct qn_header header;    /* of the head */
-    struct qn_buf cert;         /* of the head, Borsh */
+    struct qn_buf cert;         /* of the head, Borsh; empty: it has none of its own */
     struct qn_buf genesis;      /* Borsh */
     struct qn_store_meta saved; /* what the checkpoint holds */
     struct qn_trie *dirty;      /* keys changed since */
     struct qn_trie *seen;       /* transaction id -> height */
     struct qn_frame_at *at;     /* where block i + 1 lies */
     size_t at_cnt, at_cap;
-    uint64_t checkpoint_ms, made_ms; /* monotonic, of the last */
-    bool asked;                      /* consensus waits for the block that `ask` describes */
-    struct qn_bft_action ask;
+    struct branch *branches, *tip; /* tip: whose changes the rows hold; NULL: the head's alone */
+    struct pledge *pledges;        /* of views that are not over, first the newest */
+    uint64_t saved_ms;             /* monotonic, of the last checkpoint */
 };
 
-static uint64_t mono_ms(const struct qn_chain *c)
+static struct qn_hash body_root_of(const struct qn_tx *txs, uint32_t cnt)
 {
-    return qn_env_mono_us(c->conf.env) / 1000;
-}
-
-static struct qn_hash body_root_of(const struct qn_hash *ids, uint32_t cnt)
-{
-    return qn_h("body", ids, cnt * sizeof *ids);
+    struct qn_hasher h;
+    qn_hasher_label(&h, "body");
+    for (uint32_t i = 0; i < cnt; i++) {
+        struct qn_hash whole = qn_tx_whole(&txs[i]);
+        qn_hasher_put(&h, whole.b, sizeof whole.b);
+    }
+    return qn_hasher_end(&h);
 }
 
 /* Until validators draw it by VRF: a hash chain over the blocks' own content. */
@@ -93,18 +104,11 @@ static qn_rc open_genesis(struct qn_chain *c, struct qn_span payload, struct qn_
     struct qn_genesis g;
     qn_rc rc = qn_decode(qn_genesis_record(), payload, arena, &g, why);
     if (rc) return qn_why(why, QN_E_CORRUPT, "the journal's genesis does not decode");
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < g.grants.cnt; i++)
-        sum += g.grants.ptr[i].amount.uqn; /* 1,000 grants of at most 2.1e13 */
-    if (sum > QN_SUPPLY_UQN || g.validators.cnt == 0)
-        return qn_why(why, QN_E_CORRUPT,
-                      "the genesis grants more than there is, or names no validator");
+    if (qn_set_genesis(&g, &c->set, why)) return QN_E_CORRUPT;
+    c->set_root = qn_set_hash(&c->set);
     c->id = c->head = qn_genesis_hash(&g);
     qn_buf_clear(&c->genesis);
     qn_buf_span(&c->genesis, payload);
-    c->set_cnt = g.validators.cnt;
-    memcpy(c->set, g.validators.ptr, c->set_cnt * sizeof *c->set);
-    c->set_root = qn_set_root(c->set, c->set_cnt);
     c->header = (struct qn_header){ .t_ms = g.t_ms, .beacon = c->id };
     if (c->saved.height || !qn_hash_is_zero(&c->saved.chain)) {
         if (!qn_hash_eq(&c->saved.chain, &c->id))
@@ -114,6 +118,29 @@ static qn_rc open_genesis(struct qn_chain *c, struct qn_span payload, struct qn_
         qn_state_accept(c->st, note_dirty, c);
     }
     return QN_OK;
+}
+
+static void pledge_free(struct pledge *p)
+{
+    qn_arena_free(&p->arena);
+    free(p);
+}
+
+/* Forgets what was pledged in views that the head has ended. */
+static void settle_pledges(struct qn_chain *c)
+{
+    for (struct pledge **at = &c->pledges; *at;) {
+        struct pledge *p = *at;
+        bool open = false;
+        for (uint32_t i = 0; i < p->p.votes.cnt; i++)
+            open |= p->p.votes.ptr[i].view > c->header.view;
+        if (open) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        pledge_free(p);
+    }
 }
 
 static qn_rc bad_block(struct qn_why *why, uint64_t height, const char *what)
@@ -140,14 +167,14 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
         if (qn_trie_get(c->seen, QN_SPAN(ids[i].b, 32), &val))
             return bad_block(why, h->height, "it holds a transaction a second time");
     }
-    struct qn_hash body = body_root_of(ids, f.block.txs.cnt), hash = qn_header_hash(h);
+    struct qn_hash body = body_root_of(f.block.txs.ptr, f.block.txs.cnt), hash = qn_header_hash(h);
     if (!qn_hash_eq(&body, &h->body_root))
         return bad_block(why, h->height, "its body is not the one its head names");
     qn_rc rc = QN_OK;
     if (h->height >
         c->saved
             .height) { /* below it the hashes lead to the checkpoint's block, whose certificate was checked */
-        rc = qn_cert_check(&f.cert, &c->id, &hash, c->set, c->set_cnt, why);
+        if (f.cert.kind) rc = qn_cert_final(&f.cert, &c->id, &hash, &c->set, why);
         if (rc) return bad_block(why, h->height, "its certificate does not verify");
         if (c->conf.no_store) /* an audit believes no signature it has not checked */
             for (uint32_t i = 0; i < f.block.txs.cnt; i++)
@@ -172,7 +199,21 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
     }
     note_block(c, &f.block, ids, at);
     qn_buf_clear(&c->cert);
-    qn_encode(qn_cert_record(), &f.cert, &c->cert);
+    if (f.cert.kind) qn_encode(qn_cert_record(), &f.cert, &c->cert);
+    settle_pledges(c);
+    return QN_OK;
+}
+
+static qn_rc open_pledge(struct qn_chain *c, struct qn_span payload, struct qn_why *why)
+{
+    struct pledge *p = calloc(1, sizeof *p);
+    QN_ASSERT(p != NULL);
+    p->next = c->pledges;
+    c->pledges = p;
+    void *copy = qn_arena_copy(&p->arena, payload.ptr, payload.len);
+    QN_ASSERT(copy != NULL);
+    if (qn_decode(qn_pledge_record(), QN_SPAN(copy, payload.len), &p->arena, &p->p, why))
+        return qn_why(why, QN_E_CORRUPT, "a vote of the journal does not decode");
     return QN_OK;
 }
 
@@ -182,12 +223,16 @@ static qn_rc on_frame(void *arg, uint8_t kind, uint64_t seq, struct qn_frame_at 
     struct qn_chain *c = arg;
     struct qn_arena arena = { 0 };
     qn_rc rc;
-    if ((seq == 0) != (kind == QN_FRAME_GENESIS) || (seq != 0 && kind != QN_FRAME_BLOCK))
+    if ((seq == 0) != (kind == QN_FRAME_GENESIS))
         rc = qn_why(why, QN_E_CORRUPT, "the journal has a frame of kind %u at %" PRIu64, kind, seq);
-    else if (seq == 0)
+    else if (kind == QN_FRAME_GENESIS)
         rc = open_genesis(c, payload, &arena, why);
-    else
+    else if (kind == QN_FRAME_BLOCK)
         rc = open_block(c, payload, at, &arena, why);
+    else if (kind == QN_FRAME_VOTE)
+        rc = open_pledge(c, payload, why);
+    else
+        rc = qn_why(why, QN_E_CORRUPT, "the journal has a frame of kind %u at %" PRIu64, kind, seq);
     qn_arena_free(&arena);
     return rc;
 }
@@ -207,11 +252,11 @@ qn_rc qn_chain_open(const struct qn_chain_conf *conf, struct qn_chain **ret, str
     c->st = qn_state_new(conf->modules, conf->module_cnt, conf->vm);
     c->dirty = qn_trie_new();
     c->seen = qn_trie_new();
-    c->pool = qn_pool_new();
     qn_rc rc = QN_OK;
     if (!conf->no_store) {
         snprintf(path, sizeof path, "%s/state.mdb", conf->home);
-        rc = qn_store_open_on(conf->env->disk, path, conf->map_gib ? conf->map_gib : 64, &c->store, &c->saved, why);
+        rc = qn_store_open_on(conf->env->disk, path, conf->map_gib ? conf->map_gib : 64, &c->store,
+                              &c->saved, why);
         if (rc == QN_OK) rc = qn_store_load(c->store, on_row, c, why);
     }
     snprintf(path, sizeof path, "%s/journal", conf->home);
@@ -247,6 +292,312 @@ qn_rc qn_chain_open(const struct qn_chain_conf *conf, struct qn_chain **ret, str
     return rc;
 }
 
+/* --- the tree above the head --------------------------------------------------------------------------------- */
+
+static void branch_free(struct branch *b)
+{
+    qn_delta_free(b->delta);
+    qn_trie_free(b->has);
+    qn_arena_free(&b->arena);
+    free(b);
+}
+
+static struct branch *branch_find(const struct qn_chain *c, const struct qn_hash *hash)
+{
+    for (struct branch *b = c->branches; b; b = b->next)
+        if (qn_hash_eq(&b->hash, hash)) return b;
+    return NULL;
+}
+
+static bool descends(const struct branch *b, const struct branch *from)
+{
+    while (b && b != from)
+        b = b->parent;
+    return b == from;
+}
+
+static void put_in(struct qn_chain *c, struct branch *b)
+{
+    if (c->tip == b) return;
+    put_in(c, b->parent);
+    qn_delta_swap(c->st, b->delta);
+    c->tip = b;
+}
+
+/* Makes the rows those after b; NULL: after the head. */
+static void go(struct qn_chain *c, struct branch *b)
+{
+    while (c->tip && !descends(b, c->tip)) {
+        qn_delta_swap(c->st, c->tip->delta);
+        c->tip = c->tip->parent;
+    }
+    if (b) put_in(c, b);
+}
+
+static void to_head(struct qn_chain *c)
+{
+    go(c, NULL);
+}
+
+/* The rows and header that a child of `parent` stands on; *ret_up NULL: the head. */
+static qn_rc stand_on(struct qn_chain *c, const struct qn_hash *parent, struct branch **ret_up,
+                      const struct qn_header **ret_header, struct qn_why *why)
+{
+    *ret_up = branch_find(c, parent);
+    if (!*ret_up && !qn_hash_eq(parent, &c->head))
+        return qn_why(why, QN_E_NOTFOUND, "the block's parent is not known here");
+    *ret_header = *ret_up ? &(*ret_up)->frame.block.header : &c->header;
+    go(c, *ret_up);
+    return QN_OK;
+}
+
+static void grow(struct qn_chain *c, struct branch *b, struct branch *up)
+{
+    b->parent = up;
+    b->next = c->branches;
+    c->branches = b;
+    b->hash = qn_header_hash(&b->frame.block.header);
+    b->delta = qn_state_keep(c->st);
+    b->has = qn_trie_new();
+    for (uint32_t i = 0; i < b->frame.block.txs.cnt; i++)
+        qn_trie_put(b->has, QN_SPAN(b->ids[i].b, 32), QN_SPAN(NULL, 0));
+    c->tip = b;
+}
+
+qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
+                    struct qn_hash *ret_hash, struct qn_why *why)
+{
+    struct branch *up, *b = calloc(1, sizeof *b);
+    const struct qn_header *before;
+    struct qn_outcome out;
+    QN_ASSERT(b != NULL);
+    struct qn_hash proposer = qn_acct_key(&m->proposer);
+    qn_rc rc = stand_on(c, &m->parent, &up, &before, why);
+    if (rc) goto fail;
+    struct qn_header *h = &b->frame.block.header;
+    *h = (struct qn_header){ .ver = 1,
+                             .chain = c->id,
+                             .height = before->height + 1,
+                             .view = m->view,
+                             .t_ms = QN_MAX(m->t_ms, before->t_ms + 1),
+                             .parent = m->parent,
+                             .set_root = c->set_root,
+                             .proposer = m->proposer };
+    rc = qn_state_block(c->st, h->height, h->t_ms, &before->beacon, &proposer, m->txs, m->ids,
+                        m->cnt, &b->arena, misfit, &out, why);
+    if (rc) {
+        qn_state_reject(c->st);
+        goto fail;
+    }
+    struct qn_tx *txs = qn_arena_alloc(&b->arena, (out.receipt_cnt + 1) * sizeof *txs);
+    b->ids = qn_arena_alloc(&b->arena, (out.receipt_cnt + 1) * sizeof *b->ids);
+    QN_ASSERT(txs && b->ids);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < out.receipt_cnt; i++) {
+        if (misfit[i]) continue;
+        txs[kept] = m->txs[i];
+        b->ids[kept] = m->ids[i];
+        out.receipts[kept++] = out.receipts[i];
+    }
+    for (uint32_t i = out.receipt_cnt; i < m->cnt; i++)
+        misfit[i] = false; /* no room: the next block's */
+    h->body_root = body_root_of(txs, kept);
+    h->state_root = out.root;
+    h->beacon = beacon_of(&before->beacon, &h->body_root, h->t_ms);
+    /* What the branch keeps is its own: the pool may drop a transaction whose bytes txs borrow. */
+    struct qn_buf bytes = { 0 };
+    struct qn_block block = { .header = *h };
+    block.txs.cnt = kept;
+    block.txs.ptr = txs;
+    qn_encode(qn_block_record(), &block, &bytes);
+    void *own = qn_arena_copy(&b->arena, bytes.ptr, bytes.len);
+    QN_ASSERT(own && qn_decode(qn_block_record(), QN_SPAN(own, bytes.len), &b->arena,
+                               &b->frame.block, why) == QN_OK);
+    qn_buf_free(&bytes);
+    b->frame.receipts.cnt = kept;
+    b->frame.receipts.ptr = out.receipts;
+    b->frame.events.cnt = out.event_cnt;
+    b->frame.events.ptr = out.events;
+    grow(c, b, up);
+    *ret_hash = b->hash;
+    return QN_OK;
+fail:
+    branch_free(b);
+    return rc;
+}
+
+static qn_rc check_ids(const struct qn_chain *c, const struct branch *b, struct qn_why *why)
+{
+    struct qn_trie *mine = qn_trie_new();
+    qn_rc rc = QN_OK;
+    for (uint32_t i = 0; i < b->frame.block.txs.cnt && rc == QN_OK; i++) {
+        struct qn_span key = QN_SPAN(b->ids[i].b, 32), val;
+        if (qn_chain_holds(c, &b->frame.block.header.parent, &b->ids[i]) ||
+            qn_trie_get(mine, key, &val))
+            rc = qn_why(why, QN_E_FORMAT, "the block holds a transaction a second time");
+        qn_trie_put(mine, key, QN_SPAN(NULL, 0));
+    }
+    qn_trie_free(mine);
+    return rc;
+}
+
+static qn_rc run(struct qn_chain *c, struct branch *b, const struct qn_header *before,
+                 struct qn_why *why)
+{
+    const struct qn_block *block = &b->frame.block;
+    const struct qn_header *h = &block->header;
+    struct qn_outcome out;
+    struct qn_hash body = body_root_of(block->txs.ptr, block->txs.cnt);
+    struct qn_hash beacon = beacon_of(&before->beacon, &h->body_root, h->t_ms);
+    if (h->ver != 1 || !qn_hash_eq(&h->chain, &c->id) || !qn_hash_eq(&h->set_root, &c->set_root) ||
+        h->height != before->height + 1 || h->t_ms <= before->t_ms)
+        return qn_why(why, QN_E_FORMAT, "the block's head does not follow its parent's");
+    if (block->txs.cnt > QN_BLOCK_TXS || !qn_hash_eq(&body, &h->body_root) ||
+        !qn_hash_eq(&beacon, &h->beacon))
+        return qn_why(why, QN_E_FORMAT, "the block's body is not the one its head names");
+    qn_rc rc = check_ids(c, b, why);
+    if (rc) return rc;
+    struct qn_hash proposer = qn_acct_key(&h->proposer);
+    rc = qn_state_block(c->st, h->height, h->t_ms, &before->beacon, &proposer, block->txs.ptr,
+                        b->ids, block->txs.cnt, &b->arena, NULL, &out, why);
+    if (rc == QN_OK && !qn_hash_eq(&out.root, &h->state_root))
+        rc = qn_why(why, QN_E_FORMAT, "executing the block gives another state");
+    if (rc) {
+        qn_state_reject(c->st);
+        return rc;
+    }
+    b->frame.receipts.cnt = out.receipt_cnt;
+    b->frame.receipts.ptr = out.receipts;
+    b->frame.events.cnt = out.event_cnt;
+    b->frame.events.ptr = out.events;
+    return QN_OK;
+}
+
+qn_rc qn_chain_run(struct qn_chain *c, const struct qn_block *block, struct qn_why *why)
+{
+    struct qn_hash hash = qn_header_hash(&block->header);
+    struct branch *up, *b;
+    const struct qn_header *before;
+    if (branch_find(c, &hash)) return QN_OK;
+    qn_rc rc = stand_on(c, &block->header.parent, &up, &before, why);
+    if (rc) return rc;
+    b = calloc(1, sizeof *b);
+    QN_ASSERT(b != NULL);
+    struct qn_buf bytes = { 0 };
+    qn_encode(qn_block_record(), block, &bytes);
+    void *own = qn_arena_copy(&b->arena, bytes.ptr, bytes.len);
+    QN_ASSERT(own && qn_decode(qn_block_record(), QN_SPAN(own, bytes.len), &b->arena,
+                               &b->frame.block, why) == QN_OK);
+    qn_buf_free(&bytes);
+    uint32_t cnt = block->txs.cnt;
+    b->ids = qn_arena_alloc(&b->arena, (cnt + 1) * sizeof *b->ids);
+    QN_ASSERT(b->ids != NULL);
+    for (uint32_t i = 0; i < cnt; i++)
+        b->ids[i] = qn_tx_id(&b->frame.block.txs.ptr[i]);
+    rc = run(c, b, before, why);
+    if (rc)
+        branch_free(b);
+    else
+        grow(c, b, up);
+    return rc;
+}
+
+const struct qn_block *qn_chain_block(const struct qn_chain *c, const struct qn_hash *hash)
+{
+    const struct branch *b = branch_find(c, hash);
+    return b ? &b->frame.block : NULL;
+}
+
+bool qn_chain_holds(const struct qn_chain *c, const struct qn_hash *parent,
+                    const struct qn_hash *id)
+{
+    struct qn_span key = QN_SPAN(id->b, 32), val;
+    if (qn_trie_get(c->seen, key, &val)) return true;
+    for (const struct branch *b = branch_find(c, parent); b; b = b->parent)
+        if (qn_trie_get(b->has, key, &val)) return true;
+    return false;
+}
+
+/* Forgets what does not descend from the new head, which `kept` was and is now out of the list. */
+static void prune(struct qn_chain *c, const struct branch *kept)
+{
+    if (c->tip && !descends(c->tip, kept)) QN_BUG("the rows are of a branch that is cut");
+    bool again = true;
+    while (
+        again) { /* children before parents: a parent's memory is read until the last child is judged */
+        again = false;
+        for (struct branch **at = &c->branches; *at;) {
+            struct branch *b = *at, *child;
+            if (descends(b, kept)) {
+                at = &b->next;
+                continue;
+            }
+            for (child = c->branches; child && child->parent != b; child = child->next)
+                ;
+            if (child) {
+                again = true;
+                at = &b->next;
+                continue;
+            }
+            *at = b->next;
+            branch_free(b);
+        }
+    }
+    for (struct branch *b = c->branches; b; b = b->next)
+        if (b->parent == kept) b->parent = NULL;
+    if (c->tip == kept) c->tip = NULL;
+}
+
+qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struct qn_cert *cert,
+                     struct qn_why *why)
+{
+    struct branch *b = branch_find(c, hash);
+    QN_ASSERT(b && b->parent == NULL);
+    struct qn_buf buf = { 0 };
+    struct qn_frame_at at;
+    if (cert) b->frame.cert = *cert;
+    qn_encode(qn_frame_record(), &b->frame, &buf);
+    qn_crash_point("block-before");
+    qn_rc rc = qn_journal_append(c->journal, QN_FRAME_BLOCK, qn_buf_get(&buf), &at, why);
+    qn_buf_free(&buf);
+    if (rc) return rc;
+    qn_crash_point("block-after");
+    if (!c->tip || !descends(c->tip, b)) go(c, b);
+    for (struct branch **p = &c->branches; *p; p = &(*p)->next)
+        if (*p == b) {
+            *p = b->next;
+            break;
+        }
+    prune(c, b);
+    qn_delta_keys(b->delta, note_dirty, c);
+    note_block(c, &b->frame.block, b->ids, at);
+    qn_buf_clear(&c->cert);
+    if (cert) qn_encode(qn_cert_record(), cert, &c->cert);
+    settle_pledges(c);
+    if (c->conf.on_block) c->conf.on_block(c->conf.arg, &b->frame, &b->hash);
+    branch_free(b);
+    return QN_OK;
+}
+
+qn_rc qn_chain_pledge(struct qn_chain *c, const struct qn_pledge *pledge, struct qn_why *why)
+{
+    struct qn_buf buf = { 0 };
+    struct qn_frame_at at;
+    qn_encode(qn_pledge_record(), pledge, &buf);
+    qn_crash_point("pledge-before");
+    qn_rc rc = qn_journal_append(c->journal, QN_FRAME_VOTE, qn_buf_get(&buf), &at, why);
+    qn_buf_free(&buf);
+    if (rc == QN_OK) qn_crash_point("pledge-after");
+    return rc;
+}
+
+void qn_chain_pledges(const struct qn_chain *c,
+                      void (*visit)(void *arg, const struct qn_pledge *pledge), void *arg)
+{
+    for (const struct pledge *p = c->pledges; p; p = p->next)
+        visit(arg, &p->p);
+}
+
 /* --- checkpoint ------------------------------------------------------------------------------------------- */
 
 static qn_rc checkpoint(struct qn_chain *c, struct qn_why *why)
@@ -254,6 +605,7 @@ static qn_rc checkpoint(struct qn_chain *c, struct qn_why *why)
     uint8_t last[QN_TRIE_KEY_MAX];
     struct qn_span key = QN_SPAN(last, 0), val, row;
     if (!c->store || c->header.height == c->saved.height) return QN_OK;
+    to_head(c);
     qn_rc rc = qn_store_begin(c->store, why);
     if (rc) return rc;
     for (bool first = true; qn_trie_next(c->dirty, key, first, &key, &val); first = false) {
@@ -286,8 +638,16 @@ void qn_chain_close(struct qn_chain *c)
                 why.text); /* the journal has it all: the next start catches up */
     qn_store_close(c->store);
     qn_journal_close(c->journal);
-    qn_bft_free(c->bft);
-    qn_pool_free(c->pool);
+    while (c->branches) {
+        struct branch *b = c->branches;
+        c->branches = b->next;
+        branch_free(b);
+    }
+    while (c->pledges) {
+        struct pledge *p = c->pledges;
+        c->pledges = p->next;
+        pledge_free(p);
+    }
     qn_state_free(c->st);
     qn_trie_free(c->dirty);
     qn_trie_free(c->seen);
@@ -297,223 +657,20 @@ void qn_chain_close(struct qn_chain *c)
     free(c);
 }
 
-/* --- making blocks ----------------------------------------------------------------------------------------- */
-
-qn_rc qn_chain_submit(struct qn_chain *c, struct qn_span bytes, struct qn_hash *ret_id,
-                      struct qn_why *why)
+qn_rc qn_chain_save(struct qn_chain *c, struct qn_why *why)
 {
-    struct qn_arena arena = { .max = 8u << 20 };
-    struct qn_tx tx;
-    struct qn_span val;
-    if (bytes.len > QN_TX_MAX)
-        return qn_why(why, QN_E_TOOBIG, "a transaction has at most %u bytes", QN_TX_MAX);
-    qn_rc rc = qn_decode(qn_tx_record(), bytes, &arena, &tx, why);
-    if (rc) goto out;
-    *ret_id = qn_tx_id(&tx);
-    if (qn_trie_get(c->seen, QN_SPAN(ret_id->b, 32), &val) || qn_pool_has(c->pool, ret_id))
-        goto out;
-    rc = qn_tx_check(&tx, ret_id, &c->id, why); /* before anything that costs more */
-    if (rc == QN_OK)
-        rc = qn_state_payable(c->st, &tx, bytes.len,
-                              QN_MAX(qn_env_now_ms(c->conf.env), c->header.t_ms + 1), why);
-    if (rc == QN_OK) rc = qn_pool_put(c->pool, ret_id, &tx, bytes, why);
-out:
-    qn_arena_free(&arena);
-    return rc;
-}
-
-size_t qn_chain_pooled(const struct qn_chain *c)
-{
-    return qn_pool_cnt(c->pool);
-}
-
-/* Executes what the pool has, leaving out what no longer fits; on QN_OK the state holds the block's changes. */
-static qn_rc build(struct qn_chain *c, struct qn_arena *arena, uint64_t view, struct qn_frame *f,
-                   struct qn_hash **ret_ids, struct qn_why *why)
-{
-    struct qn_header *h = &f->block.header;
-    struct qn_outcome out;
-    struct qn_hash proposer = qn_acct_key(&c->conf.validator->pub);
-    struct qn_tx *txs = qn_arena_alloc(arena, BLOCK_TXS_MAX * sizeof *txs);
-    struct qn_hash *ids = qn_arena_alloc(arena, BLOCK_TXS_MAX * sizeof *ids);
-    uint32_t cnt = qn_pool_pick(c->pool, arena, txs, ids, BLOCK_TXS_MAX, BLOCK_BYTES_MAX);
-    *h = (struct qn_header){ .ver = 1,
-                             .chain = c->id,
-                             .height = c->header.height + 1,
-                             .view = view,
-                             .t_ms = QN_MAX(qn_env_now_ms(c->conf.env), c->header.t_ms + 1),
-                             .parent = c->head,
-                             .set_root = c->set_root,
-                             .proposer = c->conf.validator->pub };
-    bool *misfit = qn_arena_alloc(arena, BLOCK_TXS_MAX * sizeof *misfit);
-    qn_rc rc = qn_state_block(c->st, h->height, h->t_ms, &c->header.beacon, &proposer, txs, ids,
-                              cnt, arena, misfit, &out, why);
-    if (rc) {
-        qn_state_reject(c->st);
-        return rc;
-    }
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < out.receipt_cnt; i++) {
-        if (misfit[i]) { /* it no longer fits: another block would not hold it either */
-            qn_pool_drop(c->pool, &ids[i]);
-            continue;
-        }
-        txs[kept] = txs[i];
-        ids[kept] = ids[i];
-        out.receipts[kept++] = out.receipts[i];
-    }
-    cnt = out.receipt_cnt = kept;
-    f->block.txs.cnt = cnt;
-    f->block.txs.ptr = txs;
-    f->receipts.cnt = out.receipt_cnt;
-    f->receipts.ptr = out.receipts;
-    f->events.cnt = out.event_cnt;
-    f->events.ptr = out.events;
-    h->body_root = body_root_of(ids, cnt);
-    h->state_root = out.root;
-    h->beacon = beacon_of(&c->header.beacon, &h->body_root, h->t_ms);
-    *ret_ids = ids;
-    return QN_OK;
-}
-
-static struct qn_bft_block known(const struct qn_header *h, const struct qn_hash *hash,
-                                 uint64_t parent_view)
-{
-    return (struct qn_bft_block){ .hash = *hash,
-                                  .parent = h->parent,
-                                  .view = h->view,
-                                  .parent_view = parent_view,
-                                  .height = h->height,
-                                  .t_ms = h->t_ms };
-}
-
-static void open_bft(struct qn_chain *c)
-{
-    struct qn_arena arena = { 0 };
-    struct qn_cert cert;
-    struct qn_bft_block last = known(&c->header, &c->head, 0);
-    struct qn_bft_conf conf = { .chain = c->id,
-                                .cnt = c->set_cnt,
-                                .set = c->set,
-                                .weights = c->weights,
-                                .self = -1,
-                                .key = c->conf.validator,
-                                .block_ms = QN_BLOCK_EMPTY_MS };
-    for (uint32_t i = 0; i < c->set_cnt; i++) {
-        c->weights[i] = 1;
-        if (qn_hash_eq(&c->set[i], &c->conf.validator->pub)) conf.self = (int)i;
-    }
-    bool has = c->cert.len &&
-               qn_decode(qn_cert_record(), qn_buf_get(&c->cert), &arena, &cert, NULL) == QN_OK;
-    c->bft = qn_bft_new(&conf, &last, has ? &cert : NULL);
-    qn_bft_start(c->bft, qn_env_now_ms(c->conf.env));
-    qn_arena_free(&arena);
-}
-
-/* Journals and publishes the executed block f, final by cert. */
-static qn_rc finish(struct qn_chain *c, struct qn_frame *f, const struct qn_hash *ids,
-                    const struct qn_cert *cert, struct qn_why *why)
-{
-    struct qn_buf buf = { 0 };
-    struct qn_frame_at at;
-    struct qn_hash hash = qn_header_hash(&f->block.header);
-    f->cert = *cert;
-    qn_encode(qn_frame_record(), f, &buf);
-    qn_crash_point("block-before");
-    qn_rc rc = qn_journal_append(c->journal, QN_FRAME_BLOCK, qn_buf_get(&buf), &at, why);
-    qn_buf_free(&buf);
-    if (rc) {
-        qn_state_reject(c->st);
-        return rc;
-    }
-    qn_crash_point("block-after");
-    qn_state_accept(c->st, note_dirty, c);
-    note_block(c, &f->block, ids, at);
-    qn_buf_clear(&c->cert);
-    qn_encode(qn_cert_record(), &f->cert, &c->cert);
-    for (uint32_t i = 0; i < f->block.txs.cnt; i++)
-        qn_pool_drop(c->pool, &ids[i]);
-    if (c->conf.on_block) c->conf.on_block(c->conf.arg, f, &hash);
-    return QN_OK;
-}
-
-/* Lets the machine run until it has made one block final or waits. With one validator nothing leaves this process before `finish` has
- * synced block and certificate in one write, so that every vote counts as journalled at once. */
-static qn_rc make_block(struct qn_chain *c, struct qn_why *why)
-{
-    struct qn_arena arena = { 0 };
-    struct qn_frame f = { 0 };
-    struct qn_hash *ids = NULL;
-    struct qn_bft_action a;
-    qn_rc rc = QN_OK;
-    bool built = false, final = false;
-    qn_bft_tick(c->bft, qn_env_now_ms(c->conf.env));
-    bool more = c->asked; /* left by the last turn */
-    a = c->ask;
-    c->asked = false;
-    for (; rc == QN_OK && (more || qn_bft_next(c->bft, &a)); more = false) {
-        switch (a.what) {
-        case QN_BFT_PROPOSE:
-            if (built) { /* the next block has its own time */
-                c->ask = a;
-                c->asked = true;
-                goto out;
-            }
-            rc = build(c, &arena, a.view, &f, &ids, why);
-            if (rc) break;
-            built = true;
-            struct qn_hash hash = qn_header_hash(&f.block.header);
-            struct qn_bft_block block = known(&f.block.header, &hash, a.parent_view);
-            qn_bft_proposal(c->bft, &block);
-            qn_bft_valid(c->bft, &hash, true);
-            break;
-        case QN_BFT_JOURNAL: qn_bft_journalled(c->bft, a.token); break;
-        case QN_BFT_FINAL:
-            QN_ASSERT(built && !final && a.cert); /* one validator: FAST, at its own vote */
-            final = true;
-            rc = finish(c, &f, ids, a.cert, why);
-            break;
-        case QN_BFT_EXECUTE: /* built a moment ago */
-        case QN_BFT_VOTE:    /* nobody else to tell */
-        case QN_BFT_CERT:
-        case QN_BFT_PROPOSAL:
-        case QN_BFT_WANT:
-        case QN_BFT_EVIDENCE: break;
-        }
-    }
-out:
-    if (built && !final && rc == QN_OK)
-        qn_state_reject(c->st); /* its view was over: the clock jumped */
-    qn_arena_free(&arena);
-    return rc;
-}
-
-qn_rc qn_chain_turn(struct qn_chain *c, uint64_t *ret_wait_ms, struct qn_why *why)
-{
-    uint64_t now = mono_ms(c);
-    qn_rc rc = QN_OK;
-    *ret_wait_ms = QN_BLOCK_EMPTY_MS;
-    if (!c->conf.validator) return QN_OK;
-    if (!c->bft) open_bft(c);
-    qn_pool_expire(c->pool, qn_env_now_ms(c->conf.env));
-    if (qn_pool_cnt(c->pool) || now - c->made_ms >= QN_BLOCK_EMPTY_MS || c->made_ms == 0) {
-        rc = make_block(c, why);
-        c->made_ms = mono_ms(c);
-    }
-    if (rc == QN_OK && now - c->checkpoint_ms >= CHECKPOINT_MS) {
-        rc = checkpoint(c, why);
-        c->checkpoint_ms = mono_ms(c);
-    }
-    uint64_t passed = mono_ms(c) - c->made_ms;
-    *ret_wait_ms =
-        qn_pool_cnt(c->pool) || passed >= QN_BLOCK_EMPTY_MS ? 0 : QN_BLOCK_EMPTY_MS - passed;
+    uint64_t now = qn_env_mono_us(c->conf.env) / 1000;
+    if (now - c->saved_ms < CHECKPOINT_MS) return QN_OK;
+    qn_rc rc = checkpoint(c, why);
+    c->saved_ms = qn_env_mono_us(c->conf.env) / 1000;
     return rc;
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------ */
 
-const struct qn_view *qn_chain_view(const struct qn_chain *c)
+const struct qn_view *qn_chain_view(struct qn_chain *c)
 {
+    to_head(c);
     return qn_state_view(c->st);
 }
 
@@ -549,22 +706,27 @@ struct qn_span qn_chain_genesis(const struct qn_chain *c)
 
 struct qn_trie *qn_chain_trie(struct qn_chain *c)
 {
+    to_head(c);
     return qn_state_trie(c->st);
 }
 
 struct qn_hash qn_chain_root(struct qn_chain *c)
 {
+    to_head(c);
     return qn_trie_root(qn_state_trie(c->st));
 }
 
-enum qn_tx_where qn_chain_tx(struct qn_chain *c, const struct qn_hash *id, uint64_t *ret_height)
+const struct qn_set *qn_chain_set(const struct qn_chain *c)
+{
+    return &c->set;
+}
+
+bool qn_chain_tx(const struct qn_chain *c, const struct qn_hash *id, uint64_t *ret_height)
 {
     struct qn_span val;
-    if (qn_trie_get(c->seen, QN_SPAN(id->b, 32), &val)) {
-        memcpy(ret_height, val.ptr, sizeof *ret_height);
-        return QN_TX_FINAL;
-    }
-    return qn_pool_has(c->pool, id) ? QN_TX_POOLED : QN_TX_UNKNOWN;
+    if (!qn_trie_get(c->seen, QN_SPAN(id->b, 32), &val)) return false;
+    memcpy(ret_height, val.ptr, sizeof *ret_height);
+    return true;
 }
 
 qn_rc qn_chain_frame(struct qn_chain *c, uint64_t height, struct qn_arena *arena,

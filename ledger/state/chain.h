@@ -1,15 +1,18 @@
-/* chain.h - a node's chain: the journal (truth), the state in memory, its checkpoint in LMDB, the pool, and the blocks that a
- * validator makes of them.
+/* chain.h - a node's chain: the journal (truth), the state in memory, its checkpoint in LMDB, and above the last final block the tree of
+ * executed ones that consensus decides between. Who makes blocks and hears of them is ledger/sync's replica.
  *
  * A transaction is final when the frame with its block is synced; nobody hears of it before. After a crash the state is that of
- * the checkpoint plus the journal's later blocks, executed again and compared with the roots in their headers. */
+ * the checkpoint plus the journal's later blocks, executed again and compared with the roots in their headers. Reads see the last final
+ * block alone, whatever lies above it. */
 #ifndef QN_LEDGER_STATE_CHAIN_H
 #define QN_LEDGER_STATE_CHAIN_H
 
 #include "core/env/env.h"
+#include "ledger/bft/set.h"
 #include "ledger/state/state.h"
 
-#define QN_BLOCK_EMPTY_MS 500 /* an empty block this often: deadlines and clocks move */
+#define QN_BLOCK_TXS   4096
+#define QN_BLOCK_BYTES (2u << 20)
 
 struct qn_chain;
 
@@ -19,7 +22,6 @@ struct qn_chain_conf {
     const struct qn_exec_module *modules; /* borrowed for the chain's life */
     size_t module_cnt;
     const struct qn_contract_vm *vm;
-    const struct qn_key *validator;   /* signs blocks; NULL: only reads */
     const struct qn_genesis *genesis; /* used when the home is new */
     uint64_t map_gib;                 /* 0: 64 */
     bool no_store; /* execute everything from the journal, write nothing: for audits */
@@ -33,36 +35,71 @@ QN_CHECK qn_rc qn_chain_open(const struct qn_chain_conf *conf, struct qn_chain *
 /* qn_chain_close writes a checkpoint and lets go. */
 void qn_chain_close(struct qn_chain *chain);
 
-const struct qn_view *qn_chain_view(const struct qn_chain *chain);
+/* --- reading, at the last final block ------------------------------------------------------------------------------------ */
+
+const struct qn_view *qn_chain_view(struct qn_chain *chain);
 const struct qn_state *qn_chain_state(const struct qn_chain *chain);
 struct qn_hash qn_chain_id(const struct qn_chain *chain);
 struct qn_hash
 qn_chain_head(const struct qn_chain *chain); /* hash of the last block; the genesis at height 0 */
 struct qn_hash qn_chain_root(struct qn_chain *chain);
-
-/* qn_chain_submit checks a transaction (Borsh) and pools it. One that is pooled or final already is QN_OK again. */
-QN_CHECK qn_rc qn_chain_submit(struct qn_chain *chain, struct qn_span tx, struct qn_hash *ret_id,
-                               struct qn_why *why);
-size_t qn_chain_pooled(const struct qn_chain *chain);
-
-/* qn_chain_turn makes the next block when transactions wait or QN_BLOCK_EMPTY_MS are over, and checkpoints when due. *ret_wait_ms is
- * when to call again. An error (disk) is final: the node stops. */
-QN_CHECK qn_rc qn_chain_turn(struct qn_chain *chain, uint64_t *ret_wait_ms, struct qn_why *why);
+/* qn_chain_trie lends the rows, until anything else is asked. */
+struct qn_trie *qn_chain_trie(struct qn_chain *chain);
+/* qn_chain_header lends the header of the last final block (height 0: the genesis' time alone). */
+const struct qn_header *qn_chain_header(const struct qn_chain *chain);
+/* qn_chain_genesis lends the genesis, qn_chain_cert the last final block's certificate (empty: it has none of its own); Borsh. */
+struct qn_span qn_chain_genesis(const struct qn_chain *chain);
+struct qn_span qn_chain_cert(const struct qn_chain *chain);
+/* qn_chain_set lends the validators of the present epoch. */
+const struct qn_set *qn_chain_set(const struct qn_chain *chain);
 
 /* Where a transaction is. */
 enum qn_tx_where { QN_TX_UNKNOWN, QN_TX_POOLED, QN_TX_FINAL };
-enum qn_tx_where qn_chain_tx(struct qn_chain *chain, const struct qn_hash *id,
-                             uint64_t *ret_height);
+/* qn_chain_tx says whether a transaction is final, and in which block. */
+QN_CHECK bool qn_chain_tx(const struct qn_chain *chain, const struct qn_hash *id,
+                          uint64_t *ret_height);
+
+/* --- blocks above the last final one ---------------------------------------------------------------------------------------- */
+
+/* qn_chain_make executes txs on parent (the head or a block made or run before) and makes a block of those that fit; misfit[i] tells which
+ * did not. cnt is what had room; the rest may come in the next. *ret_hash is the block's. QN_E_NOTFOUND: no such parent. */
+struct qn_make {
+    struct qn_hash parent;
+    uint64_t view, t_ms;
+    struct qn_hash proposer; /* key */
+    const struct qn_tx *txs;
+    const struct qn_hash *ids;
+    uint32_t cnt;
+};
+QN_CHECK qn_rc qn_chain_make(struct qn_chain *chain, const struct qn_make *make, bool *misfit,
+                             struct qn_hash *ret_hash, struct qn_why *why);
+/* qn_chain_run executes a block that came from outside and checks everything that its header says of it, its set and its view excepted;
+ * transactions' signatures are the caller's. A copy is kept. QN_E_NOTFOUND: its parent is not here; other errors: no honest validator
+ * makes it. */
+QN_CHECK qn_rc qn_chain_run(struct qn_chain *chain, const struct qn_block *block,
+                            struct qn_why *why);
+/* qn_chain_block lends a block that was made or run and is not final; NULL when there is none. */
+const struct qn_block *qn_chain_block(const struct qn_chain *chain, const struct qn_hash *hash);
+/* qn_chain_holds says whether a transaction is final or in a block from parent down. */
+QN_CHECK bool qn_chain_holds(const struct qn_chain *chain, const struct qn_hash *parent,
+                             const struct qn_hash *id);
+/* qn_chain_final journals a child of the head, which was made or run, and makes it the head; cert may be NULL when a descendant's comes
+ * next. What does not descend from it is forgotten. An error (disk) is final: close, open again. */
+QN_CHECK qn_rc qn_chain_final(struct qn_chain *chain, const struct qn_hash *hash,
+                              const struct qn_cert *cert, struct qn_why *why);
+/* qn_chain_pledge syncs what this validator is about to say, before it says it. qn_chain_pledges visits those that the journal held at
+ * the opening and that no final block has settled. */
+QN_CHECK qn_rc qn_chain_pledge(struct qn_chain *chain, const struct qn_pledge *pledge,
+                               struct qn_why *why);
+void qn_chain_pledges(const struct qn_chain *chain,
+                      void (*visit)(void *arg, const struct qn_pledge *pledge), void *arg);
+/* qn_chain_save writes a checkpoint when one is due. */
+QN_CHECK qn_rc qn_chain_save(struct qn_chain *chain, struct qn_why *why);
+
+/* --- history -------------------------------------------------------------------------------------------------------------- */
 
 /* qn_chain_frame reads a final block from the journal; memory from arena. QN_E_NOTFOUND. */
 QN_CHECK qn_rc qn_chain_frame(struct qn_chain *chain, uint64_t height, struct qn_arena *arena,
                               struct qn_frame *ret, struct qn_why *why);
-
-/* For proofs (ledger/state/proof.h): the head's header, its certificate and the genesis as Borsh, lent until the next block; and the
- * rows at the head. */
-const struct qn_header *qn_chain_header(const struct qn_chain *chain);
-struct qn_span qn_chain_cert(const struct qn_chain *chain);
-struct qn_span qn_chain_genesis(const struct qn_chain *chain);
-struct qn_trie *qn_chain_trie(struct qn_chain *chain);
 
 #endif

@@ -295,6 +295,9 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
     QN_ASSERT(st->undo_cnt == 0);
     struct qn_apply ap;
     uint16_t kind;
+    st->was_height = st->height;
+    st->was_ms = st->now_ms;
+    st->was_beacon = st->beacon;
     st->height = height;
     st->now_ms = t_ms;
     st->beacon = *beacon;

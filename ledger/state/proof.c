@@ -8,34 +8,18 @@
 
 static const uint8_t MAGIC[5] = { 'Q', 'N', 'L', 'P', 3 };
 
-/* Validators as a step names them. */
-struct set {
-    uint32_t cnt;
-    struct qn_hash key[QN_SET_MAX];
-    uint64_t weight[QN_SET_MAX];
-};
-
 /* --- making ------------------------------------------------------------------------------------------------ */
 
-static void put_step(struct qn_buf *ret, const struct set *set, const struct qn_header *header,
+static void put_step(struct qn_buf *ret, const struct qn_set *set, const struct qn_header *header,
                      struct qn_span cert)
 {
     qn_buf_u16(ret, (uint16_t)set->cnt);
     for (uint32_t i = 0; i < set->cnt; i++) {
-        qn_buf_put(ret, set->key[i].b, 32);
-        qn_buf_u64(ret, set->weight[i]);
+        qn_buf_put(ret, set->keys[i].b, 32);
+        qn_buf_u64(ret, set->weights[i]);
     }
     qn_encode(qn_header_record(), header, ret);
     qn_buf_span(ret, cert);
-}
-
-static void set_of_genesis(const struct qn_genesis *g, struct set *ret)
-{
-    ret->cnt = g->validators.cnt;
-    for (uint32_t i = 0; i < ret->cnt; i++) {
-        ret->key[i] = g->validators.ptr[i];
-        ret->weight[i] = 1;
-    }
 }
 
 qn_rc qn_proof_head(struct qn_chain *c, struct qn_buf *ret, struct qn_why *why)
@@ -43,11 +27,12 @@ qn_rc qn_proof_head(struct qn_chain *c, struct qn_buf *ret, struct qn_why *why)
     struct qn_span genesis = qn_chain_genesis(c);
     struct qn_arena arena = { 0 };
     struct qn_genesis g;
-    struct set set;
-    if (qn_chain_header(c)->height == 0) return qn_why(why, QN_E_AGAIN, "no block is final yet");
+    struct qn_set set;
+    if (qn_chain_cert(c).len == 0)
+        return qn_why(why, QN_E_AGAIN, "no block with a certificate of its own is final yet");
     qn_rc rc = qn_decode(qn_genesis_record(), genesis, &arena, &g, why);
+    if (rc == QN_OK) rc = qn_set_genesis(&g, &set, why);
     if (rc == QN_OK) {
-        set_of_genesis(&g, &set);
         qn_buf_put(ret, MAGIC, sizeof MAGIC);
         qn_buf_u32(ret, (uint32_t)genesis.len);
         qn_buf_span(ret, genesis);
@@ -77,75 +62,71 @@ void qn_proof_range(struct qn_trie *trie, struct qn_span from, struct qn_span to
 /* --- checking ---------------------------------------------------------------------------------------------- */
 
 struct step {
-    struct set set;
+    struct qn_set set;
     struct qn_header header;
     struct qn_cert cert;
     struct qn_hash hash;
 };
 
-static qn_rc take_set(struct qn_span *s, struct set *ret, struct qn_why *why)
+static qn_rc take_set(struct qn_span *s, struct qn_set *ret, struct qn_why *why)
 {
     uint16_t cnt;
-    uint64_t sum = 0;
     if (!qn_take_u16(s, &cnt)) return qn_why(why, QN_E_SHORT, "a step is cut off");
     if (cnt == 0 || cnt > QN_SET_MAX)
         return qn_why(why, QN_E_PROOF, "a step names %u validators", cnt);
     ret->cnt = cnt;
     for (uint32_t i = 0; i < cnt; i++) {
-        if (!qn_take_hash(s, &ret->key[i]) || !qn_take_u64(s, &ret->weight[i]))
+        if (!qn_take_hash(s, &ret->keys[i]) || !qn_take_u64(s, &ret->weights[i]))
             return qn_why(why, QN_E_SHORT, "a step is cut off");
-        if (ret->weight[i] != 1) /* until sets are weighted: the root below covers the keys alone */
-            return qn_why(why, QN_E_PROOF, "a validator's weight is not 1");
-        sum += ret->weight[i];
+        if (ret->weights[i] == 0 || ret->weights[i] > QN_SUPPLY_UQN)
+            return qn_why(why, QN_E_PROOF, "a validator weighs nothing, or more than there is");
     }
-    QN_ASSERT(sum <= UINT64_C(1) << 62);
     return QN_OK;
 }
 
 /* Whether those of `known` who signed step weigh more than the traitors that it bears. Each of them counts once, however often the step
  * names its key. */
-static bool vouched(const struct set *known, const struct step *step)
+static bool vouched(const struct qn_set *known, const struct step *step)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < known->cnt; i++) {
         bool signs = false;
         for (uint32_t v = 0; v < step->cert.votes.cnt && !signs; v++)
-            signs = qn_hash_eq(&known->key[i], &step->set.key[step->cert.votes.ptr[v].signer]);
-        if (signs) sum += known->weight[i];
+            signs = qn_hash_eq(&known->keys[i], &step->set.keys[step->cert.votes.ptr[v].signer]);
+        if (signs) sum += known->weights[i];
     }
-    return sum > qn_quorum_of(known->weight, known->cnt, 0).traitors;
+    return sum > qn_set_quorum(known).traitors;
 }
 
-static bool same_set(const struct set *a, const struct set *b)
+static bool same_set(const struct qn_set *a, const struct qn_set *b)
 {
-    return a->cnt == b->cnt && memcmp(a->key, b->key, a->cnt * sizeof *a->key) == 0 &&
-           memcmp(a->weight, b->weight, a->cnt * sizeof *a->weight) == 0;
+    return a->cnt == b->cnt && memcmp(a->keys, b->keys, a->cnt * sizeof *a->keys) == 0 &&
+           memcmp(a->weights, b->weights, a->cnt * sizeof *a->weights) == 0;
 }
 
-static qn_rc take_step(struct qn_span *s, struct qn_arena *arena, struct step *ret,
-                       struct qn_why *why)
+static qn_rc take_step(struct qn_span *s, uint32_t fast_ppm, struct qn_arena *arena,
+                       struct step *ret, struct qn_why *why)
 {
     qn_rc rc = take_set(s, &ret->set, why);
     if (rc == QN_OK) rc = qn_decode_front(qn_header_record(), s, arena, &ret->header, why);
     if (rc == QN_OK) rc = qn_decode_front(qn_cert_record(), s, arena, &ret->cert, why);
     if (rc) return rc;
-    struct qn_hash root = qn_set_root(ret->set.key, ret->set.cnt);
+    ret->set.epoch = ret->header.epoch;
+    ret->set.fast_ppm = fast_ppm;
+    struct qn_hash root = qn_set_hash(&ret->set);
     ret->hash = qn_header_hash(&ret->header);
     if (!qn_hash_eq(&root, &ret->header.set_root))
         return qn_why(why, QN_E_PROOF, "a step names other validators than its header");
-    return qn_cert_check(&ret->cert, &ret->header.chain, &ret->hash, ret->set.key, ret->set.cnt,
-                         why);
+    return qn_cert_final(&ret->cert, &ret->header.chain, &ret->hash, &ret->set, why);
 }
 
-static qn_rc take_genesis(struct qn_span bytes, struct qn_arena *arena, struct set *ret_set,
+static qn_rc take_genesis(struct qn_span bytes, struct qn_arena *arena, struct qn_set *ret_set,
                           struct qn_hash *ret_chain, struct qn_why *why)
 {
     struct qn_genesis g;
     qn_rc rc = qn_decode(qn_genesis_record(), bytes, arena, &g, why);
     if (rc) return rc;
-    if (g.validators.cnt == 0 || g.validators.cnt > QN_SET_MAX)
-        return qn_why(why, QN_E_PROOF, "the genesis names %u validators", g.validators.cnt);
-    set_of_genesis(&g, ret_set);
+    if (qn_set_genesis(&g, ret_set, why)) return QN_E_PROOF;
     *ret_chain = qn_genesis_hash(&g);
     return QN_OK;
 }
@@ -156,9 +137,9 @@ qn_rc qn_proof_front(struct qn_span *s, const struct qn_hash *trust, struct qn_p
     struct qn_arena arena = { .max = 4u << 20 };
     struct qn_span magic, genesis;
     struct qn_hash chain = { { 0 } };
-    struct set *known = NULL; /* the last believed */
+    struct qn_set *known = NULL; /* the last believed */
     struct step step;
-    struct set from_genesis, last;
+    struct qn_set from_genesis = { 0 }, last;
     uint32_t genesis_len;
     uint16_t cnt;
     uint64_t height = 0;
@@ -180,7 +161,7 @@ qn_rc qn_proof_front(struct qn_span *s, const struct qn_hash *trust, struct qn_p
     for (uint32_t i = 0; i < cnt; i++) {
         qn_arena_free(&arena);
         arena = (struct qn_arena){ .max = 4u << 20 };
-        rc = take_step(s, &arena, &step, why);
+        rc = take_step(s, from_genesis.fast_ppm, &arena, &step, why);
         if (rc) goto out;
         if (i == 0 && !genesis_len) chain = step.header.chain;
         rc = QN_E_PROOF;

@@ -417,4 +417,83 @@ void qn_state_accept(struct qn_state *st, void (*dirty)(void *arg, struct qn_spa
 void qn_state_reject(struct qn_state *st)
 {
     qn_state_back(st, 0);
+    st->height = st->was_height;
+    st->now_ms = st->was_ms;
+    st->beacon = st->was_beacon;
+}
+
+/* --- deltas ------------------------------------------------------------------------------------------------ */
+
+struct qn_delta {
+    struct undo *undo;
+    size_t cnt;
+    bool
+        in; /* the state holds the changes, undo what was there before each; else undo holds the changes */
+    uint64_t height, now_ms;
+    struct qn_hash beacon; /* of the other side */
+};
+
+struct qn_delta *qn_state_keep(struct qn_state *st)
+{
+    struct qn_delta *d = malloc(sizeof *d);
+    QN_ASSERT(d != NULL);
+    *d = (struct qn_delta){ .undo = st->undo,
+                            .cnt = st->undo_cnt,
+                            .in = true,
+                            .height = st->was_height,
+                            .now_ms = st->was_ms,
+                            .beacon = st->was_beacon };
+    st->undo = NULL;
+    st->undo_cnt = st->undo_cap = 0;
+    return d;
+}
+
+static void swap_row(struct qn_state *st, struct undo *u)
+{
+    struct qn_span key = QN_SPAN(u->data, u->key_len), val, now = { NULL, 0 };
+    bool has = qn_trie_get(st->trie, key, &now);
+    uint8_t *copy = malloc(u->key_len + now.len + 1);
+    QN_ASSERT(copy != NULL);
+    memcpy(copy, key.ptr, key.len);
+    if (now.len) memcpy(copy + key.len, now.ptr, now.len);
+    struct undo other = { copy, u->key_len, (uint32_t)now.len, has };
+    val = QN_SPAN(u->data + u->key_len, u->val_len);
+    if (u->had)
+        qn_trie_put(st->trie, key, val);
+    else
+        qn_trie_del(st->trie, key);
+    free(u->data);
+    *u = other;
+}
+
+void qn_delta_swap(struct qn_state *st, struct qn_delta *d)
+{
+    /* A key written twice is in there twice: out from the last to the first, in from the first to the last. */
+    for (size_t i = 0; i < d->cnt; i++)
+        swap_row(st, &d->undo[d->in ? d->cnt - 1 - i : i]);
+    d->in = !d->in;
+    uint64_t height = st->height, now_ms = st->now_ms;
+    struct qn_hash beacon = st->beacon;
+    st->height = d->height;
+    st->now_ms = d->now_ms;
+    st->beacon = d->beacon;
+    d->height = height;
+    d->now_ms = now_ms;
+    d->beacon = beacon;
+}
+
+void qn_delta_keys(const struct qn_delta *d, void (*dirty)(void *arg, struct qn_span key),
+                   void *arg)
+{
+    for (size_t i = 0; i < d->cnt; i++)
+        dirty(arg, QN_SPAN(d->undo[i].data, d->undo[i].key_len));
+}
+
+void qn_delta_free(struct qn_delta *d)
+{
+    if (!d) return;
+    for (size_t i = 0; i < d->cnt; i++)
+        free(d->undo[i].data);
+    free(d->undo);
+    free(d);
 }

@@ -69,6 +69,17 @@ void qn_state_signers(struct qn_state *st, const uint8_t *bits, uint32_t cnt);
 void qn_state_accept(struct qn_state *st, void (*dirty)(void *arg, struct qn_span key), void *arg);
 void qn_state_reject(struct qn_state *st);
 
+/* A block's changes while nobody knows yet whether it stays. qn_state_keep follows qn_state_block instead of accept or reject: the
+ * changes stay in the rows, and the delta can take them out and put them back. Deltas lie on each other like the blocks: only the
+ * top one in may be taken out, only one made on these rows put in. */
+struct qn_delta;
+struct qn_delta *qn_state_keep(struct qn_state *st) QN_GIVES;
+/* qn_delta_swap takes the changes out of st, or puts them back in. */
+void qn_delta_swap(struct qn_state *st, struct qn_delta *delta);
+void qn_delta_keys(const struct qn_delta *delta, void (*dirty)(void *arg, struct qn_span key),
+                   void *arg);
+void qn_delta_free(struct qn_delta *delta);
+
 /* qn_state_payable says whether a transaction could enter a block now: window, kind known, body decodes and passes check, fee
  * covered. What the pool asks. */
 QN_CHECK qn_rc qn_state_payable(const struct qn_state *st, const struct qn_tx *tx, size_t bytes,

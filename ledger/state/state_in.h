@@ -39,6 +39,8 @@ struct qn_state {
     const struct qn_contract_vm *vm;
     struct qn_hash chain, beacon;
     uint64_t height, now_ms;
+    uint64_t was_height, was_ms; /* before the block in execution, whose rows undo can restore */
+    struct qn_hash was_beacon;
     struct undo *undo;
     size_t undo_cnt, undo_cap;
     struct qn_event *events; /* of the transaction or block part in execution */

@@ -117,6 +117,15 @@ static qn_rc check_auth(const struct qn_auth *auth, struct qn_span msg, struct q
     return QN_OK;
 }
 
+struct qn_hash qn_tx_whole(const struct qn_tx *tx)
+{
+    struct qn_buf buf = { 0 };
+    qn_encode(qn_tx_record(), tx, &buf);
+    struct qn_hash h = qn_h("tx whole", buf.ptr, buf.len);
+    qn_buf_free(&buf);
+    return h;
+}
+
 qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id, const struct qn_hash *chain,
                   struct qn_why *why)
 {
@@ -132,9 +141,4 @@ qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id, const struct
         return qn_why(why, QN_E_SIGNATURE, "the sender signs, and nobody else");
     message(chain, id, msg);
     return check_auth(&tx->auths.ptr[0], QN_SPAN(msg, sizeof msg), why);
-}
-
-struct qn_hash qn_set_root(const struct qn_hash *set, uint32_t cnt)
-{
-    return qn_h("set", set, cnt * sizeof *set);
 }

@@ -22,9 +22,9 @@ enum {
     QN_TABLE_VALIDATOR = 0x08,
     QN_TABLE_DELEGATION = 0x09, /* validator id, owner */
     QN_TABLE_UNBOND = 0x0a,     /* id */
-    QN_TABLE_MOVE = 0x0b,       /* validator it answers for, id of the QN_TABLE_UNBOND row -> empty */
-    QN_TABLE_SET = 0x0c,        /* epoch, big-endian */
-    QN_TABLE_PARAM = 0x0d,      /* number u16 */
+    QN_TABLE_MOVE = 0x0b,  /* validator it answers for, id of the QN_TABLE_UNBOND row -> empty */
+    QN_TABLE_SET = 0x0c,   /* epoch, big-endian */
+    QN_TABLE_PARAM = 0x0d, /* number u16 */
     QN_TABLE_PROPOSAL = 0x0e,
     QN_TABLE_BALLOT = 0x0f, /* proposal, validator, voter */
 };
@@ -65,13 +65,14 @@ void qn_tx_build(const struct qn_hash *chain, uint16_t kind, struct qn_span body
 /* qn_tx_id is H("tx", all before auths). */
 struct qn_hash qn_tx_id(const struct qn_tx *tx);
 
+/* qn_tx_whole is H("tx whole", all of it): what a block's body root is made of, so that nobody can change a signature in a block. */
+struct qn_hash qn_tx_whole(const struct qn_tx *tx);
+
 /* qn_tx_check looks at a transaction alone: version, chain, window, every signature, the sender among them. */
 QN_CHECK qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id,
                            const struct qn_hash *chain, struct qn_why *why);
 
 struct qn_hash qn_header_hash(const struct qn_header *header);
 struct qn_hash qn_genesis_hash(const struct qn_genesis *genesis);
-/* qn_set_root is H("set", validator keys): what headers name their voters by. */
-struct qn_hash qn_set_root(const struct qn_hash *set, uint32_t cnt);
 
 #endif

@@ -13,6 +13,9 @@
 
 #include "ledger/state/chain.h"
 
+#include "core/schema/declare.h"
+#include "ledger/sync/sync.def"
+
 #define QN_MESSAGE_MAX (8u << 20)
 
 /* What goes first on a crowded link. */
@@ -71,6 +74,10 @@ QN_CHECK qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, stru
 /* The chain, at its last final block: reads between two calls never see what is not final. */
 struct qn_chain *qn_replica_chain(struct qn_replica *r);
 size_t qn_replica_pooled(const struct qn_replica *r);
+
+/* qn_replica_tx says where a transaction is. */
+enum qn_tx_where qn_replica_tx(const struct qn_replica *r, const struct qn_hash *id,
+                               uint64_t *ret_height);
 
 struct qn_replica_info {
     uint64_t view, height, peer_height; /* peer_height: the most that a peer claims to have */

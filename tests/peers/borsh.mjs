@@ -59,7 +59,8 @@ if (verb === "address") {
   const b = borsh.deserialize(block, raw);
   if (bytesToHex(borsh.serialize(block, b)) !== bytesToHex(raw)) throw new Error("other bytes when encoded again");
   const ids = b.txs.map(tx_id);
-  if (hex(H("body", concatBytes(...ids))) !== hex(b.header.body_root)) throw new Error("body_root is not of these transactions");
+  const whole = b.txs.map((one) => H("tx whole", borsh.serialize(tx, one)));
+  if (hex(H("body", concatBytes(...whole))) !== hex(b.header.body_root)) throw new Error("body_root is not of these transactions");
   for (const [i, one] of b.txs.entries()) {
     const key = Uint8Array.from(one.auths[0].policy).slice(1);
     const msg = concatBytes(utf8ToBytes("quoin tx"), Uint8Array.of(0), Uint8Array.from(one.chain), ids[i]);

@@ -1,7 +1,8 @@
-/* test_chain.c - a chain on a disk: kill -9 under load at random and at every named point, damage, foreign files, replay. */
+/* test_replica.c - a network of one on a disk: kill -9 under load at random and at every named point, damage, foreign files, proofs, replay. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
-#include "ledger/state/chain.h"
+#include "ledger/state/proof.h"
+#include "ledger/sync/replica.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ static void person(unsigned i, struct qn_key *ret)
     qn_key_from_seed(seed.b, ret);
 }
 
-static qn_rc open_chain_of(const char *home, bool audit, unsigned by, struct qn_chain **ret,
+static qn_rc open_chain_of(const char *home, bool audit, unsigned by, struct qn_replica **ret,
                            struct qn_why *why)
 {
     struct qn_grant grants[ACCT_CNT];
@@ -33,26 +34,26 @@ static qn_rc open_chain_of(const char *home, bool audit, unsigned by, struct qn_
     genesis.validators.ptr = &validator.pub;
     genesis.grants.cnt = ACCT_CNT;
     genesis.grants.ptr = grants;
-    struct qn_chain_conf conf = { .home = home,
-                                  .env = qn_env_real(),
-                                  .validator = audit ? NULL : &validator,
-                                  .genesis = &genesis,
-                                  .map_gib = 1,
-                                  .no_store = audit };
-    return qn_chain_open(&conf, ret, why);
+    struct qn_replica_conf conf = { .chain = { .home = home,
+                                               .env = qn_env_real(),
+                                               .genesis = &genesis,
+                                               .map_gib = 1,
+                                               .no_store = audit },
+                                    .validator = audit ? NULL : &validator };
+    return qn_replica_open(&conf, ret, why);
 }
 
-static qn_rc open_chain(const char *home, bool audit, struct qn_chain **ret, struct qn_why *why)
+static qn_rc open_chain(const char *home, bool audit, struct qn_replica **ret, struct qn_why *why)
 {
     return open_chain_of(home, audit, 100, ret, why);
 }
 
-static struct qn_hash send(struct qn_chain *chain, unsigned from, unsigned to, uint64_t uqn,
+static struct qn_hash send(struct qn_replica *r, unsigned from, unsigned to, uint64_t uqn,
                            uint64_t salt)
 {
     struct qn_key key, other;
     struct qn_buf body = { 0 }, tx = { 0 };
-    struct qn_hash id, chain_id = qn_chain_id(chain);
+    struct qn_hash id, chain_id = qn_chain_id(qn_replica_chain(r));
     struct qn_why why;
     person(from, &key);
     person(to, &other);
@@ -62,8 +63,7 @@ static struct qn_hash send(struct qn_chain *chain, unsigned from, unsigned to, u
     qn_tx_build(&chain_id, QN_TX_SEND, qn_buf_get(&body), &key, qn_env_now_ms(qn_env_real()), &opts,
                 &tx, &id);
     struct qn_hash got;
-    QN_ASSERT(qn_chain_submit(chain, qn_buf_get(&tx), &got, &why) == QN_OK &&
-              qn_hash_eq(&got, &id));
+    QN_ASSERT(qn_replica_submit(r, qn_buf_get(&tx), &got, &why) == QN_OK && qn_hash_eq(&got, &id));
     qn_buf_free(&body);
     qn_buf_free(&tx);
     return id;
@@ -72,21 +72,21 @@ static struct qn_hash send(struct qn_chain *chain, unsigned from, unsigned to, u
 /* The child: sends, turns, and tells the parent each id once it is final. */
 static void load(const char *home, int fd, unsigned seed)
 {
-    struct qn_chain *chain;
+    struct qn_replica *r;
     struct qn_why why;
     uint64_t wait, height;
-    if (open_chain(home, false, &chain, &why)) {
+    if (open_chain(home, false, &r, &why)) {
         fprintf(stderr, "%s\n", why.text);
         _exit(3);
     }
     for (uint64_t n = 0;; n++) {
         struct qn_hash ids[5];
         for (unsigned k = 0; k < 5; k++)
-            ids[k] = send(chain, (unsigned)(n + k) % ACCT_CNT, (unsigned)(n * 3 + k + 1) % ACCT_CNT,
+            ids[k] = send(r, (unsigned)(n + k) % ACCT_CNT, (unsigned)(n * 3 + k + 1) % ACCT_CNT,
                           1 + n, (uint64_t)seed << 32 | n << 4 | k);
-        if (qn_chain_turn(chain, &wait, &why)) _exit(4);
+        if (qn_replica_turn(r, &wait, &why)) _exit(4);
         for (unsigned k = 0; k < 5; k++)
-            if (qn_chain_tx(chain, &ids[k], &height) == QN_TX_FINAL && write(fd, &ids[k], 32) != 32)
+            if (qn_replica_tx(r, &ids[k], &height) == QN_TX_FINAL && write(fd, &ids[k], 32) != 32)
                 _exit(5);
     }
 }
@@ -116,17 +116,17 @@ static void kill_once(struct qn_test_state *t, const char *home, unsigned seed, 
     int status;
     waitpid(pid, &status, 0);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    struct qn_chain *chain;
+    struct qn_replica *r;
     struct qn_why why = { "" };
-    qn_rc rc = open_chain(home, false, &chain, &why);
+    qn_rc rc = open_chain(home, false, &r, &why);
     if (rc) printf("seed %u point %s: %s\n", seed, point ? point : "-", why.text);
     CHECK_RC(rc, QN_OK);
     if (rc) return;
     uint64_t height;
     for (size_t i = 0; i < cnt; i++)
-        CHECK(qn_chain_tx(chain, &acked[i], &height) == QN_TX_FINAL);
-    CHECK(qn_state_sum(qn_chain_view(chain)).uqn == QN_SUPPLY_UQN);
-    qn_chain_close(chain);
+        CHECK(qn_replica_tx(r, &acked[i], &height) == QN_TX_FINAL);
+    CHECK(qn_state_sum(qn_chain_view(qn_replica_chain(r))).uqn == QN_SUPPLY_UQN);
+    qn_replica_close(r);
 }
 
 static void test_kill(struct qn_test_state *t)
@@ -142,14 +142,14 @@ static void test_kill(struct qn_test_state *t)
         kill_once(t, home, i, NULL);
     for (unsigned i = 0; i < QN_COUNT(POINTS); i++)
         kill_once(t, home, 10000 + i, POINTS[i]);
-    struct qn_chain *a, *b;
+    struct qn_replica *a, *b;
     struct qn_why why = { "" };
     CHECK_RC(open_chain(home, false, &a, &why), QN_OK);
     CHECK_RC(open_chain(home, true, &b, &why), QN_OK); /* from genesis alone */
-    struct qn_hash ra = qn_chain_root(a), rb = qn_chain_root(b);
-    CHECK(qn_hash_eq(&ra, &rb) && qn_view_height(qn_chain_view(a)) > kills / 2);
-    qn_chain_close(a);
-    qn_chain_close(b);
+    struct qn_hash ra = qn_chain_root(qn_replica_chain(a)), rb = qn_chain_root(qn_replica_chain(b));
+    CHECK(qn_hash_eq(&ra, &rb) && qn_view_height(qn_chain_view(qn_replica_chain(a))) > kills / 2);
+    qn_replica_close(a);
+    qn_replica_close(b);
     snprintf(cmd, sizeof cmd, "rm -rf %s", home);
     CHECK(system(cmd) == 0);
 }
@@ -166,30 +166,30 @@ static void poke(const char *home, const char *file, long off, const char *bytes
 static void test_damage(struct qn_test_state *t)
 {
     char home[] = "/tmp/quoin-chain-XXXXXX", cmd[256];
-    struct qn_chain *chain;
+    struct qn_replica *r;
     struct qn_why why = { "" };
     uint64_t wait;
     QN_ASSERT(mkdtemp(home) != NULL);
-    CHECK_RC(open_chain(home, false, &chain, &why), QN_OK);
+    CHECK_RC(open_chain(home, false, &r, &why), QN_OK);
     for (unsigned i = 0; i < 20; i++) {
-        send(chain, 0, 1, 5, i);
-        CHECK_RC(qn_chain_turn(chain, &wait, &why), QN_OK);
+        send(r, 0, 1, 5, i);
+        CHECK_RC(qn_replica_turn(r, &wait, &why), QN_OK);
     }
-    struct qn_hash root = qn_chain_root(chain);
-    qn_chain_close(chain);
+    struct qn_hash root = qn_chain_root(qn_replica_chain(r));
+    qn_replica_close(r);
     snprintf(cmd, sizeof cmd, "rm %s/state.mdb*", home);
     CHECK(system(cmd) == 0);
-    CHECK_RC(open_chain(home, false, &chain, &why), QN_OK); /* the journal has it all */
-    struct qn_hash again = qn_chain_root(chain);
+    CHECK_RC(open_chain(home, false, &r, &why), QN_OK); /* the journal has it all */
+    struct qn_hash again = qn_chain_root(qn_replica_chain(r));
     CHECK(qn_hash_eq(&root, &again));
-    qn_chain_close(chain);
+    qn_replica_close(r);
     poke(home, "journal/seg-0000000000.qj", 3000, "X", 1);
     why.text[0] = 0;
-    CHECK_RC(open_chain(home, false, &chain, &why), QN_E_CORRUPT);
+    CHECK_RC(open_chain(home, false, &r, &why), QN_E_CORRUPT);
     CHECK(strstr(why.text, "seg-0000000000.qj: damaged at byte") != NULL);
     snprintf(cmd, sizeof cmd, "echo hello > %s/state.mdb", home);
     CHECK(system(cmd) == 0);
-    CHECK_RC(open_chain(home, false, &chain, &why), QN_E_FOREIGN);
+    CHECK_RC(open_chain(home, false, &r, &why), QN_E_FOREIGN);
     snprintf(cmd, sizeof cmd, "test $(cat %s/state.mdb) = hello && rm -rf %s", home, home);
     CHECK(system(cmd) == 0);
 }
@@ -198,27 +198,27 @@ static void test_damage(struct qn_test_state *t)
 static void test_misfits(struct qn_test_state *t)
 {
     char home[] = "/tmp/quoin-test-XXXXXX";
-    struct qn_chain *chain;
+    struct qn_replica *r;
     struct qn_why why;
     uint64_t wait, height;
     QN_ASSERT(mkdtemp(home) != NULL);
-    CHECK_RC(open_chain(home, false, &chain, &why), QN_OK);
+    CHECK_RC(open_chain(home, false, &r, &why), QN_OK);
     struct qn_hash bad[1000], good;
     for (unsigned i = 0; i < QN_COUNT(bad);
          i++) /* each leaves less than the next one's fee may be */
-        bad[i] = send(chain, 0, 1, 999 * QN_UQN_PER_QN + 989000, i);
-    good = send(chain, 2, 3, 5, 1);
-    CHECK_RC(qn_chain_turn(chain, &wait, &why), QN_OK);
+        bad[i] = send(r, 0, 1, 999 * QN_UQN_PER_QN + 989000, i);
+    good = send(r, 2, 3, 5, 1);
+    CHECK_RC(qn_replica_turn(r, &wait, &why), QN_OK);
     unsigned final = 0;
     for (unsigned i = 0; i < QN_COUNT(bad); i++)
-        final += qn_chain_tx(chain, &bad[i], &height) == QN_TX_FINAL;
+        final += qn_replica_tx(r, &bad[i], &height) == QN_TX_FINAL;
     CHECK(final >= 1 && final < 50); /* the rest cannot even set their fee aside */
-    CHECK(qn_chain_pooled(chain) == 0);
-    CHECK(qn_chain_tx(chain, &good, &height) == QN_TX_FINAL);
-    CHECK(qn_state_sum(qn_chain_view(chain)).uqn == QN_SUPPLY_UQN);
-    qn_chain_close(chain);
-    CHECK_RC(open_chain(home, true, &chain, &why), QN_OK); /* and the block replays */
-    qn_chain_close(chain);
+    CHECK(qn_replica_pooled(r) == 0);
+    CHECK(qn_replica_tx(r, &good, &height) == QN_TX_FINAL);
+    CHECK(qn_state_sum(qn_chain_view(qn_replica_chain(r))).uqn == QN_SUPPLY_UQN);
+    qn_replica_close(r);
+    CHECK_RC(open_chain(home, true, &r, &why), QN_OK); /* and the block replays */
+    qn_replica_close(r);
     char cmd[100];
     snprintf(cmd, sizeof cmd, "rm -rf %s", home);
     CHECK(system(cmd) == 0);

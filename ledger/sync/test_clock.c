@@ -1,7 +1,7 @@
 /* test_clock.c - a machine whose clock went back: the chain says so and waits for nobody to write over it. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
-#include "ledger/state/chain.h"
+#include "ledger/sync/replica.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static void test_back(struct qn_test_state *t)
     struct qn_env env = { &ahead, now_ms, mono_us, fill };
     struct qn_hash seed = qn_h("test clock", "", 0);
     struct qn_key key;
-    struct qn_chain *chain;
+    struct qn_replica *r;
     struct qn_why why = { "" };
     uint64_t wait;
     QN_ASSERT(mkdtemp(home) != NULL);
@@ -42,19 +42,20 @@ static void test_back(struct qn_test_state *t)
     struct qn_genesis genesis = { .name = QN_SPAN_STR("test"), .t_ms = 1700000000000, .dev = true };
     genesis.validators.cnt = 1;
     genesis.validators.ptr = &key.pub;
-    struct qn_chain_conf conf = {
-        .home = home, .env = &env, .validator = &key, .genesis = &genesis, .map_gib = 1
+    struct qn_replica_conf conf = {
+        .chain = { .home = home, .env = &env, .genesis = &genesis, .map_gib = 1 },
+        .validator = &key,
     };
-    CHECK_RC(qn_chain_open(&conf, &chain, &why), QN_OK);
-    CHECK_RC(qn_chain_turn(chain, &wait, &why), QN_OK);
-    qn_chain_close(chain);
+    CHECK_RC(qn_replica_open(&conf, &r, &why), QN_OK);
+    CHECK_RC(qn_replica_turn(r, &wait, &why), QN_OK);
+    qn_replica_close(r);
     ahead.by_ms = 0; /* set right again: two hours before the last block */
-    CHECK_RC(qn_chain_open(&conf, &chain, &why), QN_E_CLOCK);
+    CHECK_RC(qn_replica_open(&conf, &r, &why), QN_E_CLOCK);
     CHECK(strstr(why.text, "ahead of this machine's clock") != NULL);
     ahead.by_ms = 7200000;
-    CHECK_RC(qn_chain_open(&conf, &chain, &why), QN_OK);
-    CHECK(qn_view_height(qn_chain_view(chain)) == 1);
-    qn_chain_close(chain);
+    CHECK_RC(qn_replica_open(&conf, &r, &why), QN_OK);
+    CHECK(qn_view_height(qn_chain_view(qn_replica_chain(r))) == 1);
+    qn_replica_close(r);
     snprintf(cmd, sizeof cmd, "rm -rf %s", home);
     CHECK(system(cmd) == 0);
 }

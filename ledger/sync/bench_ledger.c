@@ -1,7 +1,7 @@
 /* bench_ledger.c - transfers a second: taken in (signature checked), made into blocks that are synced, and executed again from the journal
  * with every signature checked; beside what one core's Ed25519 allows. */
 #include "core/crypto/hash.h"
-#include "ledger/state/chain.h"
+#include "ledger/sync/replica.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ int main(void)
     char home[] = "/tmp/quoin-bench-XXXXXX", cmd[64];
     static struct qn_grant grants[ACCT_CNT];
     struct qn_key keys[ACCT_CNT], validator;
-    struct qn_chain *chain;
+    struct qn_replica *r;
     struct qn_why why = { "" };
     uint64_t wait;
     QN_ASSERT(qn_crypto_init() == QN_OK && mkdtemp(home) != NULL);
@@ -60,14 +60,14 @@ int main(void)
     genesis.validators.ptr = &validator.pub;
     genesis.grants.cnt = ACCT_CNT;
     genesis.grants.ptr = grants;
-    struct qn_chain_conf conf = { .home = home,
-                                  .env = qn_env_real(),
-                                  .validator = &validator,
-                                  .genesis = &genesis,
-                                  .map_gib = 4 };
-    QN_ASSERT(qn_chain_open(&conf, &chain, &why) == QN_OK);
+    struct qn_replica_conf conf = {
+        .chain = { .home = home, .env = qn_env_real(), .genesis = &genesis, .map_gib = 4 },
+        .validator = &validator,
+    };
+    struct qn_chain *chain;
+    QN_ASSERT(qn_replica_open(&conf, &r, &why) == QN_OK);
     struct qn_buf *txs = calloc(TX_CNT, sizeof *txs);
-    struct qn_hash id, chain_id = qn_chain_id(chain);
+    struct qn_hash id, chain_id = qn_chain_id(qn_replica_chain(r));
     for (unsigned i = 0; i < TX_CNT; i++) {
         struct qn_buf body = { 0 };
         struct ledger_send s = { .to = qn_acct_key(&keys[(i * 7 + 1) % ACCT_CNT].pub),
@@ -80,21 +80,20 @@ int main(void)
     }
     uint64_t begin = qn_env_mono_us(qn_env_real());
     for (unsigned i = 0; i < TX_CNT; i++) {
-        QN_ASSERT(qn_chain_submit(chain, qn_buf_get(&txs[i]), &id, &why) == QN_OK);
-        if (i % 2000 == 1999) QN_ASSERT(qn_chain_turn(chain, &wait, &why) == QN_OK);
+        QN_ASSERT(qn_replica_submit(r, qn_buf_get(&txs[i]), &id, &why) == QN_OK);
+        if (i % 2000 == 1999) QN_ASSERT(qn_replica_turn(r, &wait, &why) == QN_OK);
     }
-    while (qn_chain_pooled(chain))
-        QN_ASSERT(qn_chain_turn(chain, &wait, &why) == QN_OK);
+    while (qn_replica_pooled(r))
+        QN_ASSERT(qn_replica_turn(r, &wait, &why) == QN_OK);
     double rate = TX_CNT / seconds(begin);
-    qn_chain_close(chain);
+    qn_replica_close(r);
     printf("{\"name\":\"transfers, signature to synced "
            "block\",\"value\":%.0f,\"unit\":\"tx/s\",\"limit\":"
            "\"Ed25519 on this core %.0f/s\",\"limit_ratio\":%.3f}\n",
            rate, limit, rate / limit);
-    conf.validator = NULL;
-    conf.no_store = true;
+    conf.chain.no_store = true;
     begin = qn_env_mono_us(qn_env_real());
-    QN_ASSERT(qn_chain_open(&conf, &chain, &why) == QN_OK);
+    QN_ASSERT(qn_chain_open(&conf.chain, &chain, &why) == QN_OK);
     rate = TX_CNT / seconds(begin);
     QN_ASSERT(qn_state_sum(qn_chain_view(chain)).uqn == QN_SUPPLY_UQN);
     qn_chain_close(chain);
