@@ -1,0 +1,302 @@
+/* test_network.c - four whole replicas in one process, over a queue: transfers, one that dies and comes back, one that begins late. The
+ * simulator (tests/sim) goes further; this is the smallest network that shows the parts fit. */
+#include "core/base/test.h"
+#include "core/crypto/hash.h"
+#include "ledger/sync/replica.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NODES = 4, PEOPLE = 8 };
+
+struct message {
+    struct message *next;
+    uint32_t from, to;
+    size_t len;
+    uint8_t bytes[];
+};
+
+struct net;
+struct node {
+    struct net *net;
+    uint32_t no;
+    char home[64];
+    struct qn_key key;
+    struct qn_replica *r;
+};
+struct net {
+    struct node node[NODES];
+    struct message *first, **last;
+    unsigned rejected;
+    uint64_t now_us, salt;
+    struct qn_env env;
+    struct qn_genesis genesis;
+    struct qn_hash set[NODES];
+    struct qn_grant grants[PEOPLE];
+    struct qn_key people[PEOPLE];
+};
+
+static uint64_t env_now(void *self)
+{
+    return ((struct net *)self)->now_us / 1000;
+}
+
+static uint64_t env_mono(void *self)
+{
+    return ((struct net *)self)->now_us;
+}
+
+static void env_random(void *self, void *dst, size_t len)
+{
+    (void)self;
+    qn_env_random(qn_env_real(), dst, len);
+}
+
+static void post(struct node *n, uint32_t to, struct qn_span s)
+{
+    struct message *m = malloc(sizeof *m + s.len);
+    QN_ASSERT(m != NULL);
+    *m = (struct message){ .from = n->no, .to = to, .len = s.len };
+    memcpy(m->bytes, s.ptr, s.len);
+    *n->net->last = m;
+    n->net->last = &m->next;
+}
+
+static void wire_send(void *self, uint32_t peer, enum qn_class class, struct qn_span s)
+{
+    (void)class;
+    post(self, peer, s);
+}
+
+static void wire_cast(void *self, enum qn_class class, struct qn_span s)
+{
+    struct node *n = self;
+    (void)class;
+    for (uint32_t i = 0; i < NODES; i++)
+        if (i != n->no && n->net->node[i].r) post(n, i, s);
+}
+
+static void boot(struct net *net, uint32_t no)
+{
+    struct node *n = &net->node[no];
+    struct qn_why why = { "" };
+    struct qn_replica_conf conf = {
+        .chain = { .home = n->home, .env = &net->env, .genesis = &net->genesis, .map_gib = 1 },
+        .validator = &n->key,
+        .wire = { n, wire_send, wire_cast }
+    };
+    qn_rc rc = qn_replica_open(&conf, &n->r, &why);
+    if (rc) printf("node %u: %s\n", no, why.text);
+    QN_ASSERT(rc == QN_OK);
+    for (uint32_t i = 0; i < NODES; i++) {
+        if (i == no || !net->node[i].r) continue;
+        qn_replica_peer(n->r, i, true);
+        qn_replica_peer(net->node[i].r, no, true);
+    }
+}
+
+static void stop(struct net *net, uint32_t no)
+{
+    qn_replica_close(net->node[no].r);
+    net->node[no].r = NULL;
+    for (uint32_t i = 0; i < NODES; i++)
+        if (net->node[i].r) qn_replica_peer(net->node[i].r, no, false);
+}
+
+static void run(struct net *net, uint64_t ms)
+{
+    uint64_t until = net->now_us + ms * 1000, wait;
+    struct qn_why why = { "" };
+    for (; net->now_us < until; net->now_us += 5000) {
+        for (struct message *m; (m = net->first);) {
+            net->first = m->next;
+            if (!net->first) net->last = &net->first;
+            struct qn_replica *r = net->node[m->to].r;
+            if (r && qn_replica_recv(r, m->from, QN_SPAN(m->bytes, m->len), &why) == QN_REJECT) {
+                printf("rejected: %s\n", why.text);
+                net->rejected++;
+            }
+            free(m);
+        }
+        for (uint32_t i = 0; i < NODES; i++) {
+            if (!net->node[i].r) continue;
+            qn_rc rc = qn_replica_turn(net->node[i].r, &wait, &why);
+            if (rc) printf("node %u: %s\n", i, why.text);
+            QN_ASSERT(rc == QN_OK);
+        }
+    }
+}
+
+static struct qn_hash pay(struct net *net, uint32_t at, unsigned from, unsigned to, uint64_t uqn)
+{
+    struct qn_buf body = { 0 }, tx = { 0 };
+    struct qn_hash id, got, chain = qn_chain_id(qn_replica_chain(net->node[at].r));
+    struct qn_why why;
+    struct ledger_send s = { .to = qn_acct_key(&net->people[to].pub), .amount = QN_UQN(uqn) };
+    qn_encode(ledger_send_record(), &s, &body);
+    struct qn_tx_opts opts = { .salt = net->salt++ };
+    qn_tx_build(&chain, QN_TX_SEND, qn_buf_get(&body), &net->people[from], net->now_us / 1000,
+                &opts, &tx, &id);
+    QN_ASSERT(qn_replica_submit(net->node[at].r, qn_buf_get(&tx), &got, &why) == QN_OK);
+    qn_buf_free(&body);
+    qn_buf_free(&tx);
+    return id;
+}
+
+static void key_of(const char *label, unsigned i, struct qn_key *ret)
+{
+    struct qn_hash seed = qn_h(label, &i, sizeof i);
+    qn_key_from_seed(seed.b, ret);
+}
+
+static struct net *begin(void)
+{
+    struct net *net = calloc(1, sizeof *net);
+    QN_ASSERT(net != NULL);
+    net->last = &net->first;
+    net->now_us = UINT64_C(1800000000000000);
+    net->env = *qn_env_real();
+    net->env.self = net;
+    net->env.now_ms = env_now;
+    net->env.mono_us = env_mono;
+    net->env.random = env_random;
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        key_of("test people", i, &net->people[i]);
+        net->grants[i] =
+            (struct qn_grant){ qn_acct_key(&net->people[i].pub), QN_UQN(1000 * QN_UQN_PER_QN) };
+    }
+    for (unsigned i = 0; i < NODES; i++) {
+        struct node *n = &net->node[i];
+        *n = (struct node){ .net = net, .no = i, .home = "/tmp/quoin-net-XXXXXX" };
+        QN_ASSERT(mkdtemp(n->home) != NULL);
+        key_of("test validator", i, &n->key);
+        net->set[i] = n->key.pub;
+    }
+    net->genesis =
+        (struct qn_genesis){ .name = QN_SPAN_STR("test"), .t_ms = net->now_us / 1000, .dev = true };
+    net->genesis.validators.cnt = NODES;
+    net->genesis.validators.ptr = net->set;
+    net->genesis.grants.cnt = PEOPLE;
+    net->genesis.grants.ptr = net->grants;
+    return net;
+}
+
+static void end(struct net *net)
+{
+    char cmd[128];
+    for (unsigned i = 0; i < NODES; i++) {
+        if (net->node[i].r) stop(net, i);
+        snprintf(cmd, sizeof cmd, "rm -rf %s", net->node[i].home);
+        QN_ASSERT(system(cmd) == 0);
+    }
+    for (struct message *m; (m = net->first);) {
+        net->first = m->next;
+        free(m);
+    }
+    free(net);
+}
+
+static uint64_t height(const struct net *net, unsigned i)
+{
+    return qn_replica_info(net->node[i].r).height;
+}
+
+/* The same block at every height that both have, and the supply. */
+static void check_equal(struct qn_test_state *t, struct net *net)
+{
+    struct qn_arena arena = { 0 };
+    struct qn_frame a, b;
+    struct qn_why why;
+    uint64_t low = UINT64_MAX;
+    for (unsigned i = 0; i < NODES; i++) {
+        low = QN_MIN(low, height(net, i));
+        CHECK(qn_state_sum(qn_chain_view(qn_replica_chain(net->node[i].r))).uqn == QN_SUPPLY_UQN);
+    }
+    for (unsigned i = 1; i < NODES; i++)
+        for (uint64_t h = 1; h <= low; h++) {
+            CHECK_RC(qn_chain_frame(qn_replica_chain(net->node[0].r), h, &arena, &a, &why), QN_OK);
+            CHECK_RC(qn_chain_frame(qn_replica_chain(net->node[i].r), h, &arena, &b, &why), QN_OK);
+            struct qn_hash x = qn_header_hash(&a.block.header), y = qn_header_hash(&b.block.header);
+            CHECK(qn_hash_eq(&x, &y));
+        }
+    qn_arena_free(&arena);
+}
+
+static void test_four(struct qn_test_state *t)
+{
+    struct net *net = begin();
+    struct qn_hash ids[400];
+    uint64_t at;
+    for (unsigned i = 0; i < NODES; i++)
+        boot(net, i);
+    run(net, 3000);
+    CHECK(height(net, 0) >= 4);
+    for (unsigned i = 0; i < 200; i++) {
+        ids[i] = pay(net, i % NODES, i % PEOPLE, (i + 1) % PEOPLE, 1 + i);
+        if (i % 10 == 0) run(net, 20);
+    }
+    run(net, 3000);
+    for (unsigned i = 0; i < 200; i++)
+        for (unsigned k = 0; k < NODES; k++)
+            CHECK(qn_replica_tx(net->node[k].r, &ids[i], &at) == QN_TX_FINAL);
+    check_equal(t, net);
+
+    stop(net, 2); /* one of four may be missing */
+    uint64_t before = height(net, 0);
+    for (unsigned i = 200; i < 400; i++) {
+        ids[i] = pay(net, i % 2, i % PEOPLE, (i + 1) % PEOPLE, 1 + i);
+        if (i % 10 == 0) run(net, 100);
+    }
+    run(net, 20000);
+    CHECK(height(net, 0) > before + 10);
+    boot(net, 2); /* catches up */
+    run(net, 10000);
+    CHECK(height(net, 2) + 2 >= height(net, 0));
+    for (unsigned i = 200; i < 400; i++)
+        CHECK(qn_replica_tx(net->node[2].r, &ids[i], &at) == QN_TX_FINAL);
+    check_equal(t, net);
+
+    stop(net, 1);
+    stop(net, 3); /* two of four: nothing is final any more, and nothing is lost */
+    run(net, 3000);
+    before = height(net, 0);
+    run(net, 20000);
+    CHECK(height(net, 0) == before);
+    stop(net, 0);
+    stop(net, 2);
+    for (unsigned i = 0; i < NODES; i++)
+        boot(net, i);
+    run(net, 60000);
+    CHECK(height(net, 0) > before + 3);
+    check_equal(t, net);
+    CHECK(net->rejected == 0);
+    for (unsigned i = 0; i < NODES; i++)
+        qn_replica_evidence(net->node[i].r, NULL, NULL); /* none: else it would call NULL */
+    end(net);
+}
+
+/* A node that begins when the others are hundreds of blocks ahead. */
+static void test_late(struct qn_test_state *t)
+{
+    struct net *net = begin();
+    for (unsigned i = 0; i + 1 < NODES; i++)
+        boot(net, i);
+    run(net, 150000);
+    CHECK(height(net, 0) > 100);
+    boot(net, NODES - 1);
+    run(net, 5000);
+    CHECK(height(net, NODES - 1) + 2 >= height(net, 0));
+    check_equal(t, net);
+    CHECK(net->rejected == 0);
+    end(net);
+}
+
+int main(void)
+{
+    TEST_BEGIN();
+    QN_ASSERT(qn_crypto_init() == QN_OK);
+    TEST(test_four);
+    TEST(test_late);
+    return TEST_END();
+}
