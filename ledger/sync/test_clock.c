@@ -31,7 +31,7 @@ static void test_back(struct qn_test_state *t)
 {
     char home[] = "/tmp/quoin-clock-XXXXXX", cmd[64];
     struct ahead ahead = { 7200000 };
-    struct qn_env env = { &ahead, now_ms, mono_us, fill };
+    struct qn_env env = { &ahead, now_ms, mono_us, fill, NULL };
     struct qn_hash seed = qn_h("test clock", "", 0);
     struct qn_key key;
     struct qn_replica *r;
