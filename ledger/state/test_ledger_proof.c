@@ -55,12 +55,13 @@ static void world_fini(struct world *w)
 static void put_step(struct world *w, unsigned height, const struct by *by, struct qn_buf *ret)
 {
     struct qn_key key;
-    struct qn_hash set[SET_MAX];
+    struct qn_set set = { .cnt = by->cnt };
     struct qn_vote votes[SET_MAX];
     qn_buf_u16(ret, (uint16_t)by->cnt);
     for (unsigned i = 0; i < by->cnt; i++) {
         key_of(by->first + i, &key);
-        set[i] = key.pub;
+        set.keys[i] = key.pub;
+        set.weights[i] = 1;
         qn_buf_put(ret, key.pub.b, 32);
         qn_buf_u64(ret, 1);
     }
@@ -70,7 +71,7 @@ static void put_step(struct world *w, unsigned height, const struct by *by, stru
                            .view = height,
                            .t_ms = height,
                            .state_root = qn_trie_root(w->trie),
-                           .set_root = qn_set_root(set, by->cnt) };
+                           .set_root = qn_set_hash(&set) };
     struct qn_hash hash = qn_header_hash(&h);
     struct qn_cert cert = { .kind = by->kind, .view = height, .block = hash };
     uint8_t kind = by->kind == QN_CERT_FAST ? QN_VOTE_FIRST : QN_VOTE_FINAL;
