@@ -16,6 +16,7 @@
 #include "net/libp2p/multiaddr.h"
 
 struct event_base;
+struct qn_limits; /* net/link/limit.h */
 struct qn_host;
 struct qn_stream;
 
@@ -106,12 +107,13 @@ struct qn_host_watch {
 struct qn_host_conf {
     struct event_base *base;
     const struct qn_env *env;
-    const struct qn_key *key; /* borrowed; the node key, which signs the network only */
-    const char *listen;       /* "IP:PORT", port 0: any free one; NULL: dials only */
-    const char *agent;        /* NULL: "quoin/VERSION" */
-    const char *announce;     /* multiaddr told to peers besides the listener's, NULL: none */
-    uint32_t in_max, out_max; /* connections; 0: of limit.def */
-    bool perf;                /* serve /perf/1.0.0 */
+    const struct qn_key *key;       /* borrowed; the node key, which signs the network only */
+    const char *listen;             /* "IP:PORT", port 0: any free one; NULL: dials only */
+    const char *agent;              /* NULL: "quoin/VERSION" */
+    const char *announce;           /* multiaddr told to peers besides the listener's, NULL: none */
+    uint32_t in_max, out_max;       /* connections; 0: of limit.def */
+    bool perf;                      /* serve /perf/1.0.0 */
+    const struct qn_limits *limits; /* NULL: limit.def; copied */
     /* Asked before an inbound connection is held: false refuses. NULL: all (bans and limits are looked at before). */
     bool (*admit)(void *arg, const struct qn_endpoint *remote);
     /* All inbound places are taken: which peer should go for a newcomer? 0: none, refuse. NULL: refuse. */
@@ -129,6 +131,9 @@ void qn_host_watch(struct qn_host *host, struct qn_host_watch *watch);
 void qn_host_unwatch(struct qn_host *host, struct qn_host_watch *watch);
 /* qn_host_proto serves a protocol; peers connected are told by an identify push. At most 64. */
 QN_CHECK qn_rc qn_host_proto(struct qn_host *host, const struct qn_proto *proto);
+
+/* qn_host_unproto serves it no longer and resets its streams. */
+void qn_host_unproto(struct qn_host *host, const char *id);
 
 const struct qn_peer_id *qn_host_id(const struct qn_host *host);
 unsigned qn_host_port(const struct qn_host *host); /* 0: does not listen */
@@ -164,6 +169,10 @@ void qn_stream_set_class(struct qn_stream *s, enum qn_net_class class);
 void qn_stream_set_queue(struct qn_stream *s, size_t bytes_max);
 /* qn_stream_set_window lets the receive window grow to so many bytes while the reader keeps up (blobs: 16 MiB); default 1 MiB. */
 void qn_stream_set_window(struct qn_stream *s, uint32_t bytes_max);
+/* qn_stream_set_deadline resets the stream with QN_STREAM_LIMIT unless it ended within so many ms; 0: no deadline. */
+void qn_stream_set_deadline(struct qn_stream *s, uint32_t ms);
+/* qn_stream_alive: false once it ended, with on_close still to come: for loops that deliver several things of one piece. */
+bool qn_stream_alive(const struct qn_stream *s);
 size_t qn_stream_queued(const struct qn_stream *s); /* written and not yet on the socket */
 uint32_t qn_stream_peer(const struct qn_stream *s);
 bool qn_stream_outbound(const struct qn_stream *s);

@@ -1,0 +1,164 @@
+/* identify_run.c - asking who is there, answering, and telling of changes. */
+#include "net/libp2p/host_in.h"
+
+#include "core/schema/protobuf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ASK_MS  5000
+#define PUSH_MS 10000
+
+/* What a peer of another network shall not hear: private addresses mean nothing there and tell about us. */
+static bool fit_for(const struct qn_endpoint *remote, const struct qn_maddr *addr)
+{
+    struct qn_endpoint e;
+    if (qn_endpoint_public(remote) && qn_maddr_endpoint(addr, &e) == QN_OK)
+        return qn_endpoint_public(&e);
+    return true;
+}
+
+static void write_self(struct qn_host *h, const struct qn_endpoint *remote, struct qn_buf *ret)
+{
+    struct qn_identify *id = calloc(1, sizeof *id);
+    uint8_t key[36];
+    struct qn_buf record = { 0 };
+    QN_ASSERT(id != NULL);
+    qn_peer_public(&h->conf.key->pub, key);
+    struct qn_maddr all[QN_IDENTIFY_ADDRS];
+    uint32_t cnt = qn_host_addrs(h, all, QN_IDENTIFY_ADDRS);
+    for (uint32_t i = 0; i < cnt; i++)
+        if (fit_for(remote, &all[i])) id->addrs[id->addr_cnt++] = all[i];
+    qn_record_write(h->conf.key, h->record_seq, id->addrs, id->addr_cnt, &record);
+    id->public_key = QN_SPAN_OF(key);
+    id->version = QN_SPAN_STR("quoin/1");
+    id->agent = QN_SPAN_STR(h->agent);
+    id->record = qn_buf_get(&record);
+    struct qn_endpoint seen = *remote;
+    seen.has_id = false;
+    qn_maddr_of(&seen, &id->observed);
+    for (uint32_t i = 0; i < h->proto_cnt; i++)
+        if (h->protos[i].id) id->protos[id->proto_cnt++] = QN_SPAN_STR(h->protos[i].id);
+    qn_identify_write(id, ret);
+    qn_buf_free(&record);
+    free(id);
+}
+
+/* --- answering ----------------------------------------------------------------------------------------------- */
+
+static void answer_open(void *arg, struct qn_stream *s)
+{
+    struct qn_buf out = { 0 };
+    (void)arg;
+    write_self(s->host, &s->conn->remote, &out);
+    if (qn_stream_write(s, qn_buf_get(&out)) != QN_OK)
+        qn_stream_reset(s);
+    else
+        qn_stream_finish(s);
+    qn_buf_free(&out);
+    qn_stream_set_deadline(s, ASK_MS);
+}
+
+static const struct qn_stream_ops ANSWER = { .on_open = answer_open };
+
+/* --- asking, and being told ------------------------------------------------------------------------------------ */
+
+static void take(struct qn_stream *s, struct qn_buf *got)
+{
+    struct qn_span m = qn_buf_get(got);
+    struct qn_identify *id = calloc(1, sizeof *id);
+    uint64_t len;
+    QN_ASSERT(id != NULL);
+    if (qn_pb_varint(&m, &len) && len == m.len && qn_identify_read(m, id) == QN_OK)
+        peer_told(s->peer, id);
+    else
+        qn_host_blame(s->host, s->peer_num, QN_BLAME_OFFENCE, "malformed identify");
+    free(id);
+}
+
+static void told_data(void *arg, struct qn_stream *s, struct qn_span bytes)
+{
+    struct qn_buf *got = arg;
+    if (got->len + bytes.len <= QN_IDENTIFY_IN_MAX + 2) {
+        qn_buf_span(got, bytes);
+        return;
+    }
+    qn_host_blame(s->host, s->peer_num, QN_BLAME_OFFENCE, "oversize identify");
+    qn_stream_reset(s);
+}
+
+static void told_finish(void *arg, struct qn_stream *s)
+{
+    take(s, arg);
+    if (!s->dead) qn_stream_finish(s);
+}
+
+static void told_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
+{
+    struct qn_buf *got = arg;
+    (void)s, (void)end;
+    if (!got) return;
+    qn_buf_free(got);
+    free(got);
+}
+
+static const struct qn_stream_ops TOLD = { .on_data = told_data,
+                                           .on_finish = told_finish,
+                                           .on_close = told_close };
+
+static void push_open(void *arg, struct qn_stream *s)
+{
+    struct qn_buf *got = calloc(1, sizeof *got);
+    (void)arg;
+    QN_ASSERT(got != NULL);
+    qn_stream_set_arg(s, got);
+    qn_stream_set_deadline(s, PUSH_MS);
+}
+
+static const struct qn_stream_ops PUSHED = {
+    .on_open = push_open, .on_data = told_data, .on_finish = told_finish, .on_close = told_close
+};
+
+void identify_ask(struct peer *p)
+{
+    struct qn_stream *s;
+    struct qn_buf *got = calloc(1, sizeof *got);
+    QN_ASSERT(got != NULL);
+    if (qn_host_stream(p->host, p->num, QN_IDENTIFY_ID, QN_NET_CONTROL, &TOLD, got, &s) != QN_OK) {
+        free(got);
+        return;
+    }
+    qn_stream_finish(s);
+    qn_stream_set_deadline(s, ASK_MS);
+}
+
+static const struct qn_stream_ops PUSH = { 0 };
+
+void identify_push(struct qn_host *h)
+{
+    for (uint32_t i = 0; i < h->peer_cnt; i++) {
+        struct peer *p = h->peers[i];
+        struct qn_stream *s;
+        struct qn_buf out = { 0 };
+        if (p->gone || !p->identified || !p->cur) continue;
+        if (qn_host_stream(h, p->num, QN_IDENTIFY_PUSH, QN_NET_CONTROL, &PUSH, NULL, &s) != QN_OK)
+            continue;
+        write_self(h, &p->cur->remote, &out);
+        if (qn_stream_write(s, qn_buf_get(&out)) == QN_OK) qn_stream_finish(s);
+        qn_stream_set_deadline(s, PUSH_MS);
+        qn_buf_free(&out);
+    }
+}
+
+void identify_serve(struct qn_host *h)
+{
+    const struct qn_proto ask = {
+        .id = QN_IDENTIFY_ID, .ops = &ANSWER, .class = QN_NET_CONTROL, .in_max = 4
+    };
+    const struct qn_proto push = {
+        .id = QN_IDENTIFY_PUSH, .ops = &PUSHED, .class = QN_NET_CONTROL, .in_max = 2
+    };
+    qn_rc rc = qn_host_proto(h, &ask);
+    if (rc == QN_OK) rc = qn_host_proto(h, &push);
+    QN_ASSERT(rc == QN_OK);
+}

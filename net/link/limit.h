@@ -1,0 +1,63 @@
+/* limit.h - limits on strangers, and the two ways of keeping them: budgets of memory, and the gate that new connections pass.
+ *
+ * Everything is reserved before it is used, at every level above (stream, peer, node), or refused. */
+#ifndef QN_NET_LINK_LIMIT_H
+#define QN_NET_LINK_LIMIT_H
+
+#include "core/base/err.h"
+
+struct qn_limits {
+#define LIMIT(name, value, meaning) uint32_t name;
+#include "net/link/limit.def"
+#undef LIMIT
+};
+
+/* qn_limits_default is limit.def, with memory_max cut to an eighth of the machine's. */
+struct qn_limits qn_limits_default(void);
+
+/* Bytes held for somebody; a level's parent pays as well. */
+struct qn_budget {
+    size_t used, high, max;
+    struct qn_budget *parent; /* NULL: the node */
+};
+
+/* qn_budget_take books bytes here and above, or nowhere (false). */
+QN_CHECK bool qn_budget_take(struct qn_budget *b, size_t bytes);
+void qn_budget_give(struct qn_budget *b, size_t bytes);
+
+/* A bucket of tokens: rate a second, burst at most. Zeroed is full. */
+struct qn_bucket {
+    uint64_t at_us;
+    uint64_t spent_u; /* millionths of a token taken and not yet refilled */
+};
+QN_CHECK bool qn_bucket_take(struct qn_bucket *b, uint32_t rate, uint32_t burst, uint64_t now_us);
+
+/* Where a connection comes from. */
+struct qn_origin {
+    bool v6, local; /* local: loopback or private */
+    uint8_t ip[16];
+};
+
+enum { QN_GATE_NETS = 1024 };
+
+/* The gate: connections whose peer is not known yet. */
+struct qn_gate {
+    const struct qn_limits *limits;
+    uint64_t key[2]; /* of the table's hash: strangers cannot aim at one slot */
+    struct qn_bucket shakes;
+    struct qn_bucket
+        nets[QN_GATE_NETS];    /* by keyed hash of the network: two that collide share a rate */
+    struct qn_origin *pending; /* pending_max rows */
+    uint32_t cnt;
+};
+
+void qn_gate_init(struct qn_gate *g, const struct qn_limits *limits, const uint8_t key[16]);
+void qn_gate_fini(struct qn_gate *g);
+/* qn_gate_enter lets a connection start its handshake: QN_E_RATE when its network is too quick, QN_E_LIMIT when its address has too
+ * many, QN_E_BUSY when all places are taken (the owner may make room and ask again). */
+QN_CHECK qn_rc qn_gate_enter(struct qn_gate *g, const struct qn_origin *from, uint64_t now_us);
+void qn_gate_leave(struct qn_gate *g, const struct qn_origin *from);
+/* qn_gate_shake is asked before the curves are computed. */
+QN_CHECK bool qn_gate_shake(struct qn_gate *g, uint64_t now_us);
+
+#endif
