@@ -1,6 +1,7 @@
 /* test_set.c - sets, roots, weighted certificates, what excludes what. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
+#include "ledger/bft/beacon.h"
 #include "ledger/bft/vote.h"
 
 #define N 25
@@ -220,6 +221,25 @@ static void test_genesis(struct qn_test_state *t)
     CHECK_RC(qn_set_genesis(&g, &set, &why), QN_OK);
 }
 
+/* One proof, one beacon; of this key, chain, height and beacon alone. */
+static void test_beacon(struct qn_test_state *t)
+{
+    struct world w;
+    struct qn_vrf_proof pi, again;
+    struct qn_hash a, b;
+    world_init(&w, 2, 0);
+    qn_beacon_prove(&w.key[0], &w.chain, &w.block, 7, &pi, &a);
+    qn_beacon_prove(&w.key[0], &w.chain, &w.block, 7, &again, &b);
+    CHECK(qn_hash_eq(&a, &b) && memcmp(&pi, &again, sizeof pi) == 0);
+    CHECK(qn_beacon_check(&w.set.keys[0], &w.chain, &w.block, 7, &pi, &b) && qn_hash_eq(&a, &b));
+    CHECK(!qn_beacon_check(&w.set.keys[1], &w.chain, &w.block, 7, &pi, &b));
+    CHECK(!qn_beacon_check(&w.set.keys[0], &w.block, &w.block, 7, &pi, &b));
+    CHECK(!qn_beacon_check(&w.set.keys[0], &w.chain, &w.chain, 7, &pi, &b));
+    CHECK(!qn_beacon_check(&w.set.keys[0], &w.chain, &w.block, 8, &pi, &b));
+    qn_beacon_prove(&w.key[1], &w.chain, &w.block, 7, &again, &b);
+    CHECK(!qn_hash_eq(&a, &b));
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -231,5 +251,6 @@ int main(void)
     TEST(test_root_and_overlap);
     TEST(test_exclude);
     TEST(test_genesis);
+    TEST(test_beacon);
     return TEST_END();
 }
