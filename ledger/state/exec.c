@@ -51,7 +51,7 @@ const struct qn_table QN_CORE_TABLES[] = {
     { QN_TABLE_UNBOND, "unbond", qn_unbond_record, "id h32" },
     { QN_TABLE_SET, "set", qn_set_row_record, "epoch u32" },
     { QN_TABLE_PARAM, "param", qn_param_row_record, "number u16" },
-    { QN_TABLE_PROPOSAL, "proposal", qn_proposal_record, "id h32" },
+    { QN_TABLE_PROPOSAL, "proposal", qn_gov_proposal_record, "id h32" },
     { QN_TABLE_BALLOT, "ballot", qn_ballot_record, "proposal h32, validator h32, voter h32" },
     { 0 },
 };

@@ -18,15 +18,15 @@ enum { NO, YES, ABSTAIN };
 
 /* --- rows ------------------------------------------------------------------------------------------------ */
 
-static qn_rc get(struct qn_apply *ap, const struct qn_hash *id, struct qn_proposal *ret)
+static qn_rc get(struct qn_apply *ap, const struct qn_hash *id, struct qn_gov_proposal *ret)
 {
-    return qn_view_rec(ap->view, QN_TABLE_PROPOSAL, QN_SPAN(id->b, 32), qn_proposal_record(),
+    return qn_view_rec(ap->view, QN_TABLE_PROPOSAL, QN_SPAN(id->b, 32), qn_gov_proposal_record(),
                        ap->arena, ret);
 }
 
-static void put(struct qn_apply *ap, const struct qn_hash *id, const struct qn_proposal *p)
+static void put(struct qn_apply *ap, const struct qn_hash *id, const struct qn_gov_proposal *p)
 {
-    qn_row_put_rec(ap, QN_TABLE_PROPOSAL, QN_SPAN(id->b, 32), qn_proposal_record(), p);
+    qn_row_put_rec(ap, QN_TABLE_PROPOSAL, QN_SPAN(id->b, 32), qn_gov_proposal_record(), p);
 }
 
 static struct qn_span ballot_key(const struct qn_hash *proposal, const struct qn_hash *validator,
@@ -90,13 +90,13 @@ static qn_rc propose_apply(struct qn_apply *ap, const void *body, struct qn_why 
 {
     const struct gov_propose *b = body;
     const struct qn_hash acct = deposit_of(&ap->id);
-    struct qn_proposal p = { .proposer = ap->sender,
-                             .deposit = QN_UQN(qn_param(ap->view, QN_PARAM_gov_deposit)),
-                             .title = b->title,
-                             .param = b->param,
-                             .value = b->value,
-                             .height = b->height,
-                             .ends_ms = ap->now_ms + qn_param(ap->view, QN_PARAM_gov_vote_ms) };
+    struct qn_gov_proposal p = { .proposer = ap->sender,
+                                 .deposit = QN_UQN(qn_param(ap->view, QN_PARAM_gov_deposit)),
+                                 .title = b->title,
+                                 .param = b->param,
+                                 .value = b->value,
+                                 .height = b->height,
+                                 .ends_ms = ap->now_ms + qn_param(ap->view, QN_PARAM_gov_vote_ms) };
     if (b->param.len == 0 && b->value <= qn_gov_version(ap->view))
         return qn_why(why, QN_E_STATE, "record version %u is in force", qn_gov_version(ap->view));
     qn_acct_own(ap, &acct, "deposit of a proposal", &ap->sender);
@@ -104,14 +104,14 @@ static qn_rc propose_apply(struct qn_apply *ap, const void *body, struct qn_why 
     if (rc) return rc;
     put(ap, &ap->id, &p);
     qn_due_set(ap, QN_DUE_TALLY, &ap->id, p.ends_ms);
-    qn_emit(ap, "gov.proposed", &ap->id, qn_proposal_record(), &p);
+    qn_emit(ap, "gov.proposed", &ap->id, qn_gov_proposal_record(), &p);
     return QN_OK;
 }
 
 static qn_rc vote_apply(struct qn_apply *ap, const void *body, struct qn_why *why)
 {
     const struct gov_vote *b = body;
-    struct qn_proposal p;
+    struct qn_gov_proposal p;
     struct qn_validator v;
     struct qn_ballot ballot = { .choice = b->choice };
     uint8_t key[96];
@@ -180,7 +180,7 @@ static void count_ballot(struct qn_apply *ap, struct count *c, const struct qn_h
 
 static void tally_fire(struct qn_apply *ap, const struct qn_hash *id)
 {
-    struct qn_proposal p;
+    struct qn_gov_proposal p;
     struct count c = { .owner = -1 };
     struct qn_span key, val, after = { NULL, 0 };
     struct qn_hash validator, voter;
@@ -213,7 +213,8 @@ static void tally_fire(struct qn_apply *ap, const struct qn_hash *id)
     put(ap, id, &p);
     if (p.state == PASSED)
         qn_due_set(ap, QN_DUE_ENACT, id, ap->now_ms + qn_param(ap->view, QN_PARAM_gov_lock_ms));
-    qn_emit(ap, p.state == PASSED ? "gov.passed" : "gov.rejected", id, qn_proposal_record(), &p);
+    qn_emit(ap, p.state == PASSED ? "gov.passed" : "gov.rejected", id, qn_gov_proposal_record(),
+            &p);
 }
 
 /* --- the effect -------------------------------------------------------------------------------------------- */
@@ -250,14 +251,14 @@ static bool announced(const struct qn_view *view, struct qn_arena *arena, uint64
 
 static void enact_fire(struct qn_apply *ap, const struct qn_hash *id)
 {
-    struct qn_proposal p;
+    struct qn_gov_proposal p;
     struct qn_enactments w = { 0 };
     QN_ASSERT(get(ap, id, &p) == QN_OK);
     waiting(ap->view, ap->arena, &w);
     if (w.list.cnt == 64) {
         p.state = FAILED;
         put(ap, id, &p);
-        qn_emit(ap, "gov.failed", id, qn_proposal_record(), &p);
+        qn_emit(ap, "gov.failed", id, qn_gov_proposal_record(), &p);
         return;
     }
     struct qn_enactment *list = qn_arena_alloc(ap->arena, (w.list.cnt + 1) * sizeof *list),
@@ -276,7 +277,7 @@ static void enact_fire(struct qn_apply *ap, const struct qn_hash *id)
 
 static void enact(struct qn_apply *ap, const struct qn_hash *id, uint64_t epoch_ms)
 {
-    struct qn_proposal p;
+    struct qn_gov_proposal p;
     enum qn_param which;
     QN_ASSERT(get(ap, id, &p) == QN_OK);
     p.state = ENACTED;
@@ -291,7 +292,8 @@ static void enact(struct qn_apply *ap, const struct qn_hash *id, uint64_t epoch_
         p.state = FAILED;
     }
     put(ap, id, &p);
-    qn_emit(ap, p.state == ENACTED ? "gov.enacted" : "gov.failed", id, qn_proposal_record(), &p);
+    qn_emit(ap, p.state == ENACTED ? "gov.enacted" : "gov.failed", id, qn_gov_proposal_record(),
+            &p);
 }
 
 void qn_gov_begin(struct qn_apply *ap)
@@ -327,9 +329,9 @@ uint32_t qn_gov_next(const struct qn_view *view)
     uint32_t version = qn_gov_version(view);
     waiting(view, &arena, &w);
     for (uint32_t i = 0; i < w.list.cnt && w.list.ptr[i].height <= qn_view_height(view) + 1; i++) {
-        struct qn_proposal p;
+        struct qn_gov_proposal p;
         QN_ASSERT(qn_view_rec(view, QN_TABLE_PROPOSAL, QN_SPAN(w.list.ptr[i].proposal.b, 32),
-                              qn_proposal_record(), &arena, &p) == QN_OK);
+                              qn_gov_proposal_record(), &arena, &p) == QN_OK);
         if (p.param.len == 0 && p.value > version &&
             announced(view, &arena, p.value, qn_param(view, QN_PARAM_epoch_ms)))
             version = (uint32_t)p.value;

@@ -47,10 +47,10 @@ static qn_rc vote(struct qn_fix *f, unsigned who, const struct qn_hash *id, unsi
     return qn_fix_tx(f, who, QN_TX_GOV_VOTE, &b, NULL, NULL);
 }
 
-static struct qn_proposal get(struct qn_fix *f, const struct qn_hash *id)
+static struct qn_gov_proposal get(struct qn_fix *f, const struct qn_hash *id)
 {
-    struct qn_proposal p;
-    QN_ASSERT(qn_view_rec(f->view, QN_TABLE_PROPOSAL, QN_SPAN(id->b, 32), qn_proposal_record(),
+    struct qn_gov_proposal p;
+    QN_ASSERT(qn_view_rec(f->view, QN_TABLE_PROPOSAL, QN_SPAN(id->b, 32), qn_gov_proposal_record(),
                           &f->arena, &p) == QN_OK);
     return p;
 }
@@ -80,7 +80,7 @@ static void test_param(struct qn_test_state *t)
     CHECK_RC(vote(&f, 6, &id, 106, 0), QN_OK);
     CHECK_RC(vote(&f, 6, &id, 106, 2), QN_OK); /* another mind */
     qn_fix_wait(&f, 20000);
-    struct qn_proposal p = get(&f, &id);
+    struct qn_gov_proposal p = get(&f, &id);
     CHECK(p.state == 2 && p.yes.uqn == QN(500) && p.no.uqn == 0 && p.abstain.uqn == QN(100));
     CHECK(p.all.uqn == QN(1500));
     CHECK(balance(&f, 15) + f.last.fee.uqn >= before - QN(1) / 100); /* the deposit is back */
@@ -140,7 +140,7 @@ static void test_voices(struct qn_test_state *t)
     CHECK_RC(vote(&f, 1, &id, 101, 1), QN_OK);       /* 100.1 without the one who votes */
     CHECK_RC(vote(&f, 12, &id, 101, 0), QN_OK);
     qn_fix_wait(&f, 20000);
-    struct qn_proposal p = get(&f, &id);
+    struct qn_gov_proposal p = get(&f, &id);
     CHECK(p.all.uqn == QN(1560) + 100000);
     CHECK(p.yes.uqn == p.all.uqn / 10 + QN(100) + 100000 && p.no.uqn == QN(60));
     struct qn_span k, v;
