@@ -80,6 +80,24 @@ static bool frame_ok(const struct qn_journal *j, struct qn_span file, uint64_t o
     return true;
 }
 
+/* Whether a whole frame that was written later begins behind off: then the one at off was whole once, and is damaged. */
+static bool frame_behind(const struct qn_journal *j, struct qn_span file, uint64_t off)
+{
+    for (uint64_t at = off + 8; at + HEAD + TAIL <= file.len; at += 8) {
+        struct qn_span s = QN_SPAN(file.ptr + at, file.len - at);
+        uint32_t len, kind, crc;
+        uint64_t seq;
+        if (!qn_take_u32(&s, &len) || !qn_take_u32(&s, &kind) || !qn_take_u64(&s, &seq)) break;
+        if (len == 0 || len > QN_FRAME_MAX || frame_size(len) > file.len - at || kind > UINT8_MAX ||
+            seq <= j->seq)
+            continue;
+        const uint8_t *frame = file.ptr + at;
+        memcpy(&crc, frame + frame_size(len) - 8, 4);
+        if (crc == (uint32_t)crc32(0, frame, (uInt)(frame_size(len) - 8))) return true;
+    }
+    return false;
+}
+
 static qn_rc scan_segment(struct qn_journal *j, const struct scan *scan, bool last,
                           struct qn_why *why)
 {
@@ -101,11 +119,13 @@ static qn_rc scan_segment(struct qn_journal *j, const struct scan *scan, bool la
         off += frame.len;
     }
     if (!all_zero(all.ptr + off, all.len - off)) {
-        /* A torn last frame, if what it claims is followed by zeros alone. */
+        /* A torn last frame, if what it claims is followed by zeros alone; or, its first sector being the one that is lost, if no
+         * whole frame is behind it. */
         uint32_t claims = 0;
         if (all.len - off >= 4) memcpy(&claims, all.ptr + off, 4);
         uint64_t end = claims <= QN_FRAME_MAX ? off + frame_size(claims) : 0;
-        bool torn = last && end && (end >= all.len || all_zero(all.ptr + end, all.len - end));
+        bool torn = last && ((end && (end >= all.len || all_zero(all.ptr + end, all.len - end))) ||
+                             !frame_behind(j, all, off));
         if (!torn) {
             rc = qn_why(why, QN_E_CORRUPT, "%s: damaged at byte %llu; nothing was changed", path,
                         (unsigned long long)off);

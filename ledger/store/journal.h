@@ -5,8 +5,8 @@
  *     u32 len | u8 kind | u8[3] 0 | u64 seq | payload[len] | 0-padding to 8 | u64 prev | u32 crc32 | u32 0
  *
  * crc32 (zlib's) covers all before it; prev is the first 8 bytes of H("frame", the frame before), so that a missing
- * middle shows. len 0 ends a segment. A frame cut off by a power failure is legal only as the very last, with
- * nothing but zeros behind it: it is dropped. Anything else that does not fit is QN_E_CORRUPT, naming file and offset, and
+ * middle shows. len 0 ends a segment. A frame cut off by a power failure is legal only as the very last: any of its
+ * sectors may be missing, and no whole frame is behind it. It is dropped. Anything else that does not fit is QN_E_CORRUPT, naming file and offset, and
  * nothing is written. */
 #ifndef QN_LEDGER_STORE_JOURNAL_H
 #define QN_LEDGER_STORE_JOURNAL_H
