@@ -410,8 +410,8 @@ static void on_final(struct qn_replica *r, const struct qn_bft_action *a)
     prune_bodies(r);
 }
 
-/* Syncs the votes that wait, with what they stand on, in one write; then they may leave. With one validator nothing leaves this
- * process before its block is synced with its certificate, so that its votes count as journalled at once. */
+/* Syncs the votes that wait, with what they stand on, in one write; then they may leave. Where nobody listens
+ * nothing leaves this process before its block is synced with its certificate, so that its votes count as journalled at once. */
 static void pledge(struct qn_replica *r)
 {
     struct qn_vote votes[PLEDGE_VOTES];
@@ -432,7 +432,7 @@ static void pledge(struct qn_replica *r)
     }
     for (unsigned i = 0; i < r->pledge_cert_cnt; i++)
         certs[i] = *r->pledge_cert[i];
-    if (r->set->cnt > 1 && r->rc == QN_OK) failed(r, qn_chain_pledge(r->chain, &p, &why), &why);
+    if (!alone(r) && r->rc == QN_OK) failed(r, qn_chain_pledge(r->chain, &p, &why), &why);
     qn_arena_free(&arena);
     unsigned cnt = r->pledge_cnt;
     r->pledge_cnt = 0;
