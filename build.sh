@@ -15,6 +15,8 @@ help() {
   test [NAME] [--long]   build and run every test (or those whose name contains NAME)
   deps                   install the Debian packages that build and tests need
   build [PRESET]         build build/quoin (presets: release debug clang asan tsan fuzz)
+  sim [--seeds A-B] [--nodes N] [--minutes M] [--json]
+                         whole networks in one process, faults and all, each from a seed; --help lists more
   bench [NAME] [--json]  build and run the benchmarks (or those whose name contains NAME)
   fuzz NAME SECONDS      run one fuzz target on its corpus, then on what it finds
   tidy [CHECK]           check layering, globals, names, format, error pages, fuzz seeds
@@ -87,6 +89,10 @@ demo)
     build release quoin
     exec build/quoin demo "$@" ;;
 test) exec tests/run.sh "$@" ;;
+sim)
+    install_deps
+    build release sim
+    exec build/sim "$@" ;;
 bench)
     install_deps
     build release benches

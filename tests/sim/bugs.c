@@ -1,0 +1,95 @@
+/* bugs.c - what the linker puts in the place of some of the node's functions, in this program alone (-Wl,--wrap): signatures as keyed
+ * hashes, and bugs planted to see whether the checks bite. */
+#include "tests/sim/sim.h"
+
+#include <string.h>
+
+/* The replaced functions are reached without a context: here lies the one of whoever runs. */
+static struct {
+    struct sim_host *host;
+    int bug;
+    bool real_keys;
+} now;
+
+void sim_bugs_enter(struct sim_host *h)
+{
+    now.host = h;
+}
+
+void sim_bugs_arm(int bug, bool real_keys)
+{
+    now.bug = bug;
+    now.real_keys = real_keys;
+}
+
+const char *sim_bug_word(int bug)
+{
+    static const char *const WORDS[] = {
+#define BUG(word, doc) #word,
+        SIM_BUGS
+#undef BUG
+    };
+    static const char *const BFT[] = { "none",       "quorum",       "fast",       "final_anyway",
+                                       "vote_after", "no_forward",   "no_journal", "two_first",
+                                       "any_parent", "skip_nothing", "no_extra",   "forget",
+                                       "weak" };
+    if (bug >= 0 && bug < (int)QN_COUNT(BFT)) return BFT[bug];
+    if (bug > SIM_BUG_BASE && bug < SIM_BUG_END) return WORDS[bug - SIM_BUG_BASE - 1];
+    return "?";
+}
+
+int sim_bug_find(const char *word)
+{
+    for (int bug = 1; bug < SIM_BUG_END; bug++)
+        if (strcmp(sim_bug_word(bug), word) == 0) return bug;
+    return 0;
+}
+
+/* --- signatures ---------------------------------------------------------------------------------------------------------------- */
+
+struct qn_sig __real_qn_sign(const struct qn_key *key, struct qn_span msg);
+bool __real_qn_verify(const struct qn_hash *pub, struct qn_span msg, const struct qn_sig *sig);
+struct qn_sig __wrap_qn_sign(const struct qn_key *key, struct qn_span msg);
+bool __wrap_qn_verify(const struct qn_hash *pub, struct qn_span msg, const struct qn_sig *sig);
+
+static uint64_t mix(uint64_t h, uint64_t x)
+{
+    __extension__ unsigned __int128 m = (unsigned __int128)(h ^ x) * 0x9e3779b97f4a7c15u;
+    return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+static uint64_t keyed(uint64_t h, const uint8_t *p, size_t len)
+{
+    uint64_t x;
+    for (; len >= 8; p += 8, len -= 8) {
+        memcpy(&x, p, 8);
+        h = mix(h, x);
+    }
+    x = len;
+    memcpy(&x, p, len);
+    return mix(h, x ^ (uint64_t)len << 56);
+}
+
+static struct qn_sig hash_sign(const struct qn_hash *pub, struct qn_span msg)
+{
+    struct qn_sig sig = { { 0 } };
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t h = keyed(keyed(0x243f6a8885a308d3u + i, pub->b, 32), msg.ptr, msg.len);
+        memcpy(sig.b + 8 * i, &h, 8);
+    }
+    return sig;
+}
+
+struct qn_sig __wrap_qn_sign(const struct qn_key *key, struct qn_span msg)
+{
+    if (now.real_keys) return __real_qn_sign(key, msg);
+    return hash_sign(&key->pub, msg);
+}
+
+bool __wrap_qn_verify(const struct qn_hash *pub, struct qn_span msg, const struct qn_sig *sig)
+{
+    if (now.bug == SIM_BUG_no_verify) return true;
+    if (now.real_keys) return __real_qn_verify(pub, msg, sig);
+    struct qn_sig want = hash_sign(pub, msg);
+    return memcmp(want.b, sig->b, sizeof want.b) == 0;
+}

@@ -1,0 +1,269 @@
+/* checks.c - what must hold after every event, and in the end. */
+#include "tests/sim/sim.h"
+
+#include "core/crypto/hash.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMORY_MAX (96u << 20) /* a host: thrice what a world of ten needs when it works */
+
+/* What one key has said in a view. */
+struct said {
+    uint64_t key; /* epoch << 40 | view, plus one; 0: nothing */
+    struct qn_hash first, final, voted[6];
+    bool has_first, has_final;
+    uint32_t voted_cnt;
+};
+
+struct sim_signed {
+    struct said *said; /* SIM_HOSTS of SIM_VIEWS */
+};
+
+void sim_checks_init(struct sim_world *w)
+{
+    w->final = calloc(SIM_HEIGHTS, sizeof *w->final);
+    w->receipts = calloc(SIM_HEIGHTS, sizeof *w->receipts);
+    w->roots = calloc(SIM_HEIGHTS, sizeof *w->roots);
+    w->t_ms = calloc(SIM_HEIGHTS, sizeof *w->t_ms);
+    w->signed_by = calloc(1, sizeof *w->signed_by);
+    QN_ASSERT(w->final && w->receipts && w->roots && w->t_ms && w->signed_by);
+    w->signed_by->said = calloc((size_t)SIM_HOSTS * SIM_VIEWS, sizeof(struct said));
+    QN_ASSERT(w->signed_by->said != NULL);
+    w->memory = mallinfo2().uordblks + mallinfo2().hblkhd;
+}
+
+void sim_checks_fini(struct sim_world *w)
+{
+    free(w->final);
+    free(w->receipts);
+    free(w->roots);
+    free(w->t_ms);
+    free(w->signed_by->said);
+    free(w->signed_by);
+}
+
+/* --- no honest key signs against itself ------------------------------------------------------------------------------------ */
+
+static void check_vote(struct sim_world *w, struct sim_host *h, const struct qn_vote *v)
+{
+    uint64_t key = ((uint64_t)v->epoch << 40 | v->view) + 1;
+    struct said *s = &w->signed_by->said[(size_t)v->signer * SIM_VIEWS + v->view % SIM_VIEWS];
+    if (s->key != key) {
+        if (s->key > key) return; /* an old vote again, whose place is taken */
+        *s = (struct said){ .key = key };
+    }
+    const char *what = NULL;
+    if (v->kind == QN_VOTE_FINAL) {
+        if (s->has_final && !qn_hash_eq(&s->final, &v->block)) what = "two FINAL";
+        for (uint32_t i = 0; i < s->voted_cnt; i++)
+            if (!qn_hash_eq(&s->voted[i], &v->block)) what = "FINAL beside another vote";
+        s->has_final = true;
+        s->final = v->block;
+    } else {
+        if (v->kind == QN_VOTE_FIRST) {
+            if (s->has_first && !qn_hash_eq(&s->first, &v->block)) what = "two FIRST";
+            s->has_first = true;
+            s->first = v->block;
+        }
+        if (s->has_final && !qn_hash_eq(&s->final, &v->block)) what = "another vote beside FINAL";
+        bool known = false;
+        for (uint32_t i = 0; i < s->voted_cnt; i++)
+            known |= qn_hash_eq(&s->voted[i], &v->block);
+        if (!known && s->voted_cnt < QN_COUNT(s->voted)) s->voted[s->voted_cnt++] = v->block;
+    }
+    if (what)
+        sim_wrong(w, "host %d signed against itself in view %" PRIu64 ": %s", h->idx, v->view,
+                  what);
+}
+
+void sim_check_said(struct sim_world *w, struct sim_host *h, struct qn_span m)
+{
+    if (h->validator < 0 || (h->traits & (TRAIT_LIES | TRAIT_FORGETS)) || m.len < 2 ||
+        (m.ptr[0] != 3 && m.ptr[0] != 4))
+        return;
+    struct qn_arena arena = { 0 };
+    struct qn_span rest = QN_SPAN(m.ptr + 1, m.len - 1);
+    struct qn_vote v;
+    struct qn_cert c;
+    if (m.ptr[0] == 3 && qn_decode(qn_vote_record(), rest, &arena, &v, NULL) == QN_OK) {
+        if (v.signer == h->validator) check_vote(w, h, &v);
+    } else if (m.ptr[0] == 4 && qn_decode(qn_cert_record(), rest, &arena, &c, NULL) == QN_OK) {
+        for (uint32_t i = 0; i < c.votes.cnt; i++)
+            if (c.votes.ptr[i].signer == h->validator) check_vote(w, h, &c.votes.ptr[i]);
+    } else {
+        sim_wrong(w, "host %d says what does not decode", h->idx);
+    }
+    qn_arena_free(&arena);
+}
+
+static void on_evidence(void *arg, const struct qn_vote *a, const struct qn_vote *b)
+{
+    struct sim_world *w = arg;
+    (void)b;
+    for (uint32_t i = 0; i < w->host_cnt; i++)
+        if (w->host[i].validator == a->signer &&
+            !(w->host[i].traits & (TRAIT_LIES | TRAIT_FORGETS)))
+            sim_wrong(w, "there is evidence against honest key %u, view %" PRIu64, a->signer,
+                      a->view);
+}
+
+/* --- one final block a height --------------------------------------------------------------------------------------------------- */
+
+static struct qn_hash receipts_of(const struct qn_frame *f)
+{
+    struct qn_buf buf = { 0 };
+    for (uint32_t i = 0; i < f->receipts.cnt; i++)
+        qn_encode(qn_receipt_record(), &f->receipts.ptr[i], &buf);
+    for (uint32_t i = 0; i < f->events.cnt; i++)
+        qn_encode(qn_event_record(), &f->events.ptr[i], &buf);
+    struct qn_hash hash = qn_blake3(buf.ptr, buf.len);
+    qn_buf_free(&buf);
+    return hash;
+}
+
+static uint64_t latest_clock(const struct sim_world *w)
+{
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < w->host_cnt; i++)
+        if (!(w->host[i].traits & TRAIT_BADCLOCK)) most = QN_MAX(most, sim_host_ms(&w->host[i]));
+    return most;
+}
+
+void sim_check_block(struct sim_host *h, const struct qn_frame *f, const struct qn_hash *hash)
+{
+    struct sim_world *w = h->w;
+    const struct qn_header *head = &f->block.header;
+    uint64_t at = head->height;
+    if (h->disk.dead) return; /* it is over, though the call goes on */
+    if (at != h->height + 1)
+        sim_wrong(w, "host %d says block %" PRIu64 " final after %" PRIu64, h->idx, at, h->height);
+    h->height = at;
+    h->acked = QN_MAX(h->acked, at);
+    if (at == 0 || at >= SIM_HEIGHTS) return;
+    struct qn_hash receipts = receipts_of(f);
+    if (at == w->height + 1) {
+        w->height = at;
+        w->final[at] = *hash;
+        w->receipts[at] = receipts;
+        w->roots[at] = head->state_root;
+        w->t_ms[at] = head->t_ms;
+        if (head->t_ms <= w->t_ms[at - 1])
+            sim_wrong(w, "block %" PRIu64 " is not later than the one before", at);
+        if (head->t_ms > latest_clock(w) + 1000)
+            sim_wrong(w, "block %" PRIu64 " is %" PRIu64 " ms ahead of every honest clock", at,
+                      head->t_ms - latest_clock(w));
+        if (at > 1 && !qn_hash_eq(&head->parent, &w->final[at - 1]))
+            sim_wrong(w, "block %" PRIu64 " does not follow the one before", at);
+        sim_load_final(w, f);
+        return;
+    }
+    if (at > w->height + 1)
+        sim_wrong(w, "host %d is at block %" PRIu64 ", nobody has %" PRIu64, h->idx, at,
+                  w->height + 1);
+    else if (!qn_hash_eq(&w->final[at], hash))
+        sim_wrong(w, "host %d has another block final at height %" PRIu64, h->idx, at);
+    else if (!qn_hash_eq(&w->receipts[at], &receipts))
+        sim_wrong(w, "host %d has other receipts or events in block %" PRIu64, h->idx, at);
+}
+
+/* --- a host after its start, and each second ---------------------------------------------------------------------------------------- */
+
+static void check_head(struct sim_host *h)
+{
+    struct sim_world *w = h->w;
+    struct qn_chain *c = qn_replica_chain(h->r);
+    struct qn_hash head = qn_chain_head(c), root = qn_chain_root(c);
+    if (h->height == 0 || h->height >= SIM_HEIGHTS) return;
+    if (h->height > w->height || !qn_hash_eq(&head, &w->final[h->height]))
+        sim_wrong(w, "host %d stands at another block %" PRIu64 " than what is final", h->idx,
+                  h->height);
+    else if (!qn_hash_eq(&root, &w->roots[h->height]))
+        sim_wrong(w, "host %d has another state after block %" PRIu64, h->idx, h->height);
+}
+
+/* A machine may have died after its block was on the disk and before it said so. */
+static void catch_up(struct sim_host *h, uint64_t height)
+{
+    struct qn_chain *c = qn_replica_chain(h->r);
+    struct qn_arena arena = { 0 };
+    struct qn_frame f;
+    for (h->height = h->w->height; h->height < height && !h->disk.dead;) {
+        if (qn_chain_frame(c, h->height + 1, &arena, &f, NULL)) break;
+        struct qn_hash hash = qn_header_hash(&f.block.header);
+        sim_check_block(h, &f, &hash);
+    }
+    qn_arena_free(&arena);
+    h->height = height;
+}
+
+void sim_check_boot(struct sim_host *h)
+{
+    struct sim_world *w = h->w;
+    uint64_t height = qn_replica_info(h->r).height;
+    if (height < h->acked && !(h->traits & TRAIT_FORGETS))
+        sim_wrong(w, "host %d said block %" PRIu64 " is final and came back at %" PRIu64, h->idx,
+                  h->acked, height);
+    if (height > w->height)
+        catch_up(h, height);
+    else
+        h->height = height;
+    if (!h->disk.dead) check_head(h);
+}
+
+static void check_due(struct sim_host *h)
+{
+    const struct qn_view *view = qn_chain_view(qn_replica_chain(h->r));
+    struct qn_span key, val;
+    uint64_t at_ms = 0;
+    if (h->height == 0 ||
+        !qn_view_next(view, QN_TABLE_DUE, QN_SPAN(NULL, 0), QN_SPAN(NULL, 0), &key, &val) ||
+        key.len < 8)
+        return;
+    for (unsigned i = 0; i < 8; i++)
+        at_ms = at_ms << 8 | key.ptr[i];
+    if (at_ms <= qn_view_now_ms(view))
+        sim_wrong(h->w, "host %d: a deadline of %" PRIu64 " did not fire by %" PRIu64, h->idx,
+                  at_ms, qn_view_now_ms(view));
+}
+
+void sim_check_host(struct sim_host *h)
+{
+    struct sim_world *w = h->w;
+    uint64_t height = qn_replica_info(h->r).height;
+    if (height != h->height)
+        sim_wrong(w, "host %d stands at block %" PRIu64 ", the last it told of is %" PRIu64, h->idx,
+                  height, h->height);
+}
+
+void sim_check_slow(struct sim_world *w)
+{
+    struct mallinfo2 mi = mallinfo2();
+    uint64_t used = mi.uordblks + mi.hblkhd - w->memory;
+    if (used > (uint64_t)MEMORY_MAX * w->host_cnt && used < 1ull << 60)
+        sim_wrong(w, "memory: %" PRIu64 " MiB are in use", used >> 20);
+    for (uint32_t i = 0; i < w->host_cnt; i++) {
+        struct sim_host *h = &w->host[i];
+        if (!h->r || h->disk.dead) continue;
+        uint64_t sum = qn_state_sum(qn_chain_view(qn_replica_chain(h->r))).uqn;
+        if (sum != QN_SUPPLY_UQN)
+            sim_wrong(w, "host %d counts %" PRIu64 " micro-quoin, %" PRIu64 " exist", h->idx, sum,
+                      (uint64_t)QN_SUPPLY_UQN);
+        check_head(h);
+        check_due(h);
+        if (sim_honest(h)) qn_replica_evidence(h->r, on_evidence, w);
+    }
+}
+
+bool sim_check_goal(struct sim_world *w)
+{
+    for (uint32_t i = 0; i < w->host_cnt; i++)
+        if (sim_good(&w->host[i]) && (!w->host[i].r || w->host[i].height < w->goal)) return false;
+    return true;
+}
+
+void sim_check_end(struct sim_world *w)
+{
+    if (!w->res->wrong[0]) sim_check_slow(w);
+}

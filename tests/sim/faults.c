@@ -1,0 +1,333 @@
+/* faults.c - which faults a seed's world has, how often, and who the traitors are. */
+#include "tests/sim/sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ALL_FAULTS ((1u << SIM_FAULT_COUNT) - 1)
+
+const char *sim_fault_word(enum sim_fault f)
+{
+    static const char *const WORDS[] = {
+#define FAULT(word, doc) #word,
+        SIM_FAULTS
+#undef FAULT
+    };
+    return WORDS[f];
+}
+
+const char *sim_fault_doc(enum sim_fault f)
+{
+    static const char *const DOCS[] = {
+#define FAULT(word, doc) doc,
+        SIM_FAULTS
+#undef FAULT
+    };
+    return DOCS[f];
+}
+
+static bool has(const struct sim_world *w, enum sim_fault f)
+{
+    return w->k.faults >> f & 1;
+}
+
+/* Every number is drawn whether it is used or not: leaving a fault out changes nothing of the rest. */
+void sim_knobs_draw(const struct sim_opts *o, struct sim_knobs *ret)
+{
+    static const uint32_t NODES[] = { 1, 4, 4, 4, 5, 7, 7, 10 };
+    static const uint32_t DELAYS[] = { 100, 500, 2000, 20000, 80000 };
+    static const uint32_t OFTEN[] = { 50, 200, 1000, 1000, 4000 };
+    uint64_t r = o->seed * 0x9e3779b97f4a7c15 + 1;
+    struct sim_knobs k = { 0 };
+    k.nodes = NODES[sim_below(&r, QN_COUNT(NODES))];
+    k.followers = sim_below(&r, 3) == 0;
+    k.faults_ms = 20000 + (uint32_t)sim_below(&r, 60000);
+    unsigned mood = (unsigned)sim_below(&r, 8); /* quiet, one kind, or some */
+    for (unsigned f = 0; f < SIM_FAULT_COUNT; f++)
+        if (sim_below(&r, 100) < (mood == 0 ? 0 : mood < 5 ? 15 : 40)) k.faults |= 1u << f;
+    k.delay_us = DELAYS[sim_below(&r, QN_COUNT(DELAYS))];
+    k.jitter_us = (uint32_t)sim_below(&r, k.delay_us + 1);
+    k.bytes_us = 1 + (uint32_t)sim_below(&r, 100);
+    k.loss_ppm = 1000 + (uint32_t)sim_below(&r, sim_below(&r, 3) ? 30000 : 250000);
+    k.copy_ppm = 1000 + (uint32_t)sim_below(&r, 200000);
+    k.late_ppm = 1000 + (uint32_t)sim_below(&r, 50000);
+    k.split_ms = 500 + (uint32_t)sim_below(&r, 15000);
+    k.kill_ms = 1000 + (uint32_t)sim_below(&r, 20000);
+    k.power_ops = 20 + (uint32_t)sim_below(&r, 2000);
+    k.disk_us = sim_below(&r, 4) ? 150 : (uint32_t)sim_below(&r, 20000);
+    k.turn_us = sim_below(&r, 2) ? 0 : (uint32_t)sim_below(&r, 500);
+    k.tx_ms = OFTEN[sim_below(&r, QN_COUNT(OFTEN))];
+    k.modules = (uint32_t)sim_below(&r, 101);
+    k.block_ms = sim_below(&r, 3) ? 500 : 100 + (uint32_t)sim_below(&r, 900);
+    k.traitors = (uint32_t)sim_below(&r, 4); /* at most; and at most what the protocol bears */
+    k.real_keys = sim_below(&r, 64) == 0;
+    if (o->nodes) k.nodes = o->nodes;
+    if (o->minutes) k.faults_ms = o->minutes * 60000;
+    k.faults &= ~o->without & ALL_FAULTS;
+    if (!(k.faults >> SIM_loss & 1)) k.loss_ppm = 0;
+    if (!(k.faults >> SIM_copies & 1)) k.copy_ppm = 0;
+    if (!(k.faults >> SIM_reorder & 1)) k.late_ppm = 0;
+    if (o->tx_max == 1) k.tx_ms = 0;
+    *ret = k;
+}
+
+void sim_knobs_print(const struct sim_knobs *k, FILE *to)
+{
+    fprintf(to,
+            "%u nodes, %u follow, %u s of faults, block %u ms, links %u us, disk %u us, tx each %u "
+            "ms (%u%% modules)%s;",
+            k->nodes, k->followers, k->faults_ms / 1000, k->block_ms, k->delay_us, k->disk_us,
+            k->tx_ms, k->modules, k->real_keys ? ", Ed25519" : "");
+    for (unsigned f = 0; f < SIM_FAULT_COUNT; f++)
+        if (k->faults >> f & 1) fprintf(to, " %s", sim_fault_word(f));
+    fprintf(to, "\n");
+}
+
+static void later(struct sim_world *w, enum sim_fault f, uint64_t ms, int host)
+{
+    sim_push(w, (struct sim_event){ .t_us = w->now_us + ms * 1000,
+                                    .what = EV_FAULT,
+                                    .fault = (uint8_t)f,
+                                    .host = (uint8_t)host });
+}
+
+/* A traitor's share of validators goes wrong, each in one or two ways that the seed has. */
+static void draw_traitors(struct sim_world *w)
+{
+    static const struct {
+        enum sim_fault fault;
+        enum sim_trait trait;
+    } WAYS[] = {
+        { SIM_silent, TRAIT_SILENT },     { SIM_twins, TRAIT_TWIN },
+        { SIM_censor, TRAIT_CENSOR },     { SIM_garbage, TRAIT_GARBAGE },
+        { SIM_forge, TRAIT_FORGE },       { SIM_lostsync, TRAIT_BADDISK },
+        { SIM_restored, TRAIT_RESTORED }, { SIM_wiped, TRAIT_WIPED },
+        { SIM_badclock, TRAIT_BADCLOCK },
+    };
+    uint32_t cnt = QN_MIN(w->k.traitors, w->need_traitors);
+    for (uint32_t i = 0; i < cnt; i++) {
+        struct sim_host *h = &w->host[sim_below(&w->rng, w->k.nodes)];
+        for (unsigned k = 0; k < QN_COUNT(WAYS); k++) {
+            bool pick = sim_draw(&w->rng) % 2;
+            if (pick && has(w, WAYS[k].fault)) h->traits |= WAYS[k].trait;
+        }
+    }
+    for (uint32_t i = 0; i < w->k.nodes; i++) { /* the other machine with the same key */
+        if (!(w->host[i].traits & TRAIT_TWIN) || w->host_cnt == SIM_HOSTS) continue;
+        struct sim_host *twin = &w->host[w->host_cnt];
+        twin->idx = (uint8_t)w->host_cnt++;
+        twin->validator = (int)i;
+        twin->traits = TRAIT_TWIN;
+        twin->deaf = (uint32_t)sim_draw(&w->rng);
+        w->host[i].deaf = sim_draw(&w->rng) % 2 ? ~twin->deaf : (uint32_t)sim_draw(&w->rng);
+    }
+}
+
+void sim_faults_init(struct sim_world *w)
+{
+    draw_traitors(w);
+    for (uint32_t i = 0; i < w->host_cnt; i++) {
+        struct sim_host *h = &w->host[i];
+        int64_t off = (int64_t)sim_below(&w->rng, 600) - 300;
+        int32_t drift = (int32_t)sim_below(&w->rng, 400) - 200;
+        if (has(w, SIM_skew)) {
+            h->clock_ms = off;
+            h->drift_ppm = drift;
+        }
+        if (h->traits & TRAIT_BADCLOCK) later(w, SIM_badclock, sim_below(&w->rng, 20000), (int)i);
+        if (h->traits & TRAIT_BADDISK) later(w, SIM_lostsync, sim_below(&w->rng, 20000), (int)i);
+        if (h->traits & TRAIT_RESTORED) later(w, SIM_restored, sim_below(&w->rng, 20000), (int)i);
+        if (h->traits & TRAIT_WIPED) later(w, SIM_wiped, sim_below(&w->rng, 40000), (int)i);
+        if (h->traits & TRAIT_GARBAGE) later(w, SIM_garbage, sim_below(&w->rng, 2000), (int)i);
+        if (has(w, SIM_power)) later(w, SIM_power, sim_below(&w->rng, 3000), (int)i);
+        if (has(w, SIM_full)) later(w, SIM_full, sim_below(&w->rng, 60000), (int)i);
+        if (has(w, SIM_eio)) later(w, SIM_eio, sim_below(&w->rng, 60000), (int)i);
+    }
+    if (has(w, SIM_split)) later(w, SIM_split, sim_below(&w->rng, w->k.split_ms), 0);
+    if (has(w, SIM_oneway)) later(w, SIM_oneway, sim_below(&w->rng, w->k.split_ms), 0);
+    if (has(w, SIM_flap)) later(w, SIM_flap, sim_below(&w->rng, w->k.split_ms), 0);
+    if (has(w, SIM_kill)) later(w, SIM_kill, sim_below(&w->rng, w->k.kill_ms), 0);
+    if (has(w, SIM_outage)) later(w, SIM_outage, 2000 + sim_below(&w->rng, 20000), 0);
+}
+
+static void split(struct sim_world *w, bool whole)
+{
+    uint32_t side = (uint32_t)sim_draw(&w->rng) & (uint32_t)sim_draw(&w->rng);
+    for (int a = 0; a < (int)w->host_cnt; a++)
+        for (int b = 0; b < (int)w->host_cnt; b++)
+            sim_net_cut(w, a, b, !whole && (side >> a & 1) != (side >> b & 1));
+}
+
+static void garbage(struct sim_world *w, int from)
+{
+    uint8_t bytes[300];
+    int to = (int)sim_below(&w->rng, w->host_cnt);
+    const struct sim_msg *old = w->old[sim_below(&w->rng, QN_COUNT(w->old))];
+    size_t len = 1 + sim_below(&w->rng, sizeof bytes);
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (uint8_t)sim_draw(&w->rng);
+    bytes[0] %= 10;
+    if (!old || sim_draw(&w->rng) % 4 == 0) {
+        sim_net_say(w, from, to, sim_draw(&w->rng) % 2, QN_CLASS_VOTE, QN_SPAN(bytes, len));
+        return;
+    }
+    uint8_t *copy = malloc(old->len);
+    QN_ASSERT(copy != NULL);
+    memcpy(copy, old->bytes, old->len);
+    if (sim_draw(&w->rng) % 2) copy[sim_below(&w->rng, old->len)] ^= (uint8_t)sim_draw(&w->rng);
+    len = sim_draw(&w->rng) % 4 ? old->len : 1 + sim_below(&w->rng, old->len);
+    sim_net_say(w, from, to, sim_draw(&w->rng) % 2, old->class, QN_SPAN(copy, len));
+    free(copy);
+}
+
+static struct sim_host *anybody(struct sim_world *w)
+{
+    return &w->host[sim_below(&w->rng, w->host_cnt)];
+}
+
+static uint64_t rest_ms(struct sim_world *w)
+{
+    return 100 + sim_below(&w->rng, sim_below(&w->rng, 8) ? 4000 : 30000);
+}
+
+void sim_faults_event(struct sim_world *w, const struct sim_event *e)
+{
+    struct sim_host *h = &w->host[e->host];
+    enum sim_fault f = (enum sim_fault)e->fault;
+    if (!w->faulty && f != SIM_garbage) return;
+    sim_trace(w, "fault %s at %d", sim_fault_word(f), e->host);
+    switch (f) {
+    case SIM_split:
+        split(w, sim_draw(&w->rng) % 3 == 0);
+        later(w, f, 200 + sim_below(&w->rng, w->k.split_ms), 0);
+        break;
+    case SIM_oneway:
+        for (unsigned i = 0; i < 3; i++)
+            sim_net_cut(w, anybody(w)->idx, anybody(w)->idx, sim_draw(&w->rng) % 2);
+        later(w, f, 200 + sim_below(&w->rng, w->k.split_ms), 0);
+        break;
+    case SIM_flap: {
+        int a = anybody(w)->idx, b = anybody(w)->idx;
+        bool cut = !w->link[a][b].cut;
+        sim_net_cut(w, a, b, cut);
+        sim_net_cut(w, b, a, cut);
+        later(w, f, 50 + sim_below(&w->rng, 1500), 0);
+        break;
+    }
+    case SIM_kill:
+        sim_crash(w, anybody(w), rest_ms(w));
+        later(w, f, sim_below(&w->rng, 2 * w->k.kill_ms), 0);
+        break;
+    case SIM_power:
+        h->disk.power_at = h->disk.ops_cnt + 1 + sim_below(&w->rng, w->k.power_ops);
+        later(w, f, 500 + sim_below(&w->rng, 20000), e->host);
+        break;
+    case SIM_outage:
+        for (uint32_t i = 0; i < w->host_cnt; i++)
+            if (w->host[i].r) {
+                w->host[i].disk.dead = true;
+                sim_crash(w, &w->host[i], 100 + sim_below(&w->rng, 3000));
+            }
+        later(w, f, 10000 + sim_below(&w->rng, 30000), 0);
+        break;
+    case SIM_full:
+        h->disk.full = !h->disk.full;
+        later(w, f, sim_below(&w->rng, h->disk.full ? 10000 : 60000), e->host);
+        break;
+    case SIM_eio:
+        h->disk.fail_at = h->disk.ops_cnt + 1 + sim_below(&w->rng, 50);
+        later(w, f, sim_below(&w->rng, 60000), e->host);
+        break;
+    case SIM_badclock:
+        h->clock_ms = (int64_t)sim_below(&w->rng, 60000) - 30000;
+        later(w, f, sim_below(&w->rng, 20000), e->host);
+        break;
+    case SIM_lostsync:
+        h->disk.lying = h->forgot = true;
+        h->disk.dead = h->r != NULL;
+        sim_crash(w, h, rest_ms(w));
+        later(w, f, sim_below(&w->rng, 20000), e->host);
+        break;
+    case SIM_restored:
+        if (!h->has_backup) {
+            sim_disk_copy(&h->backup, &h->disk);
+            h->has_backup = true;
+        } else {
+            sim_crash(w, h, rest_ms(w));
+            sim_disk_copy(&h->disk, &h->backup);
+            h->forgot = true;
+            h->acked = 0;
+        }
+        later(w, f, 2000 + sim_below(&w->rng, 30000), e->host);
+        break;
+    case SIM_wiped:
+        sim_crash(w, h, rest_ms(w));
+        sim_disk_wipe(&h->disk);
+        h->forgot = true;
+        h->acked = 0;
+        later(w, f, 20000 + sim_below(&w->rng, 60000), e->host);
+        break;
+    case SIM_garbage:
+        for (unsigned i = 0; i < 3; i++)
+            garbage(w, e->host);
+        later(w, f, 20 + sim_below(&w->rng, 2000), e->host);
+        break;
+    case SIM_loss:
+    case SIM_copies:
+    case SIM_reorder:
+    case SIM_slowdisk:
+    case SIM_skew:
+    case SIM_silent:
+    case SIM_twins:
+    case SIM_censor:
+    case SIM_forge:
+    case SIM_FAULT_COUNT: break; /* not by event */
+    }
+}
+
+void sim_faults_stop(struct sim_world *w)
+{
+    w->faulty = false;
+    w->calm_us = w->now_us;
+    for (uint32_t i = 0; i < w->host_cnt; i++) {
+        struct sim_host *h = &w->host[i];
+        h->disk.full = h->disk.lying = false;
+        h->disk.power_at = h->disk.fail_at = 0;
+        sim_disk_settle(&h->disk);
+        if (!(h->traits & TRAIT_BADCLOCK) && h->clock_ms * h->clock_ms > 400 * 400) h->clock_ms = 0;
+    }
+    sim_net_heal(w);
+}
+
+/* --- forgers ------------------------------------------------------------------------------------------------------------------ */
+
+static void say_vote(struct sim_world *w, const struct sim_host *h, int to, uint8_t kind,
+                     uint64_t view, const struct qn_hash *block)
+{
+    struct qn_vote v = qn_vote_make(&w->keys[h->validator], (uint16_t)h->validator, &w->chain, kind,
+                                    0, view, block);
+    struct qn_buf buf = { 0 };
+    qn_buf_u8(&buf, 3);
+    qn_encode(qn_vote_record(), &v, &buf);
+    sim_net_say(w, h->idx, to, false, QN_CLASS_VOTE, qn_buf_get(&buf));
+    qn_buf_free(&buf);
+}
+
+/* To each peer another word on the views that are talked of: for what somebody voted, or for nothing. */
+void sim_traitor_hears(struct sim_world *w, struct sim_host *h, const struct sim_msg *m)
+{
+    struct qn_vote v;
+    struct qn_arena arena = { .max = 1u << 16 };
+    if (m->bytes[0] != 3 ||
+        qn_decode(qn_vote_record(), QN_SPAN(m->bytes + 1, m->len - 1), &arena, &v, NULL) ||
+        sim_draw(&h->rng) % 3)
+        goto out;
+    for (int to = 0; to < (int)w->host_cnt; to++) {
+        if (to == h->idx || sim_draw(&h->rng) % 2) continue;
+        struct qn_hash none = { { 0 } };
+        uint8_t kind = (uint8_t)(1 + sim_below(&h->rng, 3));
+        say_vote(w, h, to, kind, v.view, sim_draw(&h->rng) % 2 ? &v.block : &none);
+    }
+out:
+    qn_arena_free(&arena);
+}
