@@ -67,6 +67,7 @@ int qn_verb_config_modules(struct qn_cli *cli);
 int qn_verb_wallet_new(struct qn_cli *cli);
 int qn_verb_wallet_list(struct qn_cli *cli);
 int qn_verb_wallet_balance(struct qn_cli *cli);
+int qn_verb_validator_create(struct qn_cli *cli); /* verb_validator.c */
 int qn_verb_ledger_prove(struct qn_cli *cli);
 int qn_verb_ledger_list(struct qn_cli *cli);
 int qn_verb_ledger_verify(struct qn_cli *cli);

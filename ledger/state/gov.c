@@ -158,8 +158,9 @@ static void count_end(struct count *c)
     c->sum[c->owner] += QN_MIN(rest, c->cap);
 }
 
-static void count_ballot(struct qn_apply *ap, struct count *c, const struct qn_hash *validator,
-                         const struct qn_hash *voter, uint8_t choice)
+static void count_ballot(const struct qn_view *view, struct qn_arena *arena, struct count *c,
+                         const struct qn_hash *validator, const struct qn_hash *voter,
+                         uint8_t choice)
 {
     if (!c->any || !qn_hash_eq(&c->id, validator)) { /* the next validator's: they lie together */
         count_end(c);
@@ -167,49 +168,70 @@ static void count_ballot(struct qn_apply *ap, struct count *c, const struct qn_h
         c->id = *validator;
         c->apart = 0;
         c->owner = -1;
-        QN_ASSERT(qn_stake_get(ap->view, validator, ap->arena, &c->v) == QN_OK);
+        QN_ASSERT(qn_stake_get(view, validator, arena, &c->v) == QN_OK);
     }
     if (qn_hash_eq(voter, &c->v.owner)) {
         if (!c->v.barred) c->owner = choice;
         return;
     }
-    uint64_t weight = c->v.barred ? 0 : qn_stake_of(ap->view, validator, &c->v, voter).uqn;
+    uint64_t weight = c->v.barred ? 0 : qn_stake_of(view, validator, &c->v, voter).uqn;
     c->sum[choice] += weight;
     c->apart += weight;
 }
 
-static void tally_fire(struct qn_apply *ap, const struct qn_hash *id)
+/* Fills in the sums of a proposal; visits each ballot: so many were cast. */
+static uint64_t count_all(const struct qn_view *view, struct qn_arena *arena,
+                          const struct qn_hash *id, struct qn_gov_proposal *p)
 {
-    struct qn_gov_proposal p;
     struct count c = { .owner = -1 };
     struct qn_span key, val, after = { NULL, 0 };
     struct qn_hash validator, voter;
     uint8_t last[96];
     uint32_t validators;
     uint64_t ballots = 0;
-    QN_ASSERT(get(ap, id, &p) == QN_OK);
-    p.all = QN_UQN(all_stake(ap->view, &validators));
-    c.cap = QN_MAX(p.all.uqn / 10, p.all.uqn / QN_MAX(validators, 1u));
-    while (qn_view_next(ap->view, QN_TABLE_BALLOT, QN_SPAN(id->b, 32), after, &key, &val)) {
+    p->all = QN_UQN(all_stake(view, &validators));
+    c.cap = QN_MAX(p->all.uqn / 10, p->all.uqn / QN_MAX(validators, 1u));
+    while (qn_view_next(view, QN_TABLE_BALLOT, QN_SPAN(id->b, 32), after, &key, &val)) {
         uint8_t choice = 0;
         memcpy(last, key.ptr, sizeof last);
         memcpy(validator.b, last + 32, 32);
         memcpy(voter.b, last + 64, 32);
         QN_ASSERT(qn_take_u8(&val, &choice) && choice <= ABSTAIN);
-        count_ballot(ap, &c, &validator, &voter, choice);
-        qn_row_del(ap, QN_TABLE_BALLOT, QN_SPAN(last, sizeof last));
+        count_ballot(view, arena, &c, &validator, &voter, choice);
         after = QN_SPAN(last, sizeof last);
         ballots++;
     }
     count_end(&c);
-    qn_due_cost(ap, BALLOT_GAS * (ballots + validators));
-    p.no = QN_UQN(c.sum[NO]);
-    p.yes = QN_UQN(c.sum[YES]);
-    p.abstain = QN_UQN(c.sum[ABSTAIN]);
-    bool enough = p.all.uqn && c.sum[NO] + c.sum[YES] + c.sum[ABSTAIN] >= p.all.uqn / 3;
+    p->no = QN_UQN(c.sum[NO]);
+    p->yes = QN_UQN(c.sum[YES]);
+    p->abstain = QN_UQN(c.sum[ABSTAIN]);
+    return ballots + validators;
+}
+
+void qn_gov_count(const struct qn_view *view, struct qn_arena *arena, const struct qn_hash *id,
+                  struct qn_gov_proposal *p)
+{
+    if (p->state == VOTING) count_all(view, arena, id, p);
+}
+
+static void tally_fire(struct qn_apply *ap, const struct qn_hash *id)
+{
+    struct qn_gov_proposal p;
+    struct qn_span key, val;
+    uint8_t last[96];
+    QN_ASSERT(get(ap, id, &p) == QN_OK);
+    uint64_t visited = count_all(ap->view, ap->arena, id, &p),
+             took = p.no.uqn + p.yes.uqn + p.abstain.uqn;
+    while (
+        qn_view_next(ap->view, QN_TABLE_BALLOT, QN_SPAN(id->b, 32), QN_SPAN(NULL, 0), &key, &val)) {
+        memcpy(last, key.ptr, sizeof last);
+        qn_row_del(ap, QN_TABLE_BALLOT, QN_SPAN(last, sizeof last));
+    }
+    qn_due_cost(ap, BALLOT_GAS * visited);
+    bool enough = p.all.uqn && took >= p.all.uqn / 3;
     const struct qn_hash acct = deposit_of(id), burnt = qn_acct_burnt();
     QN_ASSERT(qn_post(ap, &acct, enough ? &p.proposer : &burnt, p.deposit, NULL) == QN_OK);
-    p.state = enough && c.sum[YES] > c.sum[NO] ? PASSED : REJECTED;
+    p.state = enough && p.yes.uqn > p.no.uqn ? PASSED : REJECTED;
     put(ap, id, &p);
     if (p.state == PASSED)
         qn_due_set(ap, QN_DUE_ENACT, id, ap->now_ms + qn_param(ap->view, QN_PARAM_gov_lock_ms));

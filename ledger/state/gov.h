@@ -21,4 +21,8 @@
 uint32_t qn_gov_version(const struct qn_view *view);
 uint32_t qn_gov_next(const struct qn_view *view);
 
+/* qn_gov_count brings the sums of a proposal that is still voted on up to date, for who looks. */
+void qn_gov_count(const struct qn_view *view, struct qn_arena *arena, const struct qn_hash *id,
+                  struct qn_gov_proposal *p);
+
 #endif
