@@ -7,6 +7,7 @@
 #include "core/node/api.h"
 #include "core/node/blob.h"
 #include "core/node/wallet.h"
+#include "ledger/state/steps.h"
 #include "lua/bind/pure.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ struct qn_node {
     struct event_base *base;
     struct event *turn, *sigint, *sigterm;
     struct qn_replica *replica;
+    struct qn_steps *steps;
     struct qn_jobs *jobs;
     struct qn_api *api;
     struct qn_key validator;
@@ -46,6 +48,11 @@ struct qn_node {
     qn_rc rc;
     struct qn_why why;
 };
+
+const struct qn_steps *qn_node_steps(struct qn_node *node)
+{
+    return node->steps;
+}
 
 struct qn_chain *qn_node_chain(struct qn_node *node)
 {
@@ -239,6 +246,7 @@ static void on_block(void *arg, const struct qn_frame *f, const struct qn_hash *
     char id[48], hash_hex[65];
     unsigned idx = 0;
     (void)hash;
+    qn_steps_note(node->steps, qn_node_chain(node));
     if (!node->api) return;
     tell_modules(node);
     qn_hex(hash->b, 32, hash_hex);
@@ -433,7 +441,8 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
                                                .arg = node },
                                     .validator = &node->validator };
     qn_addr_print(&owner_acct, addr);
-    rc = qn_replica_open(&conf, &node->replica, why);
+    rc = qn_steps_open(node->opts->home, &node->steps, why);
+    if (rc == QN_OK) rc = qn_replica_open(&conf, &node->replica, why);
     qn_key_wipe(&owner);
     qn_key_wipe(&faucet);
     return rc;
@@ -563,6 +572,7 @@ out:
     qn_jobs_free(node->jobs);
     stop_modules(node);
     qn_replica_close(node->replica);
+    qn_steps_close(node->steps);
     if (node->turn) {
         event_free(node->turn);
         event_free(node->sigint);

@@ -17,6 +17,8 @@ int qn_node_up(const struct qn_up_opts *opts);
 
 /* What calls of the core may reach beyond qn_node_ops. */
 struct qn_chain *qn_node_chain(struct qn_node *node);
+struct qn_steps; /* ledger/state/steps.h */
+const struct qn_steps *qn_node_steps(struct qn_node *node);
 struct qn_replica *qn_node_replica(struct qn_node *node);
 json_t *qn_node_modules(struct qn_node *node) QN_GIVES; /* [{"name","on"}] */
 uint64_t qn_node_started_ms(struct qn_node *node);

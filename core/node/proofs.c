@@ -47,7 +47,7 @@ static qn_rc prove(struct qn_call_ctx *ctx, struct qn_span from, struct qn_span 
 {
     struct qn_buf file = { 0 };
     struct qn_chain *chain = qn_node_chain(ctx->node);
-    qn_rc rc = qn_proof_head(chain, &file, why);
+    qn_rc rc = qn_proof_head(chain, qn_node_steps(ctx->node), &file, why);
     if (rc == QN_OK) {
         qn_proof_range(qn_chain_trie(chain), from, to, &file);
         *ret = hex_text(qn_buf_get(&file));

@@ -87,10 +87,13 @@ uint64_t qn_set_overlap(const struct qn_set *trusted, const struct qn_set *own,
                         const struct qn_cert *cert)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < cert->votes.cnt; i++) {
-        uint16_t signer = cert->votes.ptr[i].signer;
-        int at = signer < own->cnt ? qn_set_find(trusted, &own->keys[signer]) : -1;
-        if (at >= 0) sum += trusted->weights[at];
+    for (uint32_t i = 0; i < trusted->cnt; i++) { /* each once, however often `own` names its key */
+        bool signs = false;
+        for (uint32_t k = 0; k < cert->votes.cnt && !signs; k++) {
+            uint16_t signer = cert->votes.ptr[k].signer;
+            signs = signer < own->cnt && qn_hash_eq(&own->keys[signer], &trusted->keys[i]);
+        }
+        if (signs) sum += trusted->weights[i];
     }
     return sum;
 }

@@ -2,23 +2,23 @@
  * whoever knows the chain's hash or the hash of one of its blocks.
  *
  *     "QNLP" | u8 3
- *     u32 len | genesis, Borsh                         len 0: not needed, a block's hash is what the reader trusts
+ *     u32 len | genesis, Borsh
  *     u16 cnt, cnt times a step:
  *         u16 cnt, cnt times: key[32] | weight u64     the validators that made the block final
  *         header, Borsh | certificate, Borsh
+ *         u32 len | edge                               around the row with the next epoch's validators; len 0: none
  *     u16 len | from | u16 len | to                    the range; keys begin with their table's byte
  *     u32 len | rows | edge, to the end                ledger/state/trie.h
  *
  * All numbers little-endian; docs/ref/proof.md says the same to who has no C. The rows are those after the last step's block. A step is
- * believed when its certificate is good by its own validators and those are the ones believed before, or share with them signers of
- * more weight than traitors are borne: at least one honest validator of a set that is trusted has then seen the block final. */
+ * believed when its certificate is good by its own validators and these are the ones believed before; or the ones that the block before
+ * names for its next epoch, as a row of its state; or share with the ones before signers of more weight than the traitors these bear:
+ * then an honest validator of a set that is trusted has seen the block final. */
 #ifndef QN_LEDGER_STATE_PROOF_H
 #define QN_LEDGER_STATE_PROOF_H
 
-#include "ledger/bft/quorum.h"
 #include "ledger/state/chain.h"
-
-#define QN_PROOF_STEPS_MAX 1024
+#include "ledger/state/steps.h"
 
 /* What a proof says, once it holds. */
 struct qn_proof {
@@ -29,9 +29,10 @@ struct qn_proof {
     struct qn_span from, to, rows; /* lent from the file */
 };
 
-/* qn_proof_head appends what shows the chain's head to be final: all up to the range. qn_proof_range appends the rest. QN_E_AGAIN before the
- * first block. */
-QN_CHECK qn_rc qn_proof_head(struct qn_chain *chain, struct qn_buf *ret, struct qn_why *why);
+/* qn_proof_head appends what shows the chain's head to be final, to who knows the genesis or one of the blocks in `steps` (NULL: none is
+ * kept): all up to the range. qn_proof_range appends the rest. QN_E_AGAIN before the first block. */
+QN_CHECK qn_rc qn_proof_head(struct qn_chain *chain, const struct qn_steps *steps,
+                             struct qn_buf *ret, struct qn_why *why);
 void qn_proof_range(struct qn_trie *trie, struct qn_span from, struct qn_span to,
                     struct qn_buf *ret);
 

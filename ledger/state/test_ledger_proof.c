@@ -7,10 +7,14 @@
 
 enum { ROW_CNT = 40, STEP_MAX = 6, SET_MAX = 8 };
 
-/* A block that validators first..first + cnt - 1 made final; signers of the first `votes` of them. */
+/* A block that validators first..first + cnt - 1 made final; signers of the first `votes` of them. next: the set that its state names for
+ * the epoch after, first..first + cnt - 1; cnt 0: none. */
 struct by {
     unsigned first, cnt, votes;
     uint8_t kind;
+    struct {
+        unsigned first, cnt;
+    } next;
 };
 
 struct world {
@@ -52,47 +56,83 @@ static void world_fini(struct world *w)
     qn_buf_free(&w->genesis);
 }
 
+static unsigned weight_of(unsigned who)
+{
+    return 1 + who / 4 * 5; /* 1 each in the first set, then 6 */
+}
+
+static void set_of(unsigned first, unsigned cnt, struct qn_set *ret)
+{
+    struct qn_key key;
+    memset(ret, 0, sizeof *ret);
+    ret->cnt = cnt;
+    for (unsigned i = 0; i < cnt; i++) {
+        key_of(first + i, &key);
+        ret->keys[i] = key.pub;
+        ret->weights[i] = weight_of(first + i);
+    }
+}
+
+static void put_set(const struct qn_set *set, struct qn_buf *ret)
+{
+    for (unsigned i = 0; i < set->cnt; i++) {
+        qn_buf_put(ret, set->keys[i].b, 32);
+        qn_buf_u64(ret, set->weights[i]);
+    }
+}
+
+/* Step `height`, a block of that epoch. */
 static void put_step(struct world *w, unsigned height, const struct by *by, struct qn_buf *ret)
 {
     struct qn_key key;
-    struct qn_set set = { .cnt = by->cnt };
+    struct qn_set set, next;
     struct qn_vote votes[SET_MAX];
+    struct qn_buf row = { 0 }, rows = { 0 }, edge = { 0 };
+    uint8_t at[6] = { QN_TABLE_SET, 0, 0, 0, (uint8_t)(height + 1), 0 };
+    set_of(by->first, by->cnt, &set);
     qn_buf_u16(ret, (uint16_t)by->cnt);
-    for (unsigned i = 0; i < by->cnt; i++) {
-        key_of(by->first + i, &key);
-        set.keys[i] = key.pub;
-        set.weights[i] = 1;
-        qn_buf_put(ret, key.pub.b, 32);
-        qn_buf_u64(ret, 1);
+    put_set(&set, ret);
+    if (by->next.cnt) {
+        set_of(by->next.first, by->next.cnt, &next);
+        qn_buf_u32(&row, next.cnt);
+        put_set(&next, &row);
+        qn_trie_put(w->trie, QN_SPAN(at, 5), qn_buf_get(&row));
+        qn_trie_prove(w->trie, QN_SPAN(at, 5), QN_SPAN(at, 6), &rows, &edge);
     }
     struct qn_header h = { .ver = 1,
                            .chain = w->chain,
+                           .epoch = height,
                            .height = height,
                            .view = height,
                            .t_ms = height,
                            .state_root = qn_trie_root(w->trie),
                            .set_root = qn_set_hash(&set) };
     struct qn_hash hash = qn_header_hash(&h);
-    struct qn_cert cert = { .kind = by->kind, .view = height, .block = hash };
+    struct qn_cert cert = { .kind = by->kind, .epoch = height, .view = height, .block = hash };
     uint8_t kind = by->kind == QN_CERT_FAST ? QN_VOTE_FIRST : QN_VOTE_FINAL;
     for (unsigned i = 0; i < by->votes; i++) {
         key_of(by->first + i, &key);
-        votes[i] = qn_vote_make(&key, (uint16_t)i, &w->chain, kind, 0, height, &hash);
+        votes[i] = qn_vote_make(&key, (uint16_t)i, &w->chain, kind, height, height, &hash);
     }
     cert.votes.cnt = by->votes;
     cert.votes.ptr = votes;
     qn_encode(qn_header_record(), &h, ret);
     qn_encode(qn_cert_record(), &cert, ret);
+    qn_buf_u32(ret, (uint32_t)edge.len);
+    qn_buf_span(ret, qn_buf_get(&edge));
     w->block[height - 1] = hash;
+    qn_buf_free(&row);
+    qn_buf_free(&rows);
+    qn_buf_free(&edge);
 }
 
-static void put_file(struct world *w, bool genesis, const struct by *by, unsigned cnt,
-                     struct qn_span from, struct qn_span to, struct qn_buf *ret)
+static void put_file(struct world *w, const struct by *by, unsigned cnt, struct qn_span from,
+                     struct qn_span to, struct qn_buf *ret)
 {
     qn_buf_clear(ret);
     qn_buf_put(ret, "QNLP\3", 5);
-    qn_buf_u32(ret, genesis ? (uint32_t)w->genesis.len : 0);
-    if (genesis) qn_buf_span(ret, qn_buf_get(&w->genesis));
+    qn_buf_u32(ret, (uint32_t)w->genesis.len);
+    qn_buf_span(ret, qn_buf_get(&w->genesis));
     qn_buf_u16(ret, (uint16_t)cnt);
     for (unsigned i = 0; i < cnt; i++)
         put_step(w, i + 1, &by[i], ret);
@@ -101,7 +141,8 @@ static void put_file(struct world *w, bool genesis, const struct by *by, unsigne
 
 static void test_rows(struct qn_test_state *t)
 {
-    static const struct by ONE = { 0, 1, 1, QN_CERT_FAST }, FOUR = { 0, 4, 3, QN_CERT_SLOW };
+    static const struct by ONE = { 0, 1, 1, QN_CERT_FAST, { 0, 0 } },
+                           FOUR = { 0, 4, 3, QN_CERT_SLOW, { 0, 0 } };
     struct qn_why why = { "" };
     for (unsigned n = 0; n < 2; n++) {
         struct world w;
@@ -111,7 +152,7 @@ static void test_rows(struct qn_test_state *t)
         uint8_t there[4] = { 1, 6, 1, 0 }, gone[4] = { 1, 6, 2, 0 };
         const uint8_t *key[] = { there, gone };
         for (unsigned i = 0; i < 2; i++) {
-            put_file(&w, true, n ? &FOUR : &ONE, 1, QN_SPAN(key[i], 3), QN_SPAN(key[i], 4), &file);
+            put_file(&w, n ? &FOUR : &ONE, 1, QN_SPAN(key[i], 3), QN_SPAN(key[i], 4), &file);
             CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why), QN_OK);
             json_t *said = qn_proof_json(&p);
             CHECK(json_is_true(json_object_get(said, "present")) == (i == 0));
@@ -124,7 +165,7 @@ static void test_rows(struct qn_test_state *t)
             struct qn_hash other = qn_blake3("x", 1);
             CHECK_RC(qn_proof_check(qn_buf_get(&file), &other, &p, &why), QN_E_PROOF);
         }
-        put_file(&w, true, n ? &FOUR : &ONE, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
+        put_file(&w, n ? &FOUR : &ONE, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
         CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why), QN_OK);
         json_t *said = qn_proof_json(&p);
         CHECK(json_integer_value(json_object_get(said, "cnt")) == 20);
@@ -143,23 +184,49 @@ static void test_sets(struct qn_test_state *t)
         qn_rc want;
     } CASES[] = {
         { "the same set later",
-          { { 0, 4, 3, QN_CERT_SLOW }, { 0, 4, 4, QN_CERT_FAST } },
+          { { 0, 4, 3, QN_CERT_SLOW, { 0, 0 } }, { 0, 4, 4, QN_CERT_FAST, { 0, 0 } } },
           2,
           QN_OK },
-        { "one of four new", { { 0, 4, 3, QN_CERT_SLOW }, { 1, 4, 3, QN_CERT_SLOW } }, 2, QN_OK },
+        { "one of four new",
+          { { 0, 4, 3, QN_CERT_SLOW, { 0, 0 } }, { 1, 4, 4, QN_CERT_SLOW, { 0, 0 } } },
+          2,
+          QN_OK },
         { "two of four new",
-          { { 2, 4, 3, QN_CERT_SLOW } },
+          { { 2, 4, 4, QN_CERT_SLOW, { 0, 0 } } },
           1,
-          QN_OK }, /* 2, 3 sign: more than one */
-        { "three of four new, one known signs", { { 3, 4, 3, QN_CERT_SLOW } }, 1, QN_E_PROOF },
+          QN_OK }, /* 2 and 3 sign: more than the one traitor */
+        { "three of four new, one known signs",
+          { { 3, 4, 3, QN_CERT_SLOW, { 0, 0 } } },
+          1,
+          QN_E_PROOF },
         { "all new, step by step",
-          { { 2, 4, 4, QN_CERT_FAST }, { 4, 4, 3, QN_CERT_SLOW }, { 6, 4, 3, QN_CERT_SLOW } },
+          { { 2, 4, 4, QN_CERT_FAST, { 0, 0 } },
+            { 4, 4, 3, QN_CERT_SLOW, { 0, 0 } },
+            { 6, 4, 3, QN_CERT_SLOW, { 0, 0 } } },
           3,
           QN_OK },
-        { "all new at once", { { 4, 4, 4, QN_CERT_FAST } }, 1, QN_E_PROOF },
-        { "too few of their own", { { 0, 4, 2, QN_CERT_SLOW } }, 1, QN_E_PROOF },
-        { "a fast one without all", { { 0, 4, 3, QN_CERT_FAST } }, 1, QN_E_PROOF },
-        { "a certificate of a view", { { 0, 4, 4, QN_CERT_VIEW } }, 1, QN_E_PROOF },
+        { "all new, as the state before names them",
+          { { 0, 4, 3, QN_CERT_SLOW, { 4, 4 } }, { 4, 4, 3, QN_CERT_SLOW, { 0, 0 } } },
+          2,
+          QN_OK },
+        { "all new, the state before names others",
+          { { 0, 4, 3, QN_CERT_SLOW, { 3, 4 } }, { 4, 4, 4, QN_CERT_FAST, { 0, 0 } } },
+          2,
+          QN_E_PROOF },
+        { "all new, named two epochs before",
+          { { 0, 4, 3, QN_CERT_SLOW, { 4, 4 } },
+            { 0, 4, 3, QN_CERT_SLOW, { 0, 0 } },
+            { 4, 4, 4, QN_CERT_FAST, { 0, 0 } } },
+          3,
+          QN_E_PROOF },
+        { "three of four, but the heavy one is missing",
+          { { 1, 4, 3, QN_CERT_SLOW, { 0, 0 } } },
+          1,
+          QN_E_PROOF },
+        { "all new at once", { { 4, 4, 4, QN_CERT_FAST, { 0, 0 } } }, 1, QN_E_PROOF },
+        { "too few of their own", { { 0, 4, 2, QN_CERT_SLOW, { 0, 0 } } }, 1, QN_E_PROOF },
+        { "a fast one without all", { { 0, 4, 3, QN_CERT_FAST, { 0, 0 } } }, 1, QN_E_PROOF },
+        { "a certificate of a view", { { 0, 4, 4, QN_CERT_VIEW, { 0, 0 } } }, 1, QN_E_PROOF },
     };
     struct qn_buf file = { 0 };
     for (unsigned i = 0; i < QN_COUNT(CASES); i++) {
@@ -167,28 +234,26 @@ static void test_sets(struct qn_test_state *t)
         struct qn_proof p;
         struct qn_why why = { "" };
         world_init(&w, 0, 4);
-        put_file(&w, true, CASES[i].by, CASES[i].cnt, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
+        put_file(&w, CASES[i].by, CASES[i].cnt, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
         qn_rc rc = qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why);
         if (rc != CASES[i].want) printf("%s: %s\n", CASES[i].what, why.text);
         CHECK_RC(rc, CASES[i].want);
         if (rc == QN_OK) CHECK(p.header.height == CASES[i].cnt && p.steps == CASES[i].cnt);
         world_fini(&w);
     }
-    /* Who trusts a block needs no genesis, and nothing before it. */
-    static const struct by FAR[] = { { 0, 4, 3, QN_CERT_SLOW },
-                                     { 4, 4, 3, QN_CERT_SLOW },
-                                     { 5, 4, 3, QN_CERT_SLOW } };
+    /* Who trusts a block needs nothing before it. */
+    static const struct by FAR[] = { { 0, 4, 3, QN_CERT_SLOW, { 0, 0 } },
+                                     { 4, 4, 3, QN_CERT_SLOW, { 0, 0 } },
+                                     { 5, 4, 4, QN_CERT_SLOW, { 0, 0 } } };
     struct world w;
     struct qn_proof p;
     struct qn_why why;
     world_init(&w, 0, 4);
-    for (unsigned genesis = 0; genesis < 2; genesis++) {
-        put_file(&w, genesis, FAR, 3, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
-        CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.block[0], &p, &why), QN_E_PROOF);
-        CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.block[1], &p, &why), QN_OK);
-        CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.block[2], &p, &why), QN_OK);
-        CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why), QN_E_PROOF);
-    }
+    put_file(&w, FAR, 3, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
+    CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.block[0], &p, &why), QN_E_PROOF);
+    CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.block[1], &p, &why), QN_OK);
+    CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.block[2], &p, &why), QN_OK);
+    CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why), QN_E_PROOF);
     world_fini(&w);
     qn_buf_free(&file);
 }
@@ -196,25 +261,25 @@ static void test_sets(struct qn_test_state *t)
 /* Somebody else's validators sign whatever they like; under the hash of our chain it proves nothing. */
 static void test_forged(struct qn_test_state *t)
 {
-    static const struct by THEIRS = { 4, 4, 4, QN_CERT_FAST }, OURS = { 0, 4, 4, QN_CERT_FAST };
+    static const struct by THEIRS = { 4, 4, 4, QN_CERT_FAST, { 0, 0 } },
+                           OURS = { 0, 4, 4, QN_CERT_FAST, { 0, 0 } };
     struct world ours, theirs;
     struct qn_buf file = { 0 }, mixed = { 0 };
     struct qn_proof p;
     struct qn_why why = { "" };
     world_init(&ours, 0, 4);
     world_init(&theirs, 4, 4);
-    put_file(&theirs, true, &THEIRS, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
+    put_file(&theirs, &THEIRS, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
     CHECK_RC(qn_proof_check(qn_buf_get(&file), &theirs.chain, &p, &why), QN_OK);
     CHECK_RC(qn_proof_check(qn_buf_get(&file), &ours.chain, &p, &why), QN_E_PROOF);
     size_t head = 5 + 4 + ours.genesis.len;
-    put_file(&ours, true, &OURS, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &mixed);
+    put_file(&ours, &OURS, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &mixed);
     CHECK(file.len == mixed.len);
     memcpy(mixed.ptr + head, file.ptr + head, file.len - head);
     CHECK_RC(qn_proof_check(qn_buf_get(&mixed), &ours.chain, &p, &why), QN_E_PROOF);
     theirs.chain = ours.chain; /* their block claims to be of our chain */
-    put_file(&theirs, false, &THEIRS, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
-    mixed.len = head;
-    qn_buf_put(&mixed, file.ptr + 5 + 4, file.len - 9);
+    put_file(&theirs, &THEIRS, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
+    memcpy(mixed.ptr + head, file.ptr + head, file.len - head);
     CHECK_RC(qn_proof_check(qn_buf_get(&mixed), &ours.chain, &p, &why), QN_E_PROOF);
     CHECK(strstr(why.text, "signed by others") != NULL);
     qn_buf_free(&file);
@@ -225,13 +290,13 @@ static void test_forged(struct qn_test_state *t)
 
 static void test_altered(struct qn_test_state *t)
 {
-    static const struct by FOUR = { 0, 4, 3, QN_CERT_SLOW };
+    static const struct by FOUR = { 0, 4, 3, QN_CERT_SLOW, { 0, 0 } };
     struct world w;
     struct qn_buf file = { 0 };
     struct qn_proof p, good;
     struct qn_why why = { "" };
     world_init(&w, 0, 4);
-    put_file(&w, true, &FOUR, 1, QN_SPAN("\1\6", 2), QN_SPAN("\1\12", 2), &file);
+    put_file(&w, &FOUR, 1, QN_SPAN("\1\6", 2), QN_SPAN("\1\12", 2), &file);
     CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.chain, &good, &why), QN_OK);
     for (size_t at = 0; at < file.len; at++) {
         for (unsigned bit = 0; bit < 8; bit += 7) {
@@ -256,12 +321,16 @@ int main(int argc, char **argv)
 {
     TEST_BEGIN();
     QN_ASSERT(qn_crypto_init() == QN_OK);
-    if (argc == 3 && strcmp(argv[1], "seeds") == 0) { /* for tests/corpus/fuzz_proof */
-        static const struct by TWO[] = { { 0, 4, 3, QN_CERT_SLOW }, { 1, 4, 4, QN_CERT_FAST } };
+    if (argc == 3) { /* makes a file for tests/peers/light.sh and tests/corpus/fuzz_proof */
+        static const struct by OVERLAP[] = { { 0, 4, 3, QN_CERT_SLOW, { 0, 0 } },
+                                             { 1, 4, 4, QN_CERT_FAST, { 0, 0 } } },
+                               HANDED[] = { { 0, 4, 3, QN_CERT_SLOW, { 4, 4 } },
+                                            { 4, 4, 4, QN_CERT_FAST, { 0, 0 } } };
         struct world w;
         struct qn_buf file = { 0 };
         world_init(&w, 0, 4);
-        put_file(&w, true, TWO, 2, QN_SPAN("\1\6", 2), QN_SPAN("\1\36", 2), &file);
+        bool handed = strcmp(argv[1], "handed") == 0;
+        put_file(&w, handed ? HANDED : OVERLAP, 2, QN_SPAN("\1\6", 2), QN_SPAN("\1\36", 2), &file);
         FILE *f = fopen(argv[2], "w");
         QN_ASSERT(f && fwrite(file.ptr, 1, file.len, f) == file.len && fclose(f) == 0);
         return 0;
