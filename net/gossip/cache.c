@@ -38,11 +38,6 @@ uint64_t gossip_fp(const struct gossip *g, const struct topic *t, struct qn_span
     return gossip_key(g, 0, (uint64_t)topic_idx(g, t) << 32 | data.len, ends, head + tail);
 }
 
-static uint64_t id_key(const struct gossip *g, const uint8_t *id)
-{
-    return gossip_key(g, 0, 1, id, GOSSIP_ID_LEN);
-}
-
 static uint32_t *bucket(uint32_t *index, const struct gossip *g, uint64_t key)
 {
     return &index[key & (g->bucket_cnt - 1)];
@@ -63,25 +58,35 @@ struct message *gossip_find_fp(struct gossip *g, uint64_t fp, const struct topic
     return NULL;
 }
 
-struct message *gossip_find_id(struct gossip *g, const uint8_t *id)
+/* Whatever has a slot was seen, so that for news one look into the set is enough. */
+bool gossip_seen(struct gossip *g, const uint8_t *id, uint64_t *ret_key, struct message **ret)
 {
-    if (g->bucket_cnt == 0) return NULL;
-    for (uint32_t at = *bucket(g->by_id, g, id_key(g, id)); at != NONE;) {
+    uint64_t key = gossip_key(g, 0, 1, id, GOSSIP_ID_LEN);
+    *ret_key = key;
+    *ret = NULL;
+    if (gossip_tally_get(&g->seen, key) == 0) return false;
+    for (uint32_t at = *bucket(g->by_id, g, key); at != NONE;) {
         struct message *m = message_at(g, at);
-        if (memcmp(m->id, id, GOSSIP_ID_LEN) == 0) return m;
+        if (m->id_key == key && memcmp(m->id, id, GOSSIP_ID_LEN) == 0) {
+            *ret = m;
+            break;
+        }
         at = m->next_id;
     }
-    return NULL;
+    return true;
 }
 
-bool gossip_seen(const struct gossip *g, const uint8_t *id)
+struct message *gossip_find_id(struct gossip *g, const uint8_t *id)
 {
-    return gossip_tally_get(&g->seen, id_key(g, id)) > 0;
+    struct message *m;
+    uint64_t key;
+    (void)gossip_seen(g, id, &key, &m);
+    return m;
 }
 
 static void index_add(struct gossip *g, struct message *m)
 {
-    uint32_t *id = bucket(g->by_id, g, id_key(g, m->id)), *fp = bucket(g->by_fp, g, m->fp);
+    uint32_t *id = bucket(g->by_id, g, m->id_key), *fp = bucket(g->by_fp, g, m->fp);
     m->next_id = *id;
     m->next_fp = *fp;
     *id = *fp = m->idx;
@@ -89,7 +94,7 @@ static void index_add(struct gossip *g, struct message *m)
 
 static void index_del(struct gossip *g, struct message *m)
 {
-    uint32_t *at = bucket(g->by_id, g, id_key(g, m->id));
+    uint32_t *at = bucket(g->by_id, g, m->id_key);
     while (*at != m->idx)
         at = &message_at(g, *at)->next_id;
     *at = m->next_id;
@@ -101,7 +106,7 @@ static void index_del(struct gossip *g, struct message *m)
 
 static void index_grow(struct gossip *g)
 {
-    if (g->bucket_cnt && g->message_cnt < g->bucket_cnt) return;
+    if (g->message_cnt < g->bucket_cnt / 2) return;
     g->bucket_cnt = g->bucket_cnt ? g->bucket_cnt * 2 : 32;
     free(g->by_id);
     free(g->by_fp);
@@ -179,14 +184,14 @@ static bool slot_get(struct gossip *g)
 }
 
 struct message *gossip_message_new(struct gossip *g, const struct topic *t, struct qn_span data,
-                                   const uint8_t id[GOSSIP_ID_LEN], uint64_t fp)
+                                   const uint8_t id[GOSSIP_ID_LEN], uint64_t id_key, uint64_t fp)
 {
     if (!slot_get(g)) return NULL;
     index_grow(g);
-    if (!gossip_tally_add(&g->seen, id_key(g, id))) { /* full early: the older half goes */
+    if (!gossip_tally_add(&g->seen, id_key)) { /* full early: the older half goes */
         gossip_tally_swap(&g->seen);
         g->seen_ms = g->now_ms;
-        bool added = gossip_tally_add(&g->seen, id_key(g, id));
+        bool added = gossip_tally_add(&g->seen, id_key);
         QN_ASSERT(added);
     }
     struct message *m = message_at(g, g->message_free);
@@ -198,10 +203,14 @@ struct message *gossip_message_new(struct gossip *g, const struct topic *t, stru
     m->state = MESSAGE_PENDING;
     m->from = NONE;
     m->fp = fp;
+    m->id_key = id_key;
     m->born_ms = g->now_ms;
     m->data_len = (uint32_t)data.len;
-    struct qn_buf wire = { 0 };
+    struct qn_buf wire = { .cap = gossip_message_len(t->wire_len, data.len) };
+    wire.ptr = malloc(wire.cap);
+    QN_ASSERT(wire.ptr != NULL);
     m->data_at = (uint32_t)gossip_put_message(&wire, t->wire, data);
+    QN_ASSERT(wire.len == wire.cap);
     m->wire = wire.ptr;
     m->wire_len = (uint32_t)wire.len;
     g->body_bytes += wire.len;

@@ -244,8 +244,10 @@ qn_rc gossip_publish(struct gossip *g, uint32_t topic, struct qn_span data)
     if (data.len > t->bytes_max) return QN_E_TOOBIG;
     uint8_t id[GOSSIP_ID_LEN];
     gossip_message_id(g, t, data, id);
-    if (gossip_find_id(g, id) || gossip_seen(g, id)) return QN_E_DUPLICATE;
-    struct message *m = gossip_message_new(g, t, data, id, gossip_fp(g, t, data));
+    struct message *m;
+    uint64_t id_key;
+    if (gossip_seen(g, id, &id_key, &m)) return QN_E_DUPLICATE;
+    m = gossip_message_new(g, t, data, id, id_key, gossip_fp(g, t, data));
     if (!m) return QN_E_LIMIT; /* 65,536 messages wait in queues */
     m->own = true;
     gossip_message_settle(g, m, MESSAGE_ACCEPTED);

@@ -156,8 +156,8 @@ static void on_message(struct gossip *g, struct peer *p, const struct gossip_par
     uint8_t id[GOSSIP_ID_LEN];
     gossip_message_id(g, t, part->data, id);
     gossip_want_arrived(g, id); /* a promise is kept even when we have no place for it */
-    m = gossip_find_id(g, id);
-    if (m || gossip_seen(g, id)) {
+    uint64_t id_key;
+    if (gossip_seen(g, id, &id_key, &m)) {
         if (m)
             on_copy(g, p, m);
         else
@@ -165,7 +165,7 @@ static void on_message(struct gossip *g, struct peer *p, const struct gossip_par
         return;
     }
     if (over_pending(g, t, p, part->data.len + GOSSIP_TOPIC_LEN + 16) ||
-        !(m = gossip_message_new(g, t, part->data, id, fp))) {
+        !(m = gossip_message_new(g, t, part->data, id, id_key, fp))) {
         g->stats.over_budget++; /* not noted as seen: it may come again when there is room */
         return;
     }

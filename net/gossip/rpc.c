@@ -193,6 +193,11 @@ void gossip_put_ids(struct qn_buf *control, enum gossip_part_kind kind, const ch
         qn_pb_put_bytes(control, id_field(kind), QN_SPAN(ids + i * GOSSIP_ID_LEN, GOSSIP_ID_LEN));
 }
 
+size_t gossip_message_len(size_t topic_len, size_t data_len)
+{
+    return bytes_len(bytes_len(data_len) + bytes_len(topic_len));
+}
+
 size_t gossip_put_message(struct qn_buf *rpc, const char *topic, struct qn_span data)
 {
     size_t topic_len = strlen(topic);

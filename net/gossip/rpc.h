@@ -60,6 +60,7 @@ void gossip_put_prune(struct qn_buf *control, const char *topic, uint64_t backof
 void gossip_put_ids(struct qn_buf *control, enum gossip_part_kind kind, const char *topic,
                     const uint8_t *ids, size_t cnt);
 /* gossip_put_message writes the field of an RPC that carries a message, in the one canonical form; returns where in it data lies. */
+size_t gossip_message_len(size_t topic_len, size_t data_len); /* bytes it writes */
 size_t gossip_put_message(struct qn_buf *rpc, const char *topic, struct qn_span data);
 
 #endif

@@ -108,11 +108,11 @@ struct message {
     uint32_t from;     /* peer slot, NONE: own or gone */
     uint8_t *wire;     /* the RPC field that carries it */
     uint32_t wire_len, data_at, data_len;
-    uint64_t beat;             /* when accepted */
-    uint64_t born_ms, fp;      /* fp: see cache.c */
-    uint32_t next_id, next_fp; /* chains of the indexes; next_id chains the free ones too */
-    uint32_t prev, next;       /* list of pending, or of the cache, oldest first */
-    struct peerset sent, has;  /* brought it whole; has it, as far as we know */
+    uint64_t beat;                /* when accepted */
+    uint64_t born_ms, id_key, fp; /* fp: see cache.c */
+    uint32_t next_id, next_fp;    /* chains of the indexes; next_id chains the free ones too */
+    uint32_t prev, next;          /* list of pending, or of the cache, oldest first */
+    struct peerset sent, has;     /* brought it whole; has it, as far as we know */
 };
 
 struct list {
@@ -228,13 +228,14 @@ struct message *gossip_find_fp(struct gossip *g, uint64_t fp, const struct topic
 struct message *gossip_find_id(struct gossip *g, const uint8_t *id);
 /* gossip_message_new makes a pending message (in the indexes and the seen set); NULL when no slot can be had. */
 struct message *gossip_message_new(struct gossip *g, const struct topic *t, struct qn_span data,
-                                   const uint8_t id[GOSSIP_ID_LEN], uint64_t fp);
+                                   const uint8_t id[GOSSIP_ID_LEN], uint64_t id_key, uint64_t fp);
 void gossip_message_settle(struct gossip *g, struct message *m, enum message_state state);
 void gossip_message_unref(struct gossip *g, struct message *m);
 void gossip_cache_beat(struct gossip *g);
 void gossip_cache_forget_slot(struct gossip *g, uint32_t slot); /* a peer slot is given anew */
 void gossip_cache_free(struct gossip *g);
-bool gossip_seen(const struct gossip *g, const uint8_t *id);
+/* gossip_seen: was the id here in the last minutes? With its key, and its message if that is still held. */
+bool gossip_seen(struct gossip *g, const uint8_t *id, uint64_t *ret_key, struct message **ret);
 static inline struct message *message_at(const struct gossip *g, uint32_t idx)
 {
     return &g->chunk[idx / CHUNK_CNT][idx % CHUNK_CNT];

@@ -54,10 +54,12 @@ void gossip_want_ihave(struct gossip *g, struct peer *p, struct topic *t, struct
         }
         p->ihave_ids++;
         g->stats.ihave_in++;
-        struct message *m = gossip_find_id(g, id.ptr);
+        struct message *m;
+        uint64_t key;
+        bool seen = gossip_seen(g, id.ptr, &key, &m);
         if (m) peerset_add(&m->has, p->slot);
-        if (m || gossip_seen(g, id.ptr)) continue;
-        uint64_t key = want_key(g, id.ptr);
+        if (seen) continue;
+        key = want_key(g, id.ptr);
         if (gossip_tally_get(&g->asked, key) >= IWANT_ASKS) continue;
         if (!gossip_queue_room(p, ids.len + 2 * GOSSIP_ID_LEN)) break;
         if (!gossip_tally_add(&g->asked, key)) break;
