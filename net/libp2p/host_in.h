@@ -111,7 +111,8 @@ struct qn_stream {
     size_t queue_max, grown;   /* grown: window booked beyond the first */
     enum qn_net_class class;
     enum qn_stream_end end;
-    bool outbound, told, dead, ready, draining, above, finish, paused, resuming, fin_held, blob;
+    bool outbound, told, dead, heard, ready, draining, above, finish, paused, resuming, fin_held,
+        blob;
     uint64_t born_us, last_us, blocked_us, deadline_us;
 };
 

@@ -17,10 +17,17 @@ static bool credit_ok(const struct qn_stream *s)
     return s->y.send_credit >= QN_MIN(s->out.len, (size_t)CREDIT_MIN);
 }
 
+/* js-libp2p drops what it has read of a stream when the end comes together with the answer to its proposal: where we speak first, the
+ * end waits for a sign that the answer was read, or a tick. */
+static bool holds_end(const struct qn_stream *s)
+{
+    return !s->outbound && !s->heard && !s->y.fin_in;
+}
+
 static bool sendable(const struct qn_stream *s)
 {
     if (s->dead || s->y.fin_out) return false;
-    return s->out.len ? credit_ok(s) : s->finish;
+    return s->out.len ? credit_ok(s) : s->finish && !holds_end(s);
 }
 
 static void schedule(struct qn_stream *s)
@@ -95,12 +102,15 @@ static void maybe_done(struct qn_stream *s)
 static size_t fill_one(struct conn *c, struct qn_stream *s, uint8_t *dst, size_t max)
 {
     size_t n = QN_MIN(QN_MIN(s->out.len, (size_t)s->y.send_credit), max - QN_YAMUX_HEAD);
-    bool fin = s->finish && n == s->out.len;
     unschedule(s);
-    qn_yamux_data(&c->y, &s->y, (uint32_t)n, fin, dst);
-    qn_queue_take(&s->out, dst + QN_YAMUX_HEAD, n);
-    qn_budget_give(&s->peer->memory, n);
-    s->peer->queued -= n;
+    if (s->out.len) {
+        qn_yamux_data(&c->y, &s->y, (uint32_t)n, dst);
+        qn_queue_take(&s->out, dst + QN_YAMUX_HEAD, n);
+        qn_budget_give(&s->peer->memory, n);
+        s->peer->queued -= n;
+    } else {
+        qn_yamux_fin(&c->y, &s->y, dst);
+    }
     s->peer->class_bytes[s->class] += n + QN_YAMUX_HEAD;
     if (s->class >= QN_NET_BLOCK) c->deficit[s->class] -= (int32_t)(n + QN_YAMUX_HEAD);
     if (s->above && s->out.len < LOW_WATER) {
@@ -111,10 +121,8 @@ static size_t fill_one(struct conn *c, struct qn_stream *s, uint8_t *dst, size_t
             c->drained = s;
         }
     }
-    if (fin)
-        maybe_done(s);
-    else
-        schedule(s); /* behind the others of its class */
+    schedule(s); /* behind the others of its class */
+    maybe_done(s);
     return n + QN_YAMUX_HEAD;
 }
 
@@ -368,22 +376,32 @@ static bool negotiate(struct qn_stream *s, struct qn_span *bytes)
     return !s->dead;
 }
 
+static void heard(struct qn_stream *s)
+{
+    if (s->mss || s->heard) return;
+    s->heard = true;
+    schedule(s);
+}
+
 static void on_data(void *arg, struct qn_yamux_stream *y, struct qn_span bytes)
 {
     struct qn_stream *s = of(y);
     (void)arg;
     if (s->mss && !negotiate(s, &bytes)) return;
-    give(s, bytes);
+    if (bytes.len) heard(s);
+    if (!s->dead) give(s, bytes);
 }
 
 static void on_credit(void *arg, struct qn_yamux_stream *y)
 {
     (void)arg;
+    heard(of(y));
     schedule(of(y));
 }
 
 static void finished(struct qn_stream *s)
 {
+    schedule(s); /* an end that was held */
     if (s->ops->on_finish) s->ops->on_finish(s->arg, s);
     if (!s->dead) maybe_done(s);
 }
@@ -519,6 +537,7 @@ void stream_tick(struct qn_stream *s, uint64_t now)
 {
     const struct qn_limits *l = &s->host->limits;
     if (s->dead) return;
+    if (!s->mss && now - s->born_us > TICK_MS * 1000ull) heard(s);
     bool late = s->mss && now - s->born_us > l->stream_open_ms * 1000ull;
     bool stuck = s->blocked_us && now - s->blocked_us > l->stream_stuck_ms * 1000ull;
     bool idle = s->row && s->row->idle_ms && now - s->last_us > s->row->idle_ms * 1000ull;

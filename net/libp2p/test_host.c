@@ -6,6 +6,7 @@
 
 #include <event2/event.h>
 #include <time.h>
+#include <unistd.h>
 
 struct node {
     struct qn_host *host;
@@ -332,9 +333,76 @@ static void test_ban(struct qn_test_state *t)
     world_close(&w);
 }
 
-int main(void)
+/* --- for other implementations: tests/peers/libp2p.mjs talks to these ---------------------------------------- */
+
+static void stdin_closed(int fd, short what, void *arg)
+{
+    char buf[64];
+    struct event_base *base = arg;
+    (void)what;
+    if (read(fd, buf, sizeof buf) <= 0) event_base_loopbreak(base);
+}
+
+/* serve: prints its address, answers until standard input ends, then says whom it saw. */
+static int tool_serve(struct qn_test_state *t)
+{
+    struct world w = { .base = event_base_new() };
+    struct node *n = &w.n[0];
+    char addr[QN_MADDR_TEXT];
+    node_open(t, &w, n, 7, true, NULL);
+    addr_of(n, true, addr);
+    printf("{\"addr\":\"%s\"}\n", addr);
+    fflush(stdout);
+    struct event *in = event_new(w.base, 0, EV_READ | EV_PERSIST, stdin_closed, w.base);
+    event_add(in, NULL);
+    event_base_dispatch(w.base);
+    printf("{\"up\":%u,\"identified\":%u,\"blames\":%u}\n", n->up, n->identified, n->blames);
+    event_free(in);
+    qn_host_close(n->host);
+    event_base_free(w.base);
+    return t->bad ? 1 : 0;
+}
+
+/* dial ADDR BYTES: identify, ping, perf both ways with that many bytes. */
+static int tool_dial(struct qn_test_state *t, const char *addr, uint64_t bytes)
+{
+    struct world w = { .base = event_base_new() };
+    struct node *n = &w.n[0];
+    struct qn_peer_info info = { 0 };
+    struct qn_why why = { "" };
+    node_open(t, &w, n, 8, true, NULL);
+    CHECK_RC(qn_host_dial(n->host, addr, dialled, n, &why), QN_OK);
+    UNTIL(&w, n->dial_rc >= 0);
+    if (n->dial_rc == QN_OK) {
+        UNTIL(&w, n->identified);
+        CHECK_RC(qn_host_ping(n->host, n->dial_peer, pinged, n), QN_OK);
+        UNTIL(&w, n->ping_rc >= 0);
+        if (bytes) {
+            CHECK_RC(qn_host_perf(n->host, n->dial_peer, bytes, bytes, perfed, n), QN_OK);
+            UNTIL(&w, n->perf_rc >= 0);
+        }
+    }
+    bool there = qn_host_peer(n->host, n->dial_peer, &info);
+    char id[QN_PEER_TEXT_MAX] = "";
+    if (there) qn_peer_id_print(&info.id, id);
+    printf("{\"dial\":\"%s\",\"id\":\"%s\",\"agent\":\"%s\",\"protos\":%u,\"record\":%s,\"ping\":"
+           "\"%s\",\"perf\":\"%s\","
+           "\"blames\":%u}\n",
+           qn_err_code((qn_rc)n->dial_rc), id, there ? info.agent : "", there ? info.proto_cnt : 0,
+           there && info.record.len ? "true" : "false",
+           n->ping_rc >= 0 ? qn_err_code((qn_rc)n->ping_rc) : "",
+           n->perf_rc >= 0 ? qn_err_code((qn_rc)n->perf_rc) : "", n->blames);
+    qn_host_close(n->host);
+    event_base_free(w.base);
+    return t->bad ? 1 : 0;
+}
+
+int main(int argc, char **argv)
 {
     TEST_BEGIN();
+    if (argc > 1 && strcmp(argv[1], "serve") == 0) return tool_serve(&test_state);
+    if (argc > 3 && strcmp(argv[1], "dial") == 0)
+        return tool_dial(&test_state, argv[2], strtoull(argv[3], NULL, 10));
     TEST(test_pair);
     TEST(test_wrong_id);
     TEST(test_frames);

@@ -112,15 +112,22 @@ static unsigned due(struct qn_yamux_stream *s)
     return flags;
 }
 
-void qn_yamux_data(struct qn_yamux *y, struct qn_yamux_stream *s, uint32_t len, bool fin,
+void qn_yamux_data(struct qn_yamux *y, struct qn_yamux_stream *s, uint32_t len,
                    uint8_t head[QN_YAMUX_HEAD])
 {
     (void)y;
     QN_ASSERT(len <= s->send_credit);
     QN_ASSERT(!s->fin_out);
     s->send_credit -= len;
-    s->fin_out = fin;
-    put_head(head, TYPE_DATA, due(s) | (fin ? FIN : 0u), s->id, len);
+    put_head(head, TYPE_DATA, due(s), s->id, len);
+}
+
+void qn_yamux_fin(struct qn_yamux *y, struct qn_yamux_stream *s, uint8_t head[QN_YAMUX_HEAD])
+{
+    (void)y;
+    QN_ASSERT(!s->fin_out);
+    s->fin_out = true;
+    put_head(head, TYPE_WINDOW, due(s) | FIN, s->id, 0);
 }
 
 void qn_yamux_announce(struct qn_yamux *y, struct qn_yamux_stream *s)

@@ -71,9 +71,11 @@ QN_CHECK qn_rc qn_yamux_feed(struct qn_yamux *y, struct qn_span plain);
 void qn_yamux_open(struct qn_yamux *y, struct qn_yamux_stream *s);
 /* qn_yamux_find gives a live stream, or NULL. */
 struct qn_yamux_stream *qn_yamux_find(const struct qn_yamux *y, uint32_t id);
-/* qn_yamux_data writes the header of a data frame of len <= send_credit bytes, taking the credit; fin ends our side. */
-void qn_yamux_data(struct qn_yamux *y, struct qn_yamux_stream *s, uint32_t len, bool fin,
+/* qn_yamux_data writes the header of a data frame of len <= send_credit bytes, taking the credit. qn_yamux_fin writes the frame that
+ * ends our side: of its own, as all implementations send it; js-libp2p loses data that comes in a frame with FIN. */
+void qn_yamux_data(struct qn_yamux *y, struct qn_yamux_stream *s, uint32_t len,
                    uint8_t head[QN_YAMUX_HEAD]);
+void qn_yamux_fin(struct qn_yamux *y, struct qn_yamux_stream *s, uint8_t head[QN_YAMUX_HEAD]);
 /* qn_yamux_read says that n received bytes were consumed: credit is given back in halves of the window, which doubles while it is
  * consumed within two round trips. */
 void qn_yamux_read(struct qn_yamux *y, struct qn_yamux_stream *s, uint32_t n, uint64_t now_us);
