@@ -36,12 +36,14 @@ static qn_rc status_call(struct qn_call_ctx *ctx, const void *params, json_t **r
     struct qn_hash id = qn_chain_id(chain), head = qn_chain_head(chain),
                    root = qn_chain_root(chain);
     const struct qn_hash unissued = qn_acct_unissued();
-    *ret = json_pack("{s:s, s:o, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:I, s:o}", "version",
-                     QN_VERSION, "chain", hex(&id), "height", (json_int_t)qn_view_height(ctx->view),
-                     "block_hash", hex(&head), "state_root", hex(&root), "now_ms",
-                     (json_int_t)qn_view_now_ms(ctx->view), "supply_uqn", (json_int_t)QN_SUPPLY_UQN,
-                     "sum_uqn", (json_int_t)qn_state_sum(ctx->view).uqn, "unissued_uqn",
-                     (json_int_t)qn_view_balance(ctx->view, &unissued).uqn, "peers", 0, "pool",
+    const struct qn_replica_info info = qn_replica_info(qn_node_replica(ctx->node));
+    *ret = json_pack("{s:s, s:o, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:i, s:b, s:i, s:I, s:o}",
+                     "version", QN_VERSION, "chain", hex(&id), "height",
+                     (json_int_t)qn_view_height(ctx->view), "block_hash", hex(&head), "state_root",
+                     hex(&root), "now_ms", (json_int_t)qn_view_now_ms(ctx->view), "supply_uqn",
+                     (json_int_t)QN_SUPPLY_UQN, "sum_uqn", (json_int_t)qn_state_sum(ctx->view).uqn,
+                     "unissued_uqn", (json_int_t)qn_view_balance(ctx->view, &unissued).uqn, "peers",
+                     (int)info.peers, "syncing", info.syncing, "pool",
                      (int)qn_replica_pooled(qn_node_replica(ctx->node)), "up_ms",
                      (json_int_t)(qn_env_now_ms(ctx->env) - qn_node_started_ms(ctx->node)),
                      "modules", qn_node_modules(ctx->node));

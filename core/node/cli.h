@@ -52,6 +52,7 @@ void qn_call_params(const struct qn_cli *cli, json_t *params);
 /* verb_node.c, verb_wallet.c, verb_ledger.c, doctor.c, verb_config.c */
 int qn_verb_up(struct qn_cli *cli);
 int qn_verb_down(struct qn_cli *cli);
+int qn_verb_devnet(struct qn_cli *cli); /* devnet.c */
 int qn_verb_status(struct qn_cli *cli);
 int qn_verb_demo(struct qn_cli *cli);
 int qn_verb_call(struct qn_cli *cli);

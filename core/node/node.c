@@ -6,6 +6,7 @@
 #include "core/model/model.h"
 #include "core/node/api.h"
 #include "core/node/blob.h"
+#include "core/node/net.h"
 #include "core/node/wallet.h"
 #include "ledger/state/steps.h"
 #include "lua/bind/pure.h"
@@ -37,7 +38,8 @@ struct qn_node {
     struct qn_steps *steps;
     struct qn_jobs *jobs;
     struct qn_api *api;
-    struct qn_key validator;
+    struct qn_net *net; /* NULL: a network of one */
+    struct qn_key validator, network;
     int lock_fd;
     uint64_t started_ms, watched_us;
     struct qn_exec_module exec[MODULES_MAX];
@@ -73,6 +75,11 @@ void qn_node_stop(struct qn_node *node)
 {
     struct timeval soon = { 0, 50000 }; /* the answer leaves first */
     event_base_loopexit(node->base, &soon);
+}
+
+struct qn_net *qn_node_net(struct qn_node *node)
+{
+    return node->net;
 }
 
 json_t *qn_node_modules(struct qn_node *node)
@@ -326,6 +333,13 @@ static void on_turn(int fd, short what, void *arg)
     event_add(node->turn, &tv);
 }
 
+/* A peer said something: what follows from it should not wait for the clock. */
+static void on_net(void *arg)
+{
+    struct qn_node *node = arg;
+    if (node->turn) kick(node);
+}
+
 static void on_signal(int sig, short what, void *arg)
 {
     struct qn_node *node = arg;
@@ -407,45 +421,87 @@ static qn_rc key_of(struct qn_node *node, const char *name, struct qn_key *ret, 
     return *ret_new ? qn_wallet_new(node->opts->home, name, NULL, ret, why) : rc;
 }
 
+/* A genesis of our own: one validator, one owner, and a purse for trying things out. */
+static void own_genesis(struct qn_node *node, const struct qn_hash *owner,
+                        const struct qn_hash *faucet, struct qn_buf *ret)
+{
+    struct qn_grant grants[] = { { *owner, QN_UQN(OWNER_QN * QN_UQN_PER_QN) },
+                                 { *faucet, QN_UQN(FAUCET_QN * QN_UQN_PER_QN) } };
+    char name[16];
+    snprintf(name, sizeof name, "dev-%02x%02x", owner->b[0], owner->b[1]);
+    struct qn_genesis genesis = { .name = QN_SPAN_STR(name),
+                                  .t_ms = qn_env_now_ms(qn_env_real()),
+                                  .dev = true };
+    genesis.validators.cnt = 1;
+    genesis.validators.ptr = &node->validator.pub;
+    genesis.grants.cnt = QN_COUNT(grants);
+    genesis.grants.ptr = grants;
+    qn_encode(qn_genesis_record(), &genesis, ret);
+}
+
+/* The genesis for a home that has no chain yet: of the file named, of those joined, or our own. */
+static qn_rc find_genesis(struct qn_node *node, const struct qn_hash *owner,
+                          const struct qn_hash *faucet, struct qn_buf *ret, struct qn_why *why)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/journal/seg-0000000000.qj", node->opts->home);
+    bool there = access(path, F_OK) == 0; /* then the chain has its own */
+    if (node->opts->genesis)
+        return there ? QN_OK : qn_file_read(node->opts->genesis, 1u << 20, ret, why);
+    if (node->opts->join) return there ? QN_OK : qn_net_genesis(node->net, ret, why);
+    own_genesis(node, owner, faucet, ret);
+    return QN_OK;
+}
+
 static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, struct qn_why *why)
 {
     struct qn_key owner, faucet;
+    struct qn_buf bytes = { 0 };
+    struct qn_arena arena = { .max = 8u << 20 };
+    struct qn_genesis genesis;
     bool fresh;
     qn_rc rc = key_of(node, "owner", &owner, ret_new, why);
     if (rc == QN_OK) rc = key_of(node, "faucet", &faucet, &fresh, why);
     if (rc == QN_OK) rc = key_of(node, "validator", &node->validator, &fresh, why);
     if (rc) return rc;
-    struct qn_hash owner_acct = qn_acct_key(&owner.pub);
-    struct qn_grant grants[] = { { owner_acct, QN_UQN(OWNER_QN * QN_UQN_PER_QN) },
-                                 { qn_acct_key(&faucet.pub), QN_UQN(FAUCET_QN * QN_UQN_PER_QN) } };
-    char name[16];
-    snprintf(name, sizeof name, "dev-%02x%02x", owner_acct.b[0], owner_acct.b[1]);
-    struct qn_genesis genesis = { .name = QN_SPAN_STR(name),
-                                  .t_ms = qn_env_now_ms(qn_env_real()),
-                                  .dev = true };
-    struct qn_genesis_bond bond = { .owner = owner_acct,
-                                    .amount = QN_UQN(BOND_QN * QN_UQN_PER_QN) };
-    genesis.validators.cnt = genesis.bonds.cnt = 1;
-    genesis.validators.ptr = &node->validator.pub;
-    genesis.bonds.ptr = &bond;
-    genesis.grants.cnt = QN_COUNT(grants);
-    genesis.grants.ptr = grants;
+    struct qn_hash owner_acct = qn_acct_key(&owner.pub), faucet_acct = qn_acct_key(&faucet.pub);
+    qn_key_wipe(&owner);
+    qn_key_wipe(&faucet);
+    rc = find_genesis(node, &owner_acct, &faucet_acct, &bytes, why);
+    if (rc == QN_OK && bytes.len)
+        rc = qn_decode(qn_genesis_record(), qn_buf_get(&bytes), &arena, &genesis, why);
+    if (rc) goto out;
     struct qn_replica_conf conf = { .chain = { .home = node->opts->home,
                                                .env = qn_env_real(),
                                                .modules = node->exec,
                                                .module_cnt = node->exec_cnt,
                                                .vm = qn_contract_vm_get(),
-                                               .genesis = &genesis,
+                                               .genesis = bytes.len ? &genesis : NULL,
                                                .map_gib = node->opts->map_gib,
                                                .on_block = on_block,
                                                .arg = node },
                                     .validator = &node->validator };
+    if (node->net) conf.wire = qn_net_wire(node->net);
     qn_addr_print(&owner_acct, addr);
     rc = qn_steps_open(node->opts->home, &node->steps, why);
     if (rc == QN_OK) rc = qn_replica_open(&conf, &node->replica, why);
-    qn_key_wipe(&owner);
-    qn_key_wipe(&faucet);
+    if (rc == QN_OK && node->net) rc = qn_net_serve(node->net, node->replica, on_net, node, why);
+out:
+    qn_buf_free(&bytes);
+    qn_arena_free(&arena);
     return rc;
+}
+
+static qn_rc open_net(struct qn_node *node, struct qn_why *why)
+{
+    bool fresh;
+    if (!node->opts->listen && !node->opts->join) return QN_OK;
+    qn_rc rc = key_of(node, "network", &node->network, &fresh, why);
+    struct qn_net_conf conf = { .base = node->base,
+                                .key = &node->network,
+                                .listen = node->opts->listen,
+                                .join = node->opts->join };
+    return rc ? rc : qn_net_open(&conf, &node->net, why);
 }
 
 static qn_rc open_jobs(struct qn_node *node, struct qn_why *why)
@@ -477,27 +533,35 @@ static void say_ready(struct qn_node *node, const char *addr, bool fresh, uint64
 {
     const struct qn_up_opts *o = node->opts;
     struct qn_hash id = qn_chain_id(qn_node_chain(node));
-    char hex[65], names[256] = "";
+    struct qn_replica_info info = qn_replica_info(node->replica);
+    char hex[65], names[256] = "", p2p[QN_MADDR_TEXT] = "", who[80];
+    if (node->net) qn_net_addr(node->net, p2p);
+    if (info.self < 0)
+        snprintf(who, sizeof who, "%u validators (this node follows)", info.validators);
+    else
+        snprintf(who, sizeof who, "validator %d of %u (this node)", info.self + 1, info.validators);
     qn_hex(id.b, 32, hex);
     for (size_t i = 0; i < node->exec_cnt; i++)
         snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? " " : "",
                  node->exec[i].name);
     if (o->json) {
         printf("{\"event\":\"ready\",\"home\":\"%s\",\"pid\":%d,\"api\":\"http://"
-               "127.0.0.1:%u\",\"socket\":\"%s/api.sock\",\"chain\":\"%s\",\"height\":%" PRIu64
+               "127.0.0.1:%u\",\"socket\":\"%s/"
+               "api.sock\",\"p2p\":\"%s\",\"chain\":\"%s\",\"height\":%" PRIu64
                ",\"owner\":\"%s\",\"ms\":%" PRIu64 "}\n",
-               o->home, (int)getpid(), qn_api_port(node->api), o->home, hex,
+               o->home, (int)getpid(), qn_api_port(node->api), o->home, p2p, hex,
                qn_view_height(qn_chain_view(qn_node_chain(node))), addr, took_us / 1000);
     } else if (!o->quiet) {
         printf("quoin " QN_VERSION "   data %s   config %s\n", o->home,
                o->config && o->config[0] ? o->config : "none");
         printf("  key       %s  %.10s..%s   HOME/wallet/owner.key\n", fresh ? "new  " : "kept ",
                addr, addr + strlen(addr) - 4);
-        printf("  ledger    %s  %.8s, validator 1 of 1 (this node), block %" PRIu64 "\n",
-               fresh ? "new  " : "kept ", hex, qn_view_height(qn_chain_view(qn_node_chain(node))));
+        printf("  ledger    %s  %.8s, %s, block %" PRIu64 "\n", fresh ? "new  " : "kept ", hex, who,
+               qn_view_height(qn_chain_view(qn_node_chain(node))));
         printf("  modules   ok     %s\n", names[0] ? names : "none");
         printf("  listen    ok     api http://127.0.0.1:%u and %s/api.sock\n",
                qn_api_port(node->api), o->home);
+        if (p2p[0]) printf("  network   ok     %s\n", p2p);
         printf("ready in %.2f s\n  next: quoin status | quoin wallet list | quoin help            "
                "Ctrl-C stops\n",
                (double)took_us / 1e6);
@@ -526,10 +590,12 @@ int qn_node_up(const struct qn_up_opts *opts)
     if (rc == QN_OK) rc = lock_home(node, &why);
     if (rc == QN_OK && qn_env_now_ms(qn_env_real()) < UINT64_C(1700000000000))
         rc = qn_why(&why, QN_E_CLOCK, "this machine's clock says a time before November 2023");
-    if (rc == QN_OK) rc = open_chain(node, addr, &fresh, &why);
     if (rc) goto out;
     node->base = event_base_new();
     QN_ASSERT(node->base != NULL);
+    rc = open_net(node, &why);
+    if (rc == QN_OK) rc = open_chain(node, addr, &fresh, &why);
+    if (rc) goto out;
     node->started_ms = qn_env_now_ms(qn_env_real());
     node->turn = event_new(node->base, -1, 0, on_turn, node);
     node->sigint = evsignal_new(node->base, SIGINT, on_signal, node);
@@ -571,6 +637,7 @@ out:
     node->api = NULL;
     qn_jobs_free(node->jobs);
     stop_modules(node);
+    qn_net_close(node->net);
     qn_replica_close(node->replica);
     qn_steps_close(node->steps);
     if (node->turn) {
@@ -581,6 +648,7 @@ out:
     if (node->base) event_base_free(node->base);
     if (node->lock_fd >= 0) close(node->lock_fd);
     qn_key_wipe(&node->validator);
+    qn_key_wipe(&node->network);
     free(node);
     if (rc)
         fprintf(stderr, "error: %s [%s]\n", why.text[0] ? why.text : qn_err_text(rc),

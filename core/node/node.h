@@ -5,9 +5,10 @@
 #include "core/node/registry.h"
 
 struct qn_up_opts {
-    const char *home, *api;       /* api "127.0.0.1:7846" */
-    const char *enable, *disable; /* comma-separated module names, or NULL */
-    const char *config;           /* the quoin.lua it came from, or NULL or "" */
+    const char *home, *api;              /* api "127.0.0.1:7846" */
+    const char *enable, *disable;        /* comma-separated module names, or NULL */
+    const char *config;                  /* the quoin.lua it came from, or NULL or "" */
+    const char *listen, *join, *genesis; /* NULL: a network of one */
     uint64_t map_gib;
     bool json, quiet;
 };
@@ -20,6 +21,7 @@ struct qn_chain *qn_node_chain(struct qn_node *node);
 struct qn_steps; /* ledger/state/steps.h */
 const struct qn_steps *qn_node_steps(struct qn_node *node);
 struct qn_replica *qn_node_replica(struct qn_node *node);
+struct qn_net *qn_node_net(struct qn_node *node);       /* NULL: it has no peers */
 json_t *qn_node_modules(struct qn_node *node) QN_GIVES; /* [{"name","on"}] */
 uint64_t qn_node_started_ms(struct qn_node *node);
 /* qn_node_self returns what the module that owns this call made in its start; NULL for calls of the core.

@@ -17,12 +17,10 @@ int qn_verb_up(struct qn_cli *cli)
     struct qn_why why = { "" };
     qn_rc rc = qn_config_load(cli, &conf, &why);
     if (rc) return qn_fail(cli, rc, &why);
-    if (qn_args_flag(cli, "join") || qn_args_flag(cli, "listen"))
-        return qn_usage(cli, "--join and --listen: networks of many are not in this version; it "
-                             "runs a network of one");
     if (cli->argc)
-        return qn_usage(cli, "up takes --home, --config, --set, --api, --enable, --disable, "
-                             "--store-map-gib");
+        return qn_usage(cli,
+                        "up takes --home, --config, --set, --api, --listen, --join, --genesis, "
+                        "--enable, --disable, --store-map-gib");
     const char *modules = conf.vals[QN_CONF_modules].text, *off = conf.vals[QN_CONF_disable].text;
     struct qn_up_opts opts = { .home = cli->client.home,
                                .api = conf.vals[QN_CONF_api].text,
@@ -31,6 +29,11 @@ int qn_verb_up(struct qn_cli *cli)
                                .config = conf.file,
                                .json = cli->json,
                                .quiet = cli->quiet };
+    const char *listen = conf.vals[QN_CONF_listen].text, *join = conf.vals[QN_CONF_join].text,
+               *genesis = conf.vals[QN_CONF_genesis].text;
+    opts.listen = *listen ? listen : NULL;
+    opts.join = *join ? join : NULL;
+    opts.genesis = *genesis ? genesis : NULL;
     opts.map_gib = strtoull(conf.vals[QN_CONF_store_map_gib].text, NULL, 10);
     return qn_node_up(&opts);
 }

@@ -1,0 +1,318 @@
+/* net.c - host, dialling, and the ledger's messages between peers. */
+#include "core/node/net.h"
+
+#include "net/libp2p/frames.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JOIN_MAX     64
+#define GENESIS_MAX  (1u << 20)
+#define GENESIS_MS   30000
+#define REDIAL_MIN   250 /* ms */
+#define REDIAL_MAX   15000
+#define QUEUE_TX     (1u << 20)
+#define QUEUE_BIG    (16u << 20) /* proposals, and blocks for who is behind: two messages at most */
+#define GENESIS_NAME "/quoin/genesis/1"
+
+struct joint {
+    struct qn_net *net;
+    char addr[QN_MADDR_TEXT];
+    uint32_t peer; /* 0: not connected */
+    bool dialling;
+    uint64_t at_ms, wait_ms; /* monotonic: when to dial again */
+};
+
+struct qn_net {
+    struct qn_net_conf conf;
+    struct qn_host *host;
+    struct qn_host_watch watch;
+    struct qn_frames *frames;
+    struct qn_replica *replica;
+    char proto[64];
+    void (*turn)(void *arg);
+    void *turn_arg;
+    struct joint joins[JOIN_MAX];
+    unsigned join_cnt;
+    struct event *tick;
+    /* While a genesis is wanted. */
+    struct qn_buf *genesis;
+    bool got, want;
+};
+
+static uint64_t mono_ms(void)
+{
+    return qn_env_mono_us(qn_env_real()) / 1000;
+}
+
+/* --- the genesis ------------------------------------------------------------------------------------------------------------ */
+
+static void serve_genesis(void *arg, struct qn_stream *s)
+{
+    struct qn_net *net = arg;
+    if (!net->replica) {
+        qn_stream_reset(s);
+        return;
+    }
+    if (qn_stream_write(s, qn_chain_genesis(qn_replica_chain(net->replica)))) qn_stream_reset(s);
+    qn_stream_finish(s);
+}
+
+static void on_genesis(void *arg, struct qn_stream *s, struct qn_span bytes)
+{
+    struct qn_net *net = arg;
+    if (!net->genesis || net->got) return;
+    if (net->genesis->len + bytes.len > GENESIS_MAX)
+        qn_stream_reset(s);
+    else
+        qn_buf_span(net->genesis, bytes);
+}
+
+static void on_genesis_end(void *arg, struct qn_stream *s)
+{
+    struct qn_net *net = arg;
+    struct qn_arena arena = { .max = 8u << 20 };
+    struct qn_genesis g;
+    if (net->genesis && !net->got) {
+        net->got =
+            qn_decode(qn_genesis_record(), qn_buf_get(net->genesis), &arena, &g, NULL) == QN_OK;
+        if (!net->got) qn_buf_clear(net->genesis);
+        if (net->got) event_base_loopbreak(net->conf.base);
+    }
+    qn_arena_free(&arena);
+    qn_stream_finish(s);
+}
+
+static void on_genesis_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
+{
+    struct qn_net *net = arg;
+    (void)s;
+    (void)end;
+    if (!net->got && net->genesis) qn_buf_clear(net->genesis);
+    net->want = !net->got;
+}
+
+static const struct qn_stream_ops SERVE_GENESIS = { .on_open = serve_genesis };
+static const struct qn_stream_ops ASK_GENESIS = { .on_data = on_genesis,
+                                                  .on_finish = on_genesis_end,
+                                                  .on_close = on_genesis_close };
+
+static void ask_genesis(struct qn_net *net, uint32_t peer)
+{
+    struct qn_stream *s;
+    if (!net->genesis || net->got || !net->want) return;
+    if (qn_host_stream(net->host, peer, GENESIS_NAME, QN_NET_CONTROL, &ASK_GENESIS, net, &s) ==
+        QN_OK)
+        net->want = false;
+}
+
+qn_rc qn_net_genesis(struct qn_net *net, struct qn_buf *ret, struct qn_why *why)
+{
+    uint64_t until = mono_ms() + GENESIS_MS;
+    net->genesis = ret;
+    net->want = true;
+    while (!net->got && mono_ms() < until)
+        event_base_loop(net->conf.base, EVLOOP_ONCE);
+    net->genesis = NULL;
+    return net->got ? QN_OK
+                    : qn_why(why, QN_E_TIMEOUT, "no peer of %s gave a genesis within %d s",
+                             net->conf.join, GENESIS_MS / 1000);
+}
+
+/* --- staying in touch --------------------------------------------------------------------------------------------------------- */
+
+static void on_dialled(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *why)
+{
+    struct joint *j = arg;
+    (void)why;
+    j->dialling = false;
+    if (rc == QN_OK) {
+        j->peer = peer;
+        j->wait_ms = 0;
+    }
+}
+
+static void redial(struct qn_net *net)
+{
+    uint64_t now = mono_ms();
+    for (unsigned i = 0; i < net->join_cnt; i++) {
+        struct joint *j = &net->joins[i];
+        struct qn_why why;
+        if (j->peer || j->dialling || now < j->at_ms) continue;
+        j->wait_ms = QN_MIN(QN_MAX(j->wait_ms * 2, (uint64_t)REDIAL_MIN), (uint64_t)REDIAL_MAX);
+        j->at_ms = now + j->wait_ms;
+        j->dialling = qn_host_dial(net->host, j->addr, on_dialled, j, &why) == QN_OK;
+    }
+}
+
+static void each_genesis(void *arg, const struct qn_peer_info *info)
+{
+    ask_genesis(arg, info->peer);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct qn_net *net = arg;
+    const struct timeval soon = { 0, 100000 };
+    (void)fd;
+    (void)what;
+    redial(net);
+    if (net->genesis && net->want) qn_host_peers(net->host, each_genesis, net);
+    event_add(net->tick, &soon);
+}
+
+static void on_host_peer(void *arg, uint32_t peer, const struct qn_peer_id *id, bool up,
+                         bool outbound)
+{
+    struct qn_net *net = arg;
+    (void)id;
+    (void)outbound;
+    if (up)
+        ask_genesis(net, peer);
+    else
+        for (unsigned i = 0; i < net->join_cnt; i++)
+            if (net->joins[i].peer == peer) net->joins[i].peer = 0;
+}
+
+/* --- the ledger's messages ------------------------------------------------------------------------------------------------------- */
+
+static const enum qn_net_class CLASSES[QN_CLASS_COUNT] = { [QN_CLASS_CONTROL] = QN_NET_CONTROL,
+                                                           [QN_CLASS_VOTE] = QN_NET_URGENT,
+                                                           [QN_CLASS_BLOCK] = QN_NET_BLOCK,
+                                                           [QN_CLASS_TX] = QN_NET_TX,
+                                                           [QN_CLASS_REQUEST] = QN_NET_REQUEST };
+
+static void wire_send(void *self, uint32_t peer, enum qn_class class, struct qn_span message)
+{
+    struct qn_net *net = self;
+    /* What does not fit a slow peer's queue it will ask for, or hear from others. */
+    if (net->frames && qn_frames_send(net->frames, peer, CLASSES[class], message)) return;
+}
+
+static void wire_cast(void *self, enum qn_class class, struct qn_span message)
+{
+    struct qn_net *net = self;
+    if (net->frames) qn_frames_cast(net->frames, 0, CLASSES[class], message);
+}
+
+struct qn_wire qn_net_wire(struct qn_net *net)
+{
+    return (struct qn_wire){ net, wire_send, wire_cast };
+}
+
+static void on_frames_peer(void *arg, uint32_t peer, bool up)
+{
+    struct qn_net *net = arg;
+    qn_replica_peer(net->replica, peer, up);
+    net->turn(net->turn_arg);
+}
+
+static void on_message(void *arg, uint32_t peer, struct qn_span message)
+{
+    struct qn_net *net = arg;
+    struct qn_why why = { "" };
+    if (qn_replica_recv(net->replica, peer, message, &why) == QN_REJECT)
+        qn_host_blame(net->host, peer, QN_BLAME_OFFENCE, why.text);
+    net->turn(net->turn_arg);
+}
+
+qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(void *arg),
+                   void *arg, struct qn_why *why)
+{
+    struct qn_hash id = qn_chain_id(qn_replica_chain(replica));
+    char hex[9];
+    qn_hex(id.b, 4, hex);
+    snprintf(net->proto, sizeof net->proto, "/quoin/%s/ledger/1", hex);
+    net->replica = replica;
+    net->turn = turn;
+    net->turn_arg = arg;
+    struct qn_frames_conf conf = { .host = net->host,
+                                   .proto = net->proto,
+                                   .message_max = QN_MESSAGE_MAX,
+                                   .on_peer = on_frames_peer,
+                                   .on_message = on_message,
+                                   .arg = net };
+    conf.queue_max[QN_NET_URGENT] = conf.queue_max[QN_NET_REQUEST] = QUEUE_BIG;
+    conf.queue_max[QN_NET_TX] = QUEUE_TX;
+    qn_rc rc = qn_frames_open(&conf, &net->frames);
+    return rc ? qn_why(why, rc, "%s cannot be served", net->proto) : QN_OK;
+}
+
+/* --- opening --------------------------------------------------------------------------------------------------------------------- */
+
+static qn_rc read_joins(struct qn_net *net, struct qn_why *why)
+{
+    for (const char *at = net->conf.join; at && *at;) {
+        size_t n = strcspn(at, ",");
+        if (net->join_cnt == JOIN_MAX)
+            return qn_why(why, QN_E_USAGE, "join takes at most %d addresses", JOIN_MAX);
+        struct joint *j = &net->joins[net->join_cnt];
+        struct qn_maddr addr;
+        if (n >= sizeof j->addr) return qn_why(why, QN_E_USAGE, "an address of join is too long");
+        if (n) {
+            memcpy(j->addr, at, n);
+            j->net = net;
+            qn_rc rc = qn_maddr_parse(j->addr, &addr, why);
+            if (rc) return rc;
+            net->join_cnt++;
+        }
+        at += n + (at[n] == ',');
+    }
+    return QN_OK;
+}
+
+qn_rc qn_net_open(const struct qn_net_conf *conf, struct qn_net **ret, struct qn_why *why)
+{
+    struct qn_net *net = calloc(1, sizeof *net);
+    QN_ASSERT(net != NULL);
+    net->conf = *conf;
+    struct qn_host_conf host = {
+        .base = conf->base, .env = qn_env_real(), .key = conf->key, .listen = conf->listen
+    };
+    const struct qn_proto genesis = { .id = GENESIS_NAME,
+                                      .ops = &SERVE_GENESIS,
+                                      .arg = net,
+                                      .class = QN_NET_REQUEST,
+                                      .in_max = 1,
+                                      .idle_ms = 10000 };
+    net->watch = (struct qn_host_watch){ .arg = net, .on_peer = on_host_peer };
+    qn_rc rc = read_joins(net, why);
+    if (rc == QN_OK) rc = qn_host_open(&host, &net->host, why);
+    if (rc == QN_OK) rc = qn_host_proto(net->host, &genesis);
+    if (rc) {
+        qn_net_close(net);
+        return rc;
+    }
+    qn_host_watch(net->host, &net->watch);
+    net->tick = event_new(conf->base, -1, 0, on_tick, net);
+    on_tick(-1, 0, net);
+    *ret = net;
+    return QN_OK;
+}
+
+void qn_net_close(struct qn_net *net)
+{
+    if (!net) return;
+    if (net->tick) event_free(net->tick);
+    if (net->frames) qn_frames_close(net->frames);
+    net->frames = NULL;
+    if (net->host) {
+        qn_host_unwatch(net->host, &net->watch);
+        qn_host_close(net->host);
+    }
+    free(net);
+}
+
+struct qn_host *qn_net_host(struct qn_net *net)
+{
+    return net->host;
+}
+
+void qn_net_addr(const struct qn_net *net, char dst[QN_MADDR_TEXT])
+{
+    struct qn_maddr addr;
+    dst[0] = 0;
+    if (qn_host_addrs(net->host, &addr, 1)) qn_maddr_print(&addr, dst);
+}

@@ -1,0 +1,38 @@
+/* net.h - the node among others: a libp2p host, whom to stay in touch with, the ledger's messages on its streams, and the genesis for who
+ * begins. The replica's wire (ledger/sync/replica.h) ends here.
+ *
+ *     /quoin/genesis/1              asked by who joins without one: the genesis, Borsh, then FIN
+ *     /quoin/<8 hex>/ledger/1       a chain's replicas: messages of ledger/sync/sync.def as frames (net/libp2p/frames.h) */
+#ifndef QN_CORE_NODE_NET_H
+#define QN_CORE_NODE_NET_H
+
+#include "ledger/sync/replica.h"
+#include "net/libp2p/host.h"
+
+struct qn_net;
+
+struct qn_net_conf {
+    struct event_base *base;
+    const struct qn_key *key; /* of the network; borrowed */
+    const char *listen;       /* "IP:PORT", or NULL: dials only */
+    const char *join;         /* addresses with commas between them, or NULL */
+};
+
+/* qn_net_open listens and begins to dial those in `join`; who is lost is dialled again, later and later, up to every 15 s. */
+QN_CHECK qn_rc qn_net_open(const struct qn_net_conf *conf, struct qn_net **ret, struct qn_why *why);
+void qn_net_close(struct qn_net *net);
+
+/* qn_net_genesis runs the loop until a peer has given a genesis; ret is appended to. QN_E_TIMEOUT after 30 s. */
+QN_CHECK qn_rc qn_net_genesis(struct qn_net *net, struct qn_buf *ret, struct qn_why *why);
+
+/* qn_net_wire is what the replica speaks through; qn_net_serve, once it is open, lets peers in. turn is called after each message: time
+ * for qn_replica_turn. */
+struct qn_wire qn_net_wire(struct qn_net *net);
+QN_CHECK qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(void *arg),
+                            void *arg, struct qn_why *why);
+
+struct qn_host *qn_net_host(struct qn_net *net);
+/* qn_net_addr writes the address to give to others, with the peer id; "" when it does not listen. */
+void qn_net_addr(const struct qn_net *net, char dst[QN_MADDR_TEXT]);
+
+#endif
