@@ -266,6 +266,7 @@ qn_rc qn_frames_open(const struct qn_frames_conf *conf, struct qn_frames **ret)
     f->watch = (struct qn_host_watch){ .arg = f, .on_peer = on_peer, .on_identify = on_identify };
     qn_host_watch(conf->host, &f->watch);
     *ret = f;
+    qn_host_peers(conf->host, on_identify, f); /* who was there before */
     return QN_OK;
 }
 
