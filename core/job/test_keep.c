@@ -55,7 +55,7 @@ static int files_in(const char *home)
 {
     char cmd[128];
     int cnt = -1;
-    snprintf(cmd, sizeof cmd, "find %s/blobs -type f | wc -l", home);
+    snprintf(cmd, sizeof cmd, "find %s/blobs -type f ! -name '*.tree' | wc -l", home);
     FILE *p = popen(cmd, "r");
     QN_ASSERT(p && fscanf(p, "%d", &cnt) == 1);
     pclose(p);
