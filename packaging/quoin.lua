@@ -5,3 +5,4 @@
 -- modules = { "compute", "training" }   -- only these; none named: all
 -- disable = { "agents" }                -- all but these
 -- store_map_gib = 64                    -- address space for the checkpoint, not disk
+-- keep_days = 0                         -- days of blocks that stay on the disk; 0: all, an archive

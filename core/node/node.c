@@ -478,6 +478,7 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
                                                .vm = qn_contract_vm_get(),
                                                .genesis = bytes.len ? &genesis : NULL,
                                                .map_gib = node->opts->map_gib,
+                                               .keep_ms = node->opts->keep_ms,
                                                .on_block = on_block,
                                                .arg = node },
                                     .validator = &node->validator };

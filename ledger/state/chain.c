@@ -14,6 +14,8 @@
 
 #define CHECKPOINT_MS      2000
 #define CLOCK_AHEAD_MAX_MS 60000
+#define KEEP_MIN_MS                                                                                \
+    (2 * QN_TX_SPAN_MS) /* a transaction that an unkept block held has run out long ago */
 
 /* An executed block that is not final. */
 struct branch {
@@ -24,6 +26,12 @@ struct branch {
     struct qn_trie *has; /* ids, while it is not final */
     struct qn_arena arena;
     struct qn_delta *delta;
+};
+
+/* A segment of the journal that begins above this block, and needs none before it. */
+struct anchor {
+    uint64_t height, t_ms;
+    uint32_t seg;
 };
 
 struct pledge {
@@ -45,8 +53,11 @@ struct qn_chain {
     struct qn_store_meta saved; /* what the checkpoint holds */
     struct qn_trie *dirty;      /* keys changed since */
     struct qn_trie *seen;       /* transaction id -> height */
-    struct qn_frame_at *at;     /* where block i + 1 lies */
+    struct qn_frame_at *at;     /* where block at_base + i + 1 lies */
     size_t at_cnt, at_cap;
+    uint64_t at_base;       /* the journal begins above this block */
+    struct anchor *anchors; /* segments that begin with one */
+    size_t anchor_cnt, anchor_cap;
     struct branch *branches, *tip; /* tip: whose changes the rows hold; NULL: the head's alone */
     struct pledge *pledges;        /* of views that are not over, first the newest */
     uint64_t saved_ms;             /* monotonic, of the last checkpoint */
@@ -89,7 +100,7 @@ static void note_block(struct qn_chain *c, const struct qn_block *block, const s
         QN_ASSERT(c->at != NULL);
     }
     c->at[c->at_cnt++] = at;
-    QN_ASSERT(c->at_cnt == block->header.height);
+    QN_ASSERT(c->at_base + c->at_cnt == block->header.height);
     for (uint32_t i = 0; i < block->txs.cnt; i++)
         qn_trie_put(c->seen, QN_SPAN(ids[i].b, 32), QN_SPAN_OF(block->header.height));
     c->head = qn_header_hash(&block->header);
@@ -204,6 +215,69 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
     return QN_OK;
 }
 
+static void note_anchor(struct qn_chain *c, const struct qn_header *h, uint32_t seg)
+{
+    if (c->anchor_cnt == c->anchor_cap) {
+        c->anchor_cap = QN_MAX(c->anchor_cap * 2, (size_t)16);
+        c->anchors = realloc(c->anchors, c->anchor_cap * sizeof *c->anchors);
+        QN_ASSERT(c->anchors != NULL);
+    }
+    c->anchors[c->anchor_cnt++] = (struct anchor){ h->height, h->t_ms, seg };
+}
+
+/* A journal that begins above block a->header: the checkpoint must have what came before. */
+static qn_rc open_begin(struct qn_chain *c, const struct qn_anchor *a, struct qn_arena *arena,
+                        struct qn_why *why)
+{
+    const struct qn_header *h = &a->header;
+    if (c->conf.no_store)
+        return qn_why(why, QN_E_NOTFOUND,
+                      "the journal begins above block %" PRIu64
+                      ": only a whole history can be executed again",
+                      h->height);
+    if (c->saved.height < h->height)
+        return qn_why(why, QN_E_CORRUPT,
+                      "state.mdb is of block %" PRIu64 ", the journal begins above block %" PRIu64
+                      "; restore a snapshot or a backup",
+                      c->saved.height, h->height);
+    qn_rc rc = open_genesis(c, a->genesis, arena, why);
+    if (rc) return rc;
+    if (!qn_hash_eq(&h->chain, &c->id) || h->height == 0)
+        return qn_why(why, QN_E_CORRUPT, "the journal's beginning is not of its chain");
+    c->header = *h;
+    c->head = qn_header_hash(h);
+    c->at_base = h->height;
+    if (h->height == c->saved.height) {
+        struct qn_hash root = qn_trie_root(qn_state_trie(c->st));
+        if (!qn_hash_eq(&c->head, &c->saved.block) || !qn_hash_eq(&root, &h->state_root))
+            return qn_why(why, QN_E_CORRUPT,
+                          "state.mdb is not the state after block %" PRIu64
+                          "; restore a snapshot or a backup",
+                          h->height);
+        qn_state_at(c->st, &c->id, h->height, h->t_ms, &h->beacon);
+    }
+    qn_buf_clear(&c->cert);
+    if (a->cert.kind) qn_encode(qn_cert_record(), &a->cert, &c->cert);
+    return QN_OK;
+}
+
+static qn_rc open_anchor(struct qn_chain *c, bool first, struct qn_span payload,
+                         struct qn_frame_at at, struct qn_arena *arena, struct qn_why *why)
+{
+    struct qn_anchor a;
+    if (qn_decode(qn_anchor_record(), payload, arena, &a, why))
+        return qn_why(why, QN_E_CORRUPT, "an anchor of the journal does not decode");
+    if (first) {
+        qn_rc rc = open_begin(c, &a, arena, why);
+        if (rc) return rc;
+    }
+    struct qn_hash hash = qn_header_hash(&a.header);
+    if (!qn_hash_eq(&hash, &c->head))
+        return qn_why(why, QN_E_CORRUPT, "an anchor of the journal is of another block");
+    note_anchor(c, &a.header, at.seg);
+    return QN_OK;
+}
+
 static qn_rc open_pledge(struct qn_chain *c, struct qn_span payload, struct qn_why *why)
 {
     struct pledge *p = calloc(1, sizeof *p);
@@ -223,7 +297,10 @@ static qn_rc on_frame(void *arg, uint8_t kind, uint64_t seq, struct qn_frame_at 
     struct qn_chain *c = arg;
     struct qn_arena arena = { 0 };
     qn_rc rc;
-    if ((seq == 0) != (kind == QN_FRAME_GENESIS))
+    bool first = qn_hash_is_zero(&c->id);
+    if (kind == QN_FRAME_ANCHOR)
+        rc = open_anchor(c, first, payload, at, &arena, why);
+    else if (first != (kind == QN_FRAME_GENESIS))
         rc = qn_why(why, QN_E_CORRUPT, "the journal has a frame of kind %u at %" PRIu64, kind, seq);
     else if (kind == QN_FRAME_GENESIS)
         rc = open_genesis(c, payload, &arena, why);
@@ -548,6 +625,48 @@ static void prune(struct qn_chain *c, const struct branch *kept)
     if (c->tip == kept) c->tip = NULL;
 }
 
+/* Begins a full journal's next segment with what is to be known of all before. */
+static qn_rc anchor(struct qn_chain *c, struct qn_why *why)
+{
+    struct qn_anchor a = { .genesis = qn_buf_get(&c->genesis), .header = c->header };
+    struct qn_arena arena = { 0 };
+    struct qn_buf buf = { 0 };
+    struct qn_frame_at at;
+    if (!qn_journal_full(c->journal) || c->header.height == 0) return QN_OK;
+    if (c->cert.len)
+        QN_ASSERT(qn_decode(qn_cert_record(), qn_buf_get(&c->cert), &arena, &a.cert, NULL) ==
+                  QN_OK);
+    qn_encode(qn_anchor_record(), &a, &buf);
+    qn_rc rc = qn_journal_append(c->journal, QN_FRAME_ANCHOR, qn_buf_get(&buf), &at, why);
+    if (rc == QN_OK) note_anchor(c, &c->header, at.seg);
+    qn_buf_free(&buf);
+    qn_arena_free(&arena);
+    return rc;
+}
+
+/* Lets go of segments whose blocks are older than keep_ms and in the checkpoint. What a validator pledged in them is of views that ended
+ * long before. */
+static qn_rc let_go(struct qn_chain *c, struct qn_why *why)
+{
+    uint64_t keep_ms = QN_MAX(c->conf.keep_ms, (uint64_t)KEEP_MIN_MS);
+    size_t cnt = 0; /* anchors that may be passed */
+    if (c->conf.keep_ms == 0) return QN_OK;
+    while (cnt < c->anchor_cnt && c->anchors[cnt].height <= c->saved.height &&
+           c->anchors[cnt].t_ms + keep_ms < c->header.t_ms)
+        cnt++;
+    if (cnt == 0 || c->anchors[cnt - 1].height <= c->at_base) return QN_OK;
+    struct anchor last = c->anchors[cnt - 1];
+    qn_rc rc = qn_journal_cut(c->journal, last.seg, why);
+    if (rc) return rc;
+    size_t gone = (size_t)(last.height - c->at_base);
+    memmove(c->at, c->at + gone, (c->at_cnt - gone) * sizeof *c->at);
+    c->at_cnt -= gone;
+    c->at_base = last.height;
+    memmove(c->anchors, c->anchors + cnt - 1, (c->anchor_cnt - cnt + 1) * sizeof *c->anchors);
+    c->anchor_cnt -= cnt - 1;
+    return QN_OK;
+}
+
 qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struct qn_cert *cert,
                      struct qn_why *why)
 {
@@ -576,7 +695,7 @@ qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struc
     settle_pledges(c);
     if (c->conf.on_block) c->conf.on_block(c->conf.arg, &b->frame, &b->hash);
     branch_free(b);
-    return QN_OK;
+    return anchor(c, why);
 }
 
 qn_rc qn_chain_pledge(struct qn_chain *c, const struct qn_pledge *pledge, struct qn_why *why)
@@ -588,7 +707,7 @@ qn_rc qn_chain_pledge(struct qn_chain *c, const struct qn_pledge *pledge, struct
     qn_rc rc = qn_journal_append(c->journal, QN_FRAME_VOTE, qn_buf_get(&buf), &at, why);
     qn_buf_free(&buf);
     if (rc == QN_OK) qn_crash_point("pledge-after");
-    return rc;
+    return rc ? rc : anchor(c, why);
 }
 
 void qn_chain_pledges(const struct qn_chain *c,
@@ -654,6 +773,7 @@ void qn_chain_close(struct qn_chain *c)
     qn_buf_free(&c->cert);
     qn_buf_free(&c->genesis);
     free(c->at);
+    free(c->anchors);
     free(c);
 }
 
@@ -662,6 +782,7 @@ qn_rc qn_chain_save(struct qn_chain *c, struct qn_why *why)
     uint64_t now = qn_env_mono_us(c->conf.env) / 1000;
     if (now - c->saved_ms < CHECKPOINT_MS) return QN_OK;
     qn_rc rc = checkpoint(c, why);
+    if (rc == QN_OK) rc = let_go(c, why);
     c->saved_ms = qn_env_mono_us(c->conf.env) / 1000;
     return rc;
 }
@@ -729,14 +850,23 @@ bool qn_chain_tx(const struct qn_chain *c, const struct qn_hash *id, uint64_t *r
     return true;
 }
 
+uint64_t qn_chain_first(const struct qn_chain *c)
+{
+    return c->at_base + 1;
+}
+
 qn_rc qn_chain_frame(struct qn_chain *c, uint64_t height, struct qn_arena *arena,
                      struct qn_frame *ret, struct qn_why *why)
 {
-    if (height == 0 || height > c->at_cnt)
-        return qn_why(why, QN_E_NOTFOUND, "there is no block %" PRIu64 ", the last is %zu", height,
-                      c->at_cnt);
+    if (height == 0 || height > c->header.height)
+        return qn_why(why, QN_E_NOTFOUND, "there is no block %" PRIu64 ", the last is %" PRIu64,
+                      height, c->header.height);
+    if (height <= c->at_base)
+        return qn_why(why, QN_E_NOTFOUND,
+                      "block %" PRIu64 " is not kept here, the first that is: %" PRIu64, height,
+                      c->at_base + 1);
     struct qn_buf buf = { 0 };
-    qn_rc rc = qn_journal_read(c->journal, c->at[height - 1], &buf, why);
+    qn_rc rc = qn_journal_read(c->journal, c->at[height - c->at_base - 1], &buf, why);
     if (rc == QN_OK) {
         void *copy = qn_arena_copy(arena, buf.ptr, buf.len);
         rc = copy ? qn_decode(qn_frame_record(), QN_SPAN(copy, buf.len), arena, ret, why)

@@ -24,6 +24,8 @@ struct qn_chain_conf {
     const struct qn_contract_vm *vm;
     const struct qn_genesis *genesis; /* used when the home is new */
     uint64_t map_gib;                 /* 0: 64 */
+    uint64_t
+        keep_ms; /* blocks older than this may go, once a checkpoint has what they did; 0: all stay */
     bool no_store; /* execute everything from the journal, write nothing: for audits */
     /* on_block is called with every new final block; lent for the call. */
     void (*on_block)(void *arg, const struct qn_frame *frame, const struct qn_hash *hash);
@@ -98,7 +100,8 @@ QN_CHECK qn_rc qn_chain_save(struct qn_chain *chain, struct qn_why *why);
 
 /* --- history -------------------------------------------------------------------------------------------------------------- */
 
-/* qn_chain_frame reads a final block from the journal; memory from arena. QN_E_NOTFOUND. */
+/* qn_chain_frame reads a final block from the journal; memory from arena. QN_E_NOTFOUND. qn_chain_first is the lowest that is kept. */
+uint64_t qn_chain_first(const struct qn_chain *chain);
 QN_CHECK qn_rc qn_chain_frame(struct qn_chain *chain, uint64_t height, struct qn_arena *arena,
                               struct qn_frame *ret, struct qn_why *why);
 

@@ -12,16 +12,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct seen {
     size_t cnt, bytes;
+    uint64_t first; /* an anchor may begin a journal at any seq */
 };
 
 static qn_rc visit(void *arg, uint8_t kind, uint64_t seq, struct qn_frame_at at,
                    struct qn_span payload, struct qn_why *why)
 {
     struct seen *seen = arg;
-    (void)kind;
     (void)at;
     (void)why;
-    QN_ASSERT(seq == seen->cnt);
+    if (seen->cnt == 0) seen->first = seq;
+    QN_ASSERT(seq == seen->first + seen->cnt);
+    QN_ASSERT(seen->first == 0 || seen->cnt || kind == QN_FRAME_ANCHOR);
     seen->cnt++;
     seen->bytes += payload.len;
     for (size_t i = 0; i < payload.len; i += 64) /* all of it is readable */

@@ -18,7 +18,7 @@ struct qn_journal {
     const struct qn_disk *disk;
     char dir[4000];
     int fd;
-    uint32_t seg;
+    uint32_t seg, cut;   /* the present one; all below cut are empty */
     uint64_t off, grown; /* next frame; preallocated up to */
     uint64_t seq;
     uint64_t prev;
@@ -75,7 +75,9 @@ static bool frame_ok(const struct qn_journal *j, struct qn_span file, uint64_t o
     memcpy(&prev, tail, 8);
     memcpy(&crc, tail + 8, 4);
     uLong want = crc32(0, frame, (uInt)(frame_size(len) - 8));
-    if (seq != j->seq || prev != j->prev || crc != want) return false;
+    bool begins =
+        j->seq == 0 && j->prev == 0 && frame[4] == QN_FRAME_ANCHOR; /* what was before is cut */
+    if (crc != want || (!begins && (seq != j->seq || prev != j->prev))) return false;
     *ret_len = len;
     return true;
 }
@@ -111,6 +113,7 @@ static qn_rc scan_segment(struct qn_journal *j, const struct scan *scan, bool la
     uint32_t len;
     while (off + HEAD <= all.len && frame_ok(j, all, off, &len)) {
         struct qn_span frame = QN_SPAN(all.ptr + off, frame_size(len));
+        memcpy(&j->seq, frame.ptr + 8, 8); /* its own, but for a beginning */
         rc = scan->visit(scan->arg, frame.ptr[4], j->seq, (struct qn_frame_at){ j->seg, off },
                          QN_SPAN(frame.ptr + HEAD, len), why);
         if (rc) goto out;
@@ -193,11 +196,16 @@ out:
     return rc;
 }
 
+static bool full(const struct qn_journal *j)
+{
+    return j->off > (j->disk->file_bytes ? j->disk->file_bytes : SEG_BYTES);
+}
+
 static qn_rc reserve(struct qn_journal *j, uint64_t size, struct qn_why *why)
 {
     const struct qn_disk *d = j->disk;
     uint32_t step = d->grow_bytes ? d->grow_bytes : GROW_BYTES;
-    if (j->off > (d->file_bytes ? d->file_bytes : SEG_BYTES)) {
+    if (full(j)) {
         d->close(d->self, j->fd);
         j->fd = -1;
         j->seg++;
@@ -274,6 +282,25 @@ qn_rc qn_journal_read(struct qn_journal *j, struct qn_frame_at at, struct qn_buf
 uint64_t qn_journal_seq(const struct qn_journal *j)
 {
     return j->seq;
+}
+
+bool qn_journal_full(const struct qn_journal *j)
+{
+    return full(j);
+}
+
+qn_rc qn_journal_cut(struct qn_journal *j, uint32_t seg, struct qn_why *why)
+{
+    char path[4096];
+    QN_ASSERT(seg <= j->seg);
+    for (; j->cut < seg;
+         j->cut++) { /* upwards: after a crash what is left begins with an anchor, too */
+        seg_path(j->dir, j->cut, path);
+        if (j->disk->size(j->disk->self, path) == 0) continue;
+        qn_rc rc = refused(path, j->disk->cut(j->disk->self, path, 0), why);
+        if (rc) return rc;
+    }
+    return QN_OK;
 }
 
 void qn_journal_close(struct qn_journal *j)

@@ -15,7 +15,13 @@
 
 #define QN_FRAME_MAX (16u << 20)
 
-enum qn_frame_kind { QN_FRAME_GENESIS = 1, QN_FRAME_BLOCK = 2, QN_FRAME_VOTE = 3 };
+enum qn_frame_kind {
+    QN_FRAME_GENESIS = 1,
+    QN_FRAME_BLOCK = 2,
+    QN_FRAME_VOTE = 3,
+    QN_FRAME_ANCHOR =
+        4, /* all that a reader needs of what came before: a journal may begin with it, at any seq */
+};
 
 struct qn_journal;
 
@@ -46,6 +52,10 @@ QN_CHECK qn_rc qn_journal_append(struct qn_journal *j, uint8_t kind, struct qn_s
 QN_CHECK qn_rc qn_journal_read(struct qn_journal *j, struct qn_frame_at at, struct qn_buf *ret,
                                struct qn_why *why);
 uint64_t qn_journal_seq(const struct qn_journal *j); /* of the next frame */
+/* qn_journal_full says whether the next frame begins a new segment; an anchor should. qn_journal_cut empties the segments below seg, which
+ * must begin with an anchor: the files stay, without content, so that nobody looks for lost ones. */
+bool qn_journal_full(const struct qn_journal *j);
+QN_CHECK qn_rc qn_journal_cut(struct qn_journal *j, uint32_t seg, struct qn_why *why);
 void qn_journal_close(struct qn_journal *j);
 
 #endif

@@ -1,0 +1,151 @@
+/* test_history.c - a journal whose old segments are let go: what is left opens, goes on, and says what it no longer has. */
+#include "core/base/test.h"
+#include "core/crypto/hash.h"
+#include "ledger/sync/replica.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+struct world {
+    char home[64];
+    struct qn_disk disk;
+    struct qn_env env;
+    struct qn_key validator, rich;
+    uint64_t now_ms;
+    struct qn_replica *r;
+    struct qn_why why;
+};
+
+static uint64_t now_ms(void *self)
+{
+    return ((struct world *)self)->now_ms;
+}
+
+static uint64_t mono_us(void *self)
+{
+    return ((struct world *)self)->now_ms * 1000;
+}
+
+static void fill(void *self, void *dst, size_t len)
+{
+    (void)self;
+    memset(dst, 7, len);
+}
+
+static void world_init(struct world *w)
+{
+    struct qn_hash seed = qn_h("test history", "v", 1), rich = qn_h("test history", "r", 1);
+    *w = (struct world){ .home = "/tmp/quoin-history-XXXXXX",
+                         .disk = *qn_disk_real(),
+                         .now_ms = 1700000001000 };
+    QN_ASSERT(mkdtemp(w->home) != NULL);
+    w->disk.file_bytes = 64 << 10; /* segments that fill up quickly */
+    w->disk.grow_bytes = 16 << 10;
+    w->env = (struct qn_env){ .self = w, .now_ms = now_ms, .mono_us = mono_us, .random = fill };
+    w->env.disk = &w->disk;
+    qn_key_from_seed(seed.b, &w->validator);
+    qn_key_from_seed(rich.b, &w->rich);
+}
+
+static qn_rc up(struct world *w, bool audit)
+{
+    struct qn_grant grant = { qn_acct_key(&w->rich.pub), QN_UQN(1000 * QN_UQN_PER_QN) };
+    struct qn_genesis genesis = { .name = QN_SPAN_STR("test"), .t_ms = 1700000000000, .dev = true };
+    genesis.validators.cnt = genesis.grants.cnt = 1;
+    genesis.validators.ptr = &w->validator.pub;
+    genesis.grants.ptr = &grant;
+    struct qn_replica_conf conf = { .chain = { .home = w->home,
+                                               .env = &w->env,
+                                               .genesis = &genesis,
+                                               .map_gib = 1,
+                                               .keep_ms = 1300000,
+                                               .no_store = audit },
+                                    .validator = audit ? NULL : &w->validator };
+    w->why.text[0] = 0;
+    return qn_replica_open(&conf, &w->r, &w->why);
+}
+
+/* One block that holds a few transfers, 10 s later. */
+static void block(struct world *w, uint64_t salt)
+{
+    struct qn_chain *c = qn_replica_chain(w->r);
+    struct qn_hash chain = qn_chain_id(c), id;
+    uint64_t height = qn_chain_header(c)->height, wait;
+    for (uint64_t i = 0; i < 4; i++) {
+        struct qn_buf body = { 0 }, tx = { 0 };
+        struct ledger_send s = { .to = qn_blake3(&i, sizeof i),
+                                 .amount = QN_UQN(5),
+                                 .memo =
+                                     QN_SPAN_STR("a hundred bytes more or less, so that a "
+                                                 "segment of the journal fills up in a while") };
+        qn_encode(ledger_send_record(), &s, &body);
+        struct qn_tx_opts opts = { .salt = salt << 8 | i };
+        qn_tx_build(&chain, QN_TX_SEND, qn_buf_get(&body), &w->rich, w->now_ms, &opts, &tx, &id);
+        QN_ASSERT(qn_replica_submit(w->r, qn_buf_get(&tx), &id, &w->why) == QN_OK);
+        qn_buf_free(&body);
+        qn_buf_free(&tx);
+    }
+    for (unsigned i = 0; i < 20 && qn_chain_header(c)->height == height; i++) {
+        w->now_ms += 500;
+        QN_ASSERT(qn_replica_turn(w->r, &wait, &w->why) == QN_OK);
+    }
+    QN_ASSERT(qn_chain_header(c)->height > height);
+    w->now_ms += 9500;
+}
+
+static void test_let_go(struct qn_test_state *t)
+{
+    struct world w;
+    struct qn_arena arena = { 0 };
+    struct qn_frame f;
+    struct stat st;
+    char path[200], cmd[200];
+    world_init(&w);
+    CHECK_RC(up(&w, false), QN_OK);
+    for (uint64_t i = 0; i < 400; i++)
+        block(&w, i);
+    struct qn_chain *c = qn_replica_chain(w.r);
+    uint64_t first = qn_chain_first(c), height = qn_chain_header(c)->height;
+    CHECK(first > 100 &&
+          first < 300); /* 1,300 s of 10 s a block stay, and what shares a segment with them */
+    CHECK_RC(qn_chain_frame(c, first - 1, &arena, &f, &w.why), QN_E_NOTFOUND);
+    CHECK(strstr(w.why.text, "not kept here") != NULL);
+    for (uint64_t h = first; h <= height; h += 7) {
+        CHECK_RC(qn_chain_frame(c, h, &arena, &f, &w.why), QN_OK);
+        CHECK(f.block.header.height == h);
+    }
+    snprintf(path, sizeof path, "%s/journal/seg-0000000000.qj", w.home);
+    CHECK(stat(path, &st) == 0 && st.st_size == 0);
+    struct qn_hash root = qn_chain_root(c), head = qn_chain_head(c), again;
+    qn_replica_close(w.r);
+
+    CHECK_RC(up(&w, false), QN_OK); /* opens from where it begins */
+    c = qn_replica_chain(w.r);
+    again = qn_chain_root(c);
+    CHECK(qn_hash_eq(&root, &again));
+    again = qn_chain_head(c);
+    CHECK(qn_hash_eq(&head, &again) && qn_chain_first(c) == first);
+    for (uint64_t i = 400; i < 600; i++)
+        block(&w, i);
+    CHECK(qn_chain_first(c) > first);
+    CHECK(qn_state_sum(qn_chain_view(c)).uqn == QN_SUPPLY_UQN);
+    qn_replica_close(w.r);
+
+    CHECK_RC(up(&w, true), QN_E_NOTFOUND);
+    CHECK(strstr(w.why.text, "only a whole history") != NULL);
+    snprintf(cmd, sizeof cmd, "rm %s/state.mdb*", w.home);
+    CHECK(system(cmd) == 0);
+    CHECK_RC(up(&w, false), QN_E_CORRUPT);
+    CHECK(strstr(w.why.text, "restore a snapshot") != NULL);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", w.home);
+    CHECK(system(cmd) == 0);
+    qn_arena_free(&arena);
+}
+
+int main(void)
+{
+    TEST_BEGIN();
+    QN_ASSERT(qn_crypto_init() == QN_OK);
+    TEST(test_let_go);
+    return TEST_END();
+}
