@@ -235,6 +235,21 @@ void gossip_peer_fault(struct gossip *g, uint32_t number)
     if (p) gossip_score_sin(g, p, SIN_ANSWER);
 }
 
+void gossip_peer_offence(struct gossip *g, uint32_t number, uint32_t cnt)
+{
+    struct peer *p = gossip_peer_get(g, number);
+    for (uint32_t i = 0; p && i < QN_MIN(cnt, 100u); i++)
+        gossip_score_sin(g, p, SIN_OFFENCE);
+}
+
+void gossip_peer_cut(struct gossip *g, uint32_t number)
+{
+    struct peer *p = gossip_peer_get(g, number);
+    if (!p) return;
+    g->in_bytes -= p->in.cap;
+    qn_buf_free(&p->in);
+}
+
 /* --- messages of our own --- */
 
 qn_rc gossip_publish(struct gossip *g, uint32_t topic, struct qn_span data)

@@ -102,6 +102,11 @@ void gossip_peer_credit(struct gossip *g, uint32_t peer, int32_t points);
 /* gossip_peer_fault notes a bad answer to a request (of another protocol). */
 void gossip_peer_fault(struct gossip *g, uint32_t peer);
 
+/* gossip_peer_offence notes cnt offences against some protocol. */
+void gossip_peer_offence(struct gossip *g, uint32_t peer, uint32_t cnt);
+/* gossip_peer_cut: the peer's bytes come on another stream from here on; half a frame of the old one is forgotten. */
+void gossip_peer_cut(struct gossip *g, uint32_t peer);
+
 /* gossip_recv takes bytes of the peer's stream as they come, any cut. After an error: reset the stream, and disconnect unless it is
  * QN_E_LIMIT (too much half-sent) or QN_E_NOTFOUND. */
 QN_CHECK qn_rc gossip_recv(struct gossip *g, uint32_t peer, struct qn_span bytes);
