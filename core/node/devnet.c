@@ -20,6 +20,8 @@
 #define READY_MS  20000
 #define OWNER_QN  1000
 #define FAUCET_QN 100000
+#define BOND_QN   10000               /* behind each validator */
+#define REPORT_QN 10                  /* for the fees of what a validator reports about others */
 #define TEXT      (char *)(uintptr_t) /* execv's argv is not const, though nobody writes to it */
 
 struct member {
@@ -62,17 +64,25 @@ static qn_rc prepare(const char *home, struct qn_devnet *net, struct qn_why *why
     }
     snprintf(path, sizeof path, "%s/genesis", home);
     if (rc || access(path, F_OK) == 0) return rc;
-    struct qn_grant grants[] = {
+    struct qn_grant grants[QN_DEVNET_MAX + 2] = {
         { qn_acct_key(&owner.pub), QN_UQN(OWNER_QN * QN_UQN_PER_QN) },
         { qn_acct_key(&faucet.pub), QN_UQN(FAUCET_QN * QN_UQN_PER_QN) },
     };
+    struct qn_genesis_bond bonds[QN_DEVNET_MAX];
+    for (unsigned i = 0; i < net->cnt; i++) {
+        grants[i + 2] =
+            (struct qn_grant){ qn_acct_key(&validators[i]), QN_UQN(REPORT_QN * QN_UQN_PER_QN) };
+        bonds[i] = (struct qn_genesis_bond){ .owner = grants[0].acct,
+                                             .amount = QN_UQN(BOND_QN * QN_UQN_PER_QN) };
+    }
     struct qn_genesis genesis = { .name = QN_SPAN_STR("devnet"),
                                   .t_ms = qn_env_now_ms(qn_env_real()),
                                   .dev = true };
     struct qn_buf bytes = { 0 };
-    genesis.validators.cnt = net->cnt;
+    genesis.validators.cnt = genesis.bonds.cnt = net->cnt;
     genesis.validators.ptr = validators;
-    genesis.grants.cnt = QN_COUNT(grants);
+    genesis.bonds.ptr = bonds;
+    genesis.grants.cnt = net->cnt + 2;
     genesis.grants.ptr = grants;
     qn_encode(qn_genesis_record(), &genesis, &bytes);
     rc = qn_file_write(path, qn_buf_get(&bytes), 0600, why);

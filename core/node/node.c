@@ -6,8 +6,10 @@
 #include "core/model/model.h"
 #include "core/node/api.h"
 #include "core/node/blob.h"
+#include "core/node/evidence.h"
 #include "core/node/net.h"
 #include "core/node/wallet.h"
+#include "ledger/state/gov.h"
 #include "ledger/state/steps.h"
 #include "lua/bind/pure.h"
 
@@ -29,6 +31,7 @@
 #define OWNER_QN    1000
 #define FAUCET_QN   100000 /* a dev chain's purse for trying things out */
 #define BOND_QN     10000  /* behind its first validator: who stakes less cannot stop the chain */
+#define REPORT_QN   10     /* for the fees of what a validator reports about others */
 
 struct qn_node {
     const struct qn_up_opts *opts;
@@ -312,13 +315,26 @@ static void notify(const char *text)
     close(fd);
 }
 
+/* Whether this build can execute the block that comes next; else it is not this node's to make or to vote on. */
+static qn_rc version_ok(struct qn_node *node, struct qn_why *why)
+{
+    const struct qn_view *view = qn_chain_view(qn_node_chain(node));
+    uint32_t next = qn_gov_next(view);
+    if (next <= QN_RECORD_VERSION) return QN_OK;
+    return qn_why(why, QN_E_ABSENT,
+                  "block %" PRIu64
+                  " is of record version %u, this build knows %u: install a newer one",
+                  qn_view_height(view) + 1, next, QN_RECORD_VERSION);
+}
+
 static void on_turn(int fd, short what, void *arg)
 {
     struct qn_node *node = arg;
     uint64_t wait_ms;
     (void)fd;
     (void)what;
-    node->rc = qn_replica_turn(node->replica, &wait_ms, &node->why);
+    node->rc = version_ok(node, &node->why);
+    if (node->rc == QN_OK) node->rc = qn_replica_turn(node->replica, &wait_ms, &node->why);
     if (node->rc) { /* the disk is no longer to be trusted: stop, the next start recovers */
         event_base_loopbreak(node->base);
         return;
@@ -328,6 +344,7 @@ static void on_turn(int fd, short what, void *arg)
     if (now_us - node->watched_us > 5000000) { /* the unit's watchdog waits 30 s */
         node->watched_us = now_us;
         notify("WATCHDOG=1");
+        qn_evidence_report(node->replica, &node->validator, qn_env_now_ms(qn_env_real()));
     }
     struct timeval tv = { (time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000 * 1000) };
     event_add(node->turn, &tv);
@@ -426,14 +443,18 @@ static void own_genesis(struct qn_node *node, const struct qn_hash *owner,
                         const struct qn_hash *faucet, struct qn_buf *ret)
 {
     struct qn_grant grants[] = { { *owner, QN_UQN(OWNER_QN * QN_UQN_PER_QN) },
-                                 { *faucet, QN_UQN(FAUCET_QN * QN_UQN_PER_QN) } };
+                                 { *faucet, QN_UQN(FAUCET_QN * QN_UQN_PER_QN) },
+                                 { qn_acct_key(&node->validator.pub),
+                                   QN_UQN(REPORT_QN * QN_UQN_PER_QN) } };
+    struct qn_genesis_bond bond = { .owner = *owner, .amount = QN_UQN(BOND_QN * QN_UQN_PER_QN) };
     char name[16];
     snprintf(name, sizeof name, "dev-%02x%02x", owner->b[0], owner->b[1]);
     struct qn_genesis genesis = { .name = QN_SPAN_STR(name),
                                   .t_ms = qn_env_now_ms(qn_env_real()),
                                   .dev = true };
-    genesis.validators.cnt = 1;
+    genesis.validators.cnt = genesis.bonds.cnt = 1;
     genesis.validators.ptr = &node->validator.pub;
+    genesis.bonds.ptr = &bond;
     genesis.grants.cnt = QN_COUNT(grants);
     genesis.grants.ptr = grants;
     qn_encode(qn_genesis_record(), &genesis, ret);
@@ -624,7 +645,8 @@ int qn_node_up(const struct qn_up_opts *opts)
     if (rc == QN_OK) rc = write_file(node, "api", api, &why);
     if (rc) goto out;
     uint64_t wait_ms;
-    rc = qn_replica_turn(node->replica, &wait_ms, &why); /* the first block */
+    rc = version_ok(node, &why);
+    if (rc == QN_OK) rc = qn_replica_turn(node->replica, &wait_ms, &why); /* the first block */
     if (rc) goto out;
     kick(node);
     say_ready(node, addr, fresh, qn_env_mono_us(qn_env_real()) - begin);

@@ -1,5 +1,6 @@
 /* stake_calls.c - looking at validators, stake, parameters and proposals. Changing them is a transaction, from its table. */
-#include "core/node/registry.h"
+#include "core/node/evidence.h"
+#include "core/node/node.h"
 #include "ledger/state/gov.h"
 #include "ledger/state/param.h"
 #include "ledger/state/stake.h"
@@ -230,6 +231,15 @@ static qn_rc param_list(struct qn_call_ctx *ctx, const void *params, json_t **re
     return QN_OK;
 }
 
+static qn_rc evidence_list(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                           struct qn_why *why)
+{
+    (void)params;
+    (void)why;
+    *ret = qn_evidence_json(qn_node_replica(ctx->node));
+    return QN_OK;
+}
+
 const struct qn_call QN_STAKE_CALLS[] = {
     { "validator.list", "validators by stake: their state, stake and weight", "validator list",
       QN_CALL_QUERY | QN_CALL_MANY, node_stake_page_record, NULL,
@@ -244,6 +254,9 @@ const struct qn_call QN_STAKE_CALLS[] = {
     { "gov.list", "proposals and how their votes stand, latest first", "gov list",
       QN_CALL_QUERY | QN_CALL_MANY, node_stake_page_record, NULL,
       "id state title param value height ends_ms yes_uqn no_uqn abstain_uqn all_uqn", gov_list },
+    { "evidence.list", "pairs of votes that this node saw and no honest validator casts",
+      "evidence list --json", QN_CALL_QUERY | QN_CALL_MANY, NULL, NULL, "validator epoch view a b",
+      evidence_list },
     { "param.list", "what votes may change, and within which bounds", "param list",
       QN_CALL_QUERY | QN_CALL_MANY, NULL, NULL, "name value default min max doc", param_list },
     { 0 },

@@ -1,0 +1,69 @@
+/* evidence.c - reporting who voted twice. */
+#include "core/node/evidence.h"
+
+#include "ledger/state/stake.h"
+
+struct report {
+    struct qn_replica *r;
+    const struct qn_key *reporter;
+    uint64_t now_ms;
+    unsigned sent;
+    json_t *list;
+};
+
+/* Who signed: votes name a number in the present set. */
+static bool named(struct qn_replica *r, const struct qn_vote *a, const struct qn_vote *b,
+                  struct evidence_submit *ret)
+{
+    const struct qn_set *set = qn_chain_set(qn_replica_chain(r));
+    if (a->epoch != set->epoch || a->signer >= set->cnt) return false;
+    *ret = (struct evidence_submit){ qn_acct_key(&set->keys[a->signer]), *a, *b };
+    return true;
+}
+
+static void list(void *arg, const struct qn_vote *a, const struct qn_vote *b)
+{
+    struct report *x = arg;
+    struct evidence_submit e;
+    if (!named(x->r, a, b, &e)) return;
+    json_t *one = qn_to_json(evidence_submit_record(), &e);
+    json_object_set_new(one, "epoch", json_integer((json_int_t)a->epoch));
+    json_object_set_new(one, "view", json_integer((json_int_t)a->view));
+    json_array_append_new(x->list, one);
+}
+
+json_t *qn_evidence_json(struct qn_replica *r)
+{
+    struct report x = { .r = r, .list = json_array() };
+    qn_replica_evidence(r, list, &x);
+    return x.list;
+}
+
+static void report(void *arg, const struct qn_vote *a, const struct qn_vote *b)
+{
+    struct report *x = arg;
+    struct qn_chain *chain = qn_replica_chain(x->r);
+    struct qn_arena arena = { 0 };
+    struct evidence_submit e;
+    struct qn_validator v;
+    if (named(x->r, a, b, &e) &&
+        qn_stake_get(qn_chain_view(chain), &e.validator, &arena, &v) == QN_OK && !v.barred) {
+        struct qn_buf body = { 0 }, tx = { 0 };
+        struct qn_hash id, chain_id = qn_chain_id(chain);
+        struct qn_tx_opts opts = { .gas_max = 200000, .salt = a->view };
+        qn_encode(evidence_submit_record(), &e, &body);
+        qn_tx_build(&chain_id, QN_TX_EVIDENCE, qn_buf_get(&body), x->reporter, x->now_ms, &opts,
+                    &tx, &id);
+        x->sent += qn_replica_submit(x->r, qn_buf_get(&tx), &id, NULL) == QN_OK;
+        qn_buf_free(&body);
+        qn_buf_free(&tx);
+    }
+    qn_arena_free(&arena);
+}
+
+unsigned qn_evidence_report(struct qn_replica *r, const struct qn_key *reporter, uint64_t now_ms)
+{
+    struct report x = { .r = r, .reporter = reporter, .now_ms = now_ms };
+    qn_replica_evidence(r, report, &x);
+    return x.sent;
+}
