@@ -54,6 +54,11 @@ struct qn_node {
     struct qn_why why;
 };
 
+const char *qn_node_home(struct qn_node *node)
+{
+    return node->opts->home;
+}
+
 const struct qn_steps *qn_node_steps(struct qn_node *node)
 {
     return node->steps;

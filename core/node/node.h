@@ -19,6 +19,7 @@ int qn_node_up(const struct qn_up_opts *opts);
 
 /* What calls of the core may reach beyond qn_node_ops. */
 struct qn_chain *qn_node_chain(struct qn_node *node);
+const char *qn_node_home(struct qn_node *node);
 struct qn_steps; /* ledger/state/steps.h */
 const struct qn_steps *qn_node_steps(struct qn_node *node);
 struct qn_replica *qn_node_replica(struct qn_node *node);

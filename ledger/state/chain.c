@@ -63,17 +63,6 @@ struct qn_chain {
     uint64_t saved_ms;             /* monotonic, of the last checkpoint */
 };
 
-static struct qn_hash body_root_of(const struct qn_tx *txs, uint32_t cnt)
-{
-    struct qn_hasher h;
-    qn_hasher_label(&h, "body");
-    for (uint32_t i = 0; i < cnt; i++) {
-        struct qn_hash whole = qn_tx_whole(&txs[i]);
-        qn_hasher_put(&h, whole.b, sizeof whole.b);
-    }
-    return qn_hasher_end(&h);
-}
-
 /* Until validators draw it by VRF: a hash chain over the blocks' own content. */
 static struct qn_hash beacon_of(const struct qn_hash *before, const struct qn_hash *body,
                                 uint64_t t_ms)
@@ -178,7 +167,7 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
         if (qn_trie_get(c->seen, QN_SPAN(ids[i].b, 32), &val))
             return bad_block(why, h->height, "it holds a transaction a second time");
     }
-    struct qn_hash body = body_root_of(f.block.txs.ptr, f.block.txs.cnt), hash = qn_header_hash(h);
+    struct qn_hash body = qn_body_root(f.block.txs.ptr, f.block.txs.cnt), hash = qn_header_hash(h);
     if (!qn_hash_eq(&body, &h->body_root))
         return bad_block(why, h->height, "its body is not the one its head names");
     qn_rc rc = QN_OK;
@@ -478,7 +467,7 @@ qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
     }
     for (uint32_t i = out.receipt_cnt; i < m->cnt; i++)
         misfit[i] = false; /* no room: the next block's */
-    h->body_root = body_root_of(txs, kept);
+    h->body_root = qn_body_root(txs, kept);
     h->state_root = out.root;
     h->beacon = beacon_of(&before->beacon, &h->body_root, h->t_ms);
     /* What the branch keeps is its own: the pool may drop a transaction whose bytes txs borrow. */
@@ -524,7 +513,7 @@ static qn_rc run(struct qn_chain *c, struct branch *b, const struct qn_header *b
     const struct qn_block *block = &b->frame.block;
     const struct qn_header *h = &block->header;
     struct qn_outcome out;
-    struct qn_hash body = body_root_of(block->txs.ptr, block->txs.cnt);
+    struct qn_hash body = qn_body_root(block->txs.ptr, block->txs.cnt);
     struct qn_hash beacon = beacon_of(&before->beacon, &h->body_root, h->t_ms);
     if (h->ver != 1 || !qn_hash_eq(&h->chain, &c->id) || !qn_hash_eq(&h->set_root, &c->set_root) ||
         h->height != before->height + 1 || h->t_ms <= before->t_ms)

@@ -119,7 +119,9 @@ qn_rc qn_proof_front(struct qn_span *s, const struct qn_hash *trust, struct qn_p
                               .header = now->header,
                               .validators = known.cnt,
                               .steps = cnt,
-                              .pinned = trust != NULL };
+                              .pinned = trust != NULL,
+                              .genesis = bytes,
+                              .cert = now->cert_bytes };
     rc = QN_OK;
 out:
     free(step);

@@ -26,7 +26,9 @@ struct qn_proof {
     struct qn_header header;
     uint32_t validators, steps;
     bool pinned; /* it leads from what the reader trusts; false only when that was NULL */
-    struct qn_span from, to, rows; /* lent from the file */
+    struct qn_span genesis,
+        cert; /* of the chain, of the block; Borsh. Lent from the file, as are */
+    struct qn_span from, to, rows;
 };
 
 /* qn_proof_head appends what shows the chain's head to be final, to who knows the genesis or one of the blocks in `steps` (NULL: none is

@@ -95,8 +95,10 @@ qn_rc qn_step_take(struct qn_span *s, uint32_t fast_ppm, struct qn_arena *arena,
     uint32_t edge_len;
     qn_rc rc = take_set(s, &ret->set, why);
     if (rc == QN_OK) rc = qn_decode_front(qn_header_record(), s, arena, &ret->header, why);
+    ret->cert_bytes = *s;
     if (rc == QN_OK) rc = qn_decode_front(qn_cert_record(), s, arena, &ret->cert, why);
     if (rc) return rc;
+    ret->cert_bytes.len -= s->len;
     if (!qn_take_u32(s, &edge_len) || !qn_take(s, edge_len, &ret->edge))
         return qn_why(why, QN_E_SHORT, "a step is cut off");
     ret->bytes = QN_SPAN(start.ptr, start.len - s->len);

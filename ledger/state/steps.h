@@ -14,9 +14,9 @@
 struct qn_step {
     struct qn_set set; /* its epoch's; weights of the votes */
     struct qn_header header;
-    struct qn_cert cert;  /* in the reader's arena */
-    struct qn_span edge;  /* lent */
-    struct qn_span bytes; /* all of it, lent */
+    struct qn_cert cert;             /* in the reader's arena */
+    struct qn_span cert_bytes, edge; /* lent */
+    struct qn_span bytes;            /* all of it, lent */
 };
 
 /* qn_step_head appends the step of the chain's head. QN_E_AGAIN before the first block, and while the head has no certificate of its own. */

@@ -126,6 +126,17 @@ struct qn_hash qn_tx_whole(const struct qn_tx *tx)
     return h;
 }
 
+struct qn_hash qn_body_root(const struct qn_tx *txs, uint32_t cnt)
+{
+    struct qn_hasher h;
+    qn_hasher_label(&h, "body");
+    for (uint32_t i = 0; i < cnt; i++) {
+        struct qn_hash whole = qn_tx_whole(&txs[i]);
+        qn_hasher_put(&h, whole.b, sizeof whole.b);
+    }
+    return qn_hasher_end(&h);
+}
+
 qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id, const struct qn_hash *chain,
                   struct qn_why *why)
 {

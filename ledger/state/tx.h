@@ -72,6 +72,8 @@ struct qn_hash qn_tx_whole(const struct qn_tx *tx);
 QN_CHECK qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id,
                            const struct qn_hash *chain, struct qn_why *why);
 
+/* qn_body_root is H("body", qn_tx_whole of each). */
+struct qn_hash qn_body_root(const struct qn_tx *txs, uint32_t cnt);
 struct qn_hash qn_header_hash(const struct qn_header *header);
 struct qn_hash qn_genesis_hash(const struct qn_genesis *genesis);
 

@@ -1,0 +1,71 @@
+/* snapshots.c - snapshots as blobs of a folder, and the call that makes one. */
+#include "core/node/blob.h"
+#include "core/node/node.h"
+#include "core/node/proofs.h"
+#include "ledger/sync/snapshot.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/schema/declare.h"
+
+#include "core/node/node.def"
+
+static qn_rc put(void *self, struct qn_span bytes, struct qn_hash *ret, struct qn_why *why)
+{
+    return blob_put(self, bytes, ret, why);
+}
+
+static qn_rc get(void *self, const struct qn_hash *hash, size_t max, struct qn_buf *ret,
+                 struct qn_why *why)
+{
+    char path[4096];
+    qn_rc rc = blob_path(self, hash, path, sizeof path, NULL);
+    if (rc) return qn_why(why, rc, "it is not there");
+    return qn_file_read(path, max, ret, why);
+}
+
+void qn_chunks_in(const char *dir, struct qn_chunks *ret)
+{
+    *ret = (struct qn_chunks){ .self = (char *)(uintptr_t)dir, .put = put, .get = get };
+}
+
+json_t *qn_snapshot_json(const struct qn_snapshot *sn, const char *file)
+{
+    char chain[65], block[65], root[65];
+    qn_hex(sn->proof.chain.b, 32, chain);
+    qn_hex(sn->proof.block.b, 32, block);
+    qn_hex(sn->proof.header.state_root.b, 32, root);
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:I}", "file", file, "chain", chain,
+                     "height", (json_int_t)sn->proof.header.height, "block", block, "state_root",
+                     root, "chunks", (json_int_t)sn->chunk_cnt, "rows", (json_int_t)sn->row_cnt,
+                     "blocks", (json_int_t)sn->block_cnt, "bytes", (json_int_t)sn->bytes);
+}
+
+qn_rc qn_call_snapshot_create(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                              struct qn_why *why)
+{
+    const struct node_snapshot *p = params;
+    struct qn_buf manifest = { 0 };
+    struct qn_snapshot sn;
+    struct qn_chunks chunks;
+    struct qn_hash id;
+    char dir[1025], file[1100], hex[65];
+    snprintf(dir, sizeof dir, "%.*s", (int)p->dir.len, (const char *)p->dir.ptr);
+    if (!*dir) snprintf(dir, sizeof dir, "%s", qn_node_home(ctx->node));
+    if (*dir != '/') return qn_why(why, QN_E_USAGE, "dir: expected an absolute path");
+    qn_chunks_in(dir, &chunks);
+    qn_rc rc = qn_snapshot_make(qn_node_chain(ctx->node), qn_node_steps(ctx->node), &chunks,
+                                &manifest, &sn, why);
+    if (rc == QN_OK)
+        rc = blob_put(dir, qn_buf_get(&manifest), &id, why); /* for who asks by its hash */
+    snprintf(file, sizeof file, "%s/snapshot.qs", dir);
+    if (rc == QN_OK) rc = qn_file_write(file, qn_buf_get(&manifest), 0644, why);
+    if (rc == QN_OK) {
+        *ret = qn_snapshot_json(&sn, file);
+        qn_hex(id.b, 32, hex);
+        json_object_set_new(*ret, "manifest", json_string(hex));
+    }
+    qn_buf_free(&manifest);
+    return rc;
+}

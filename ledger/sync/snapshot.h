@@ -1,0 +1,55 @@
+/* snapshot.h - a state to begin from: all rows after a final block in chunks that each prove themselves, and the blocks of the last ten
+ * minutes, whose transactions must not come again.
+ *
+ *     manifest   "QNSN" | u8 1
+ *                u32 len | the front of a proof (ledger/state/proof.h): the block, and why it is final
+ *                u8 has | header, Borsh                     the block that the bodies begin above; has 0: they begin with block 1
+ *                u32 cnt, cnt times a chunk:  hash[32] | u32 bytes | u16 len | to | u32 len | edge
+ *                u32 cnt, cnt times a piece:  hash[32] | u32 bytes
+ *     chunk      the rows from the chunk's before `to` up to its own, the last one's empty: to the end; ledger/state/trie.h
+ *     piece      u32 len | block, Borsh, one after the other, rising
+ *
+ * A chunk is cut where the hash of a key begins with CUT_BITS zeros, so that an unchanged part of the state is the same chunk, and the same blob,
+ * in the next snapshot. Hashes are plain BLAKE3, the names of blobs. Nothing is believed but the chain's hash or a block's: each chunk's
+ * edge leads to the state root of a final block, the bodies' hashes to that block. */
+#ifndef QN_LEDGER_SYNC_SNAPSHOT_H
+#define QN_LEDGER_SYNC_SNAPSHOT_H
+
+#include "ledger/state/proof.h"
+
+#define QN_CHUNK_MAX    (16u << 20) /* bytes of a chunk or piece, but for one row or block alone */
+#define QN_MANIFEST_MAX (256u << 20)
+
+/* Where chunks and pieces lie. */
+struct qn_chunks {
+    void *self;
+    qn_rc (*put)(void *self, struct qn_span bytes, struct qn_hash *ret, struct qn_why *why);
+    qn_rc (*get)(void *self, const struct qn_hash *hash, size_t max, struct qn_buf *ret,
+                 struct qn_why *why);
+};
+
+struct qn_snapshot {
+    struct qn_proof proof;         /* the block */
+    struct qn_header begin;        /* height 0: the bodies begin with block 1 */
+    struct qn_span chunks, pieces; /* lent from the manifest */
+    uint32_t chunk_cnt, piece_cnt, block_cnt;
+    uint64_t row_cnt, bytes;
+};
+
+/* qn_snapshot_make puts all of the chain's head away and appends the manifest. QN_E_AGAIN before the first block, and where the chain does not
+ * hold the last ten minutes. */
+QN_CHECK qn_rc qn_snapshot_make(struct qn_chain *chain, const struct qn_steps *steps,
+                                const struct qn_chunks *chunks, struct qn_buf *ret,
+                                struct qn_snapshot *ret_info, struct qn_why *why);
+/* qn_snapshot_check reads a manifest and everything that it names. trust as in qn_proof_check. why names the chunk that is not what it should
+ * be. ret's spans are lent from the manifest. */
+QN_CHECK qn_rc qn_snapshot_check(struct qn_span manifest, const struct qn_hash *trust,
+                                 const struct qn_chunks *chunks, struct qn_snapshot *ret,
+                                 struct qn_why *why);
+/* qn_snapshot_restore is qn_snapshot_check, and makes a journal and a checkpoint in home, where none may be, from which a node goes on. On
+ * failure home is as it was. */
+QN_CHECK qn_rc qn_snapshot_restore(struct qn_span manifest, const struct qn_hash *trust,
+                                   const struct qn_chunks *chunks, const char *home,
+                                   uint64_t map_gib, struct qn_snapshot *ret, struct qn_why *why);
+
+#endif
