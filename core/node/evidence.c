@@ -3,6 +3,8 @@
 
 #include "ledger/state/stake.h"
 
+#include <stdlib.h>
+
 struct report {
     struct qn_replica *r;
     const struct qn_key *reporter;
@@ -11,14 +13,17 @@ struct report {
     json_t *list;
 };
 
-/* Who signed: votes name a number in the present set. */
+/* Who signed: votes name a number in the set of their epoch. */
 static bool named(struct qn_replica *r, const struct qn_vote *a, const struct qn_vote *b,
                   struct evidence_submit *ret)
 {
-    const struct qn_set *set = qn_chain_set(qn_replica_chain(r));
-    if (a->epoch != set->epoch || a->signer >= set->cnt) return false;
-    *ret = (struct evidence_submit){ qn_acct_key(&set->keys[a->signer]), *a, *b };
-    return true;
+    struct qn_set *set = malloc(sizeof *set);
+    QN_ASSERT(set != NULL);
+    bool known =
+        qn_stake_past(qn_chain_view(qn_replica_chain(r)), a->epoch, set) && a->signer < set->cnt;
+    if (known) *ret = (struct evidence_submit){ qn_acct_key(&set->keys[a->signer]), *a, *b };
+    free(set);
+    return known;
 }
 
 static void list(void *arg, const struct qn_vote *a, const struct qn_vote *b)

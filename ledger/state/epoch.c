@@ -72,6 +72,15 @@ void qn_stake_set(const struct qn_view *view, struct qn_stake_sets *ret)
     set_get(view, e.epoch + e.last + 1, e.fast_ppm, &ret->next);
 }
 
+bool qn_stake_past(const struct qn_view *view, uint32_t epoch, struct qn_set *ret)
+{
+    struct qn_span val;
+    uint8_t key[4];
+    if (!qn_view_get(view, QN_TABLE_SET, set_key(epoch, key), &val)) return false;
+    set_get(view, epoch, qn_epoch_get(view).fast_ppm, ret);
+    return true;
+}
+
 /* --- election -------------------------------------------------------------------------------------------- */
 
 static int by_stake(const void *a, const void *b)
@@ -147,7 +156,7 @@ void qn_epoch_begin(struct qn_apply *ap)
     struct qn_epoch e = qn_epoch_get(ap->view);
     uint8_t key[4];
     if (!e.last) return;
-    qn_row_del(ap, QN_TABLE_SET, set_key(e.epoch, key));
+    if (e.epoch) qn_row_del(ap, QN_TABLE_SET, set_key(e.epoch - 1, key));
     e.epoch++;
     e.last = false;
     epoch_put(ap, &e);

@@ -41,6 +41,10 @@ struct qn_stake_sets {
 /* qn_stake_set reads the sets at a state (a block's, or the genesis'). About 16 KiB in ret. */
 void qn_stake_set(const struct qn_view *view, struct qn_stake_sets *ret);
 
+/* qn_stake_past reads the set of one epoch: the one before, the present, the next; false for others. Votes and certificates of an epoch
+ * that just ended still arrive. */
+QN_CHECK bool qn_stake_past(const struct qn_view *view, uint32_t epoch, struct qn_set *ret);
+
 /* qn_stake_get reads a validator by its id, the account of its consensus key. QN_E_NOTFOUND. */
 QN_CHECK qn_rc qn_stake_get(const struct qn_view *view, const struct qn_hash *id,
                             struct qn_arena *arena, struct qn_validator *ret);

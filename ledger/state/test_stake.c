@@ -302,6 +302,9 @@ static void test_epochs(struct qn_test_state *t)
     qn_stake_set(f.view, &s);
     now = qn_set_hash(&s.now);
     CHECK(!s.last && s.now.epoch == 2 && qn_hash_eq(&next, &now));
+    CHECK(!qn_stake_past(f.view, 0, &before.now) && !qn_stake_past(f.view, 4, &before.now));
+    CHECK(qn_stake_past(f.view, 1, &before.now) && before.now.cnt == 4 && before.now.epoch == 1);
+    CHECK(qn_stake_past(f.view, 3, &before.now) && before.now.cnt == 5);
     qn_fix_fini(&f);
 }
 

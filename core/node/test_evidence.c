@@ -1,0 +1,219 @@
+/* test_evidence.c - a validator of four votes twice; one of the others sees it, reports it, and the chain takes its stake. */
+#include "core/base/test.h"
+#include "core/crypto/hash.h"
+#include "core/node/evidence.h"
+#include "ledger/bft/vote.h"
+#include "ledger/state/stake.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { HONEST = 3, ALL = 4, SAY_VOTE = 3 }; /* ledger/sync/replica.c */
+
+struct message {
+    struct message *next;
+    uint32_t from, to;
+    size_t len;
+    uint8_t bytes[];
+};
+
+struct net;
+struct node {
+    struct net *net;
+    uint32_t no;
+    char home[64];
+    struct qn_replica *r;
+};
+struct net {
+    struct node node[HONEST];
+    struct qn_key key[ALL];
+    struct message *first, **last;
+    uint64_t now_us;
+    struct qn_env env;
+    unsigned rejected;
+};
+
+static uint64_t env_now(void *self)
+{
+    return ((struct net *)self)->now_us / 1000;
+}
+
+static uint64_t env_mono(void *self)
+{
+    return ((struct net *)self)->now_us;
+}
+
+static void env_random(void *self, void *dst, size_t len)
+{
+    (void)self;
+    qn_env_random(qn_env_real(), dst, len);
+}
+
+static void post(struct net *net, uint32_t from, uint32_t to, struct qn_span s)
+{
+    struct message *m = malloc(sizeof *m + s.len);
+    QN_ASSERT(m != NULL);
+    *m = (struct message){ .from = from, .to = to, .len = s.len };
+    memcpy(m->bytes, s.ptr, s.len);
+    *net->last = m;
+    net->last = &m->next;
+}
+
+static void wire_send(void *self, uint32_t peer, enum qn_class class, struct qn_span s)
+{
+    struct node *n = self;
+    (void)class;
+    if (peer < HONEST) post(n->net, n->no, peer, s);
+}
+
+static void wire_cast(void *self, enum qn_class class, struct qn_span s)
+{
+    for (uint32_t i = 0; i < HONEST; i++)
+        if (i != ((struct node *)self)->no) wire_send(self, i, class, s);
+}
+
+static void run(struct net *net, uint64_t ms)
+{
+    uint64_t until = net->now_us + ms * 1000, wait;
+    struct qn_why why = { "" };
+    for (; net->now_us < until; net->now_us += 5000) {
+        for (struct message *m; (m = net->first);) {
+            net->first = m->next;
+            if (!net->first) net->last = &net->first;
+            net->rejected += qn_replica_recv(net->node[m->to].r, m->from, QN_SPAN(m->bytes, m->len),
+                                             &why) == QN_REJECT;
+            free(m);
+        }
+        for (uint32_t i = 0; i < HONEST; i++)
+            QN_ASSERT(qn_replica_turn(net->node[i].r, &wait, &why) == QN_OK);
+    }
+}
+
+static void net_init(struct net *net)
+{
+    struct qn_hash set[ALL];
+    struct qn_grant grants[ALL];
+    struct qn_genesis_bond bonds[ALL];
+    *net = (struct net){ .now_us = 1800000000000000, .last = &net->first };
+    net->env = *qn_env_real();
+    net->env.self = net;
+    net->env.now_ms = env_now;
+    net->env.mono_us = env_mono;
+    net->env.random = env_random;
+    for (uint32_t i = 0; i < ALL; i++) {
+        struct qn_hash seed = qn_h("evidence", &i, sizeof i);
+        qn_key_from_seed(seed.b, &net->key[i]);
+        set[i] = net->key[i].pub;
+        grants[i] = (struct qn_grant){ qn_acct_key(&set[i]), QN_UQN(QN_UQN_PER_QN) };
+        bonds[i] = (struct qn_genesis_bond){ grants[i].acct, QN_UQN(100 * QN_UQN_PER_QN), 0 };
+    }
+    struct qn_genesis g = { .name = QN_SPAN_STR("evidence"),
+                            .t_ms = net->now_us / 1000 - 1000,
+                            .dev = true };
+    g.validators.cnt = g.grants.cnt = g.bonds.cnt = ALL;
+    g.validators.ptr = set;
+    g.grants.ptr = grants;
+    g.bonds.ptr = bonds;
+    for (uint32_t i = 0; i < HONEST; i++) {
+        struct node *n = &net->node[i];
+        struct qn_why why = { "" };
+        n->net = net;
+        n->no = i;
+        strcpy(n->home, "/tmp/quoin-evidence-XXXXXX");
+        QN_ASSERT(mkdtemp(n->home) != NULL);
+        struct qn_replica_conf conf = {
+            .chain = { .home = n->home, .env = &net->env, .genesis = &g, .map_gib = 1 },
+            .validator = &net->key[i],
+            .wire = { n, wire_send, wire_cast }
+        };
+        QN_ASSERT(qn_replica_open(&conf, &n->r, &why) == QN_OK);
+    }
+    for (uint32_t i = 0; i < HONEST; i++)
+        for (uint32_t k = 0; k < ALL; k++)
+            if (k != i) qn_replica_peer(net->node[i].r, k, true);
+}
+
+static void net_fini(struct net *net)
+{
+    char line[128];
+    for (struct message *m; (m = net->first); free(m))
+        net->first = m->next;
+    for (uint32_t i = 0; i < HONEST; i++) {
+        qn_replica_close(net->node[i].r);
+        snprintf(line, sizeof line, "rm -rf '%s'", net->node[i].home);
+        QN_ASSERT(system(line) == 0);
+    }
+}
+
+/* The traitor, number 3, votes for x in the view that node `to` is in. */
+static void betray(struct net *net, uint32_t to, const char *x)
+{
+    struct qn_chain *chain = qn_replica_chain(net->node[to].r);
+    struct qn_hash id = qn_chain_id(chain), block = qn_h("evidence block", x, strlen(x));
+    const struct qn_set *set = qn_chain_set(chain);
+    int no = qn_set_find(set, &net->key[3].pub);
+    struct qn_buf m = { 0 };
+    struct qn_vote v = qn_vote_make(&net->key[3], (uint16_t)no, &id, QN_VOTE_FIRST, set->epoch,
+                                    qn_replica_info(net->node[to].r).view, &block);
+    QN_ASSERT(no >= 0);
+    qn_buf_u8(&m, SAY_VOTE);
+    qn_encode(qn_vote_record(), &v, &m);
+    post(net, 3, to, qn_buf_get(&m));
+    qn_buf_free(&m);
+}
+
+static struct qn_validator traitor(struct net *net, uint32_t at)
+{
+    struct qn_arena arena = { 0 };
+    struct qn_validator v = { 0 };
+    struct qn_hash id = qn_acct_key(&net->key[3].pub);
+    const struct qn_view *view = qn_chain_view(qn_replica_chain(net->node[at].r));
+    QN_ASSERT(qn_stake_get(view, &id, &arena, &v) == QN_OK);
+    qn_arena_free(&arena);
+    v.name = QN_SPAN(NULL, 0);
+    return v;
+}
+
+static void test_report(struct qn_test_state *t)
+{
+    static struct net net;
+    net_init(&net);
+    run(&net, 3000);
+    CHECK(qn_view_height(qn_chain_view(qn_replica_chain(net.node[0].r))) > 0);
+    json_t *none = qn_evidence_json(net.node[0].r);
+    CHECK(json_array_size(none) == 0);
+    json_decref(none);
+    CHECK(qn_evidence_report(net.node[0].r, &net.key[0], net.now_us / 1000) == 0);
+    betray(&net, 0, "x"); /* in one view: to one node both, to the others nothing */
+    betray(&net, 0, "y");
+    run(&net, 100);
+    json_t *list = qn_evidence_json(net.node[0].r);
+    CHECK(json_array_size(list) == 1);
+    json_decref(list);
+    struct qn_hash me = qn_acct_key(&net.key[0].pub);
+    const struct qn_hash burnt = qn_acct_burnt();
+    const struct qn_view *view = qn_chain_view(qn_replica_chain(net.node[0].r));
+    uint64_t mine = qn_view_balance(view, &me).uqn, was = traitor(&net, 0).stake.uqn,
+             ash = qn_view_balance(view, &burnt).uqn;
+    CHECK(qn_evidence_report(net.node[0].r, &net.key[0], net.now_us / 1000) == 1);
+    run(&net, 5000);
+    for (uint32_t i = 0; i < HONEST;
+         i++) { /* final everywhere: a quarter of the stake voted twice, three quarters are gone */
+        struct qn_validator v = traitor(&net, i);
+        CHECK(v.barred && v.stake.uqn < was / 4 + 100000);
+    }
+    view = qn_chain_view(qn_replica_chain(net.node[0].r));
+    CHECK(qn_view_balance(view, &me).uqn > mine + was * 7 / 100);
+    CHECK(qn_view_balance(view, &burnt).uqn > ash + was * 67 / 100);
+    CHECK(qn_state_sum(view).uqn == QN_SUPPLY_UQN);
+    CHECK(qn_evidence_report(net.node[0].r, &net.key[0], net.now_us / 1000) == 0); /* it is known */
+    net_fini(&net);
+}
+
+int main(void)
+{
+    TEST_BEGIN();
+    QN_ASSERT(qn_crypto_init() == QN_OK);
+    TEST(test_report);
+    return TEST_END();
+}
