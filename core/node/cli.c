@@ -68,6 +68,8 @@ static const struct qn_own OWN[] = {
     { "ledger replay", "",
       "execute a home's chain from genesis, without its node, and print the root",
       "ledger replay --home /tmp/q", qn_verb_ledger_replay },
+    { "blob get", "ID -o FILE", "write a blob to a file; the node fetches it from peers if it must",
+      "blob get 5f3a.. -o model.onnx", qn_verb_blob_get },
     { "device list", "", "CPU variants and devices for int8 products: speed and self-test",
       "device list --json", qn_verb_device_list },
     { "device test", "", "compare the bits of every variant and device with the reference",

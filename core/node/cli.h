@@ -50,6 +50,7 @@ int qn_call_show(struct qn_cli *cli, const char *name, json_t *params QN_TAKES);
 void qn_call_params(const struct qn_cli *cli, json_t *params);
 
 /* verb_node.c, verb_wallet.c, verb_ledger.c, doctor.c, verb_config.c */
+int qn_verb_blob_get(struct qn_cli *cli); /* verb_blob.c */
 int qn_verb_up(struct qn_cli *cli);
 int qn_verb_down(struct qn_cli *cli);
 int qn_verb_devnet(struct qn_cli *cli); /* devnet.c */

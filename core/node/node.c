@@ -8,6 +8,7 @@
 #include "core/node/blob.h"
 #include "core/node/evidence.h"
 #include "core/node/net.h"
+#include "core/node/share.h"
 #include "core/node/wallet.h"
 #include "ledger/state/gov.h"
 #include "ledger/state/steps.h"
@@ -42,6 +43,7 @@ struct qn_node {
     struct qn_jobs *jobs;
     struct qn_api *api;
     struct qn_net *net; /* NULL: a network of one */
+    struct share *share;
     struct qn_key validator, network;
     int lock_fd;
     uint64_t started_ms, watched_us;
@@ -83,6 +85,11 @@ void qn_node_stop(struct qn_node *node)
 {
     struct timeval soon = { 0, 50000 }; /* the answer leaves first */
     event_base_loopexit(node->base, &soon);
+}
+
+struct share *qn_node_share(struct qn_node *node)
+{
+    return node->share;
 }
 
 struct qn_net *qn_node_net(struct qn_node *node)
@@ -531,6 +538,24 @@ static qn_rc open_net(struct qn_node *node, struct qn_why *why)
     return rc ? rc : qn_net_open(&conf, &node->net, why);
 }
 
+/* A find or a fetch moved: calls that wait for it are asked again. */
+static void on_share(void *arg)
+{
+    struct qn_node *node = arg;
+    if (node->api) qn_api_retry(node->api);
+}
+
+static qn_rc open_share(struct qn_node *node, struct qn_why *why)
+{
+    const struct share_conf conf = { .base = node->base,
+                                     .env = qn_env_real(),
+                                     .host = node->net ? qn_net_host(node->net) : NULL,
+                                     .home = node->opts->home,
+                                     .changed = on_share,
+                                     .arg = node };
+    return node->net ? share_open(&conf, &node->share, why) : QN_OK;
+}
+
 static qn_rc open_jobs(struct qn_node *node, struct qn_why *why)
 {
     const struct qn_module *mod;
@@ -622,6 +647,7 @@ int qn_node_up(const struct qn_up_opts *opts)
     QN_ASSERT(node->base != NULL);
     rc = open_net(node, &why);
     if (rc == QN_OK) rc = open_chain(node, addr, &fresh, &why);
+    if (rc == QN_OK) rc = open_share(node, &why);
     if (rc) goto out;
     node->started_ms = qn_env_now_ms(qn_env_real());
     node->turn = event_new(node->base, -1, 0, on_turn, node);
@@ -665,7 +691,9 @@ out:
     node->api = NULL;
     qn_jobs_free(node->jobs);
     stop_modules(node);
+    share_detach(node->share);
     qn_net_close(node->net);
+    share_close(node->share);
     qn_replica_close(node->replica);
     qn_steps_close(node->steps);
     if (node->turn) {

@@ -14,8 +14,8 @@ uint64_t share_now_ms(const struct share *s)
     return qn_env_mono_us(s->conf.env) / 1000;
 }
 
-struct shelf *shelf_new(struct share *s, const struct qn_hash *id, uint64_t size, int fd,
-                        uint8_t *outer)
+struct shelf *share_shelf_new(struct share *s, const struct qn_hash *id, uint64_t size, int fd,
+                              uint8_t *outer)
 {
     struct shelf *shelf = calloc(1, sizeof *shelf);
     QN_ASSERT(shelf != NULL);
@@ -51,7 +51,7 @@ static bool shelf_room(struct share *s)
     return oldest != NULL;
 }
 
-qn_rc shelf_get(struct share *s, const struct qn_hash *id, struct shelf **ret)
+qn_rc share_shelf_get(struct share *s, const struct qn_hash *id, struct shelf **ret)
 {
     char path[4096];
     struct stat st;
@@ -73,11 +73,11 @@ qn_rc shelf_get(struct share *s, const struct qn_hash *id, struct shelf **ret)
         close(fd);
         return rc;
     }
-    *ret = shelf_new(s, id, (uint64_t)st.st_size, fd, outer);
+    *ret = share_shelf_new(s, id, (uint64_t)st.st_size, fd, outer);
     return QN_OK;
 }
 
-void shelf_put(struct share *s, struct shelf *shelf)
+void share_shelf_put(struct share *s, struct shelf *shelf)
 {
     if (!shelf) return;
     QN_ASSERT(shelf->users > 0);
@@ -90,7 +90,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
     struct share *s = arg;
     (void)fd, (void)what;
-    serve_pump(s);
+    share_serve_pump(s);
     if (!s->moved) return;
     s->moved = false;
     if (s->conf.changed) s->conf.changed(s->conf.arg);
@@ -99,12 +99,12 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 static void on_peer(void *arg, uint32_t peer, const struct qn_peer_id *id, bool up, bool outbound)
 {
     (void)id, (void)outbound;
-    if (!up) fetch_peer(arg, peer, false);
+    if (!up) share_fetch_peer(arg, peer, false);
 }
 
 static void on_identify(void *arg, const struct qn_peer_info *info)
 {
-    fetch_peer(arg, info->peer, true);
+    share_fetch_peer(arg, info->peer, true);
 }
 
 qn_rc share_open(const struct share_conf *conf, struct share **ret, struct qn_why *why)
@@ -142,7 +142,7 @@ qn_rc share_open(const struct share_conf *conf, struct share **ret, struct qn_wh
 void share_detach(struct share *s)
 {
     if (!s) return;
-    fetch_stop_all(s);
+    share_fetch_stop_all(s);
     event_del(s->pump);
     qn_host_unwatch(s->conf.host, &s->watch);
 }
@@ -151,7 +151,7 @@ void share_close(struct share *s)
 {
     if (!s) return;
     QN_ASSERT(s->serves == NULL); /* the host has told of the end of each */
-    fetch_free_all(s);
+    share_fetch_free_all(s);
     while (s->shelves)
         shelf_free(s, s->shelves);
     event_free(s->pump);

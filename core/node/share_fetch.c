@@ -35,12 +35,12 @@ static void tell(struct fetch *f)
     event_active(f->share->pump, EV_TIMEOUT, 0);
 }
 
-void fetch_kick(struct fetch *f)
+void share_fetch_kick(struct fetch *f)
 {
     event_active(f->turn, EV_TIMEOUT, 0);
 }
 
-bool fetch_has(const struct fetch *f, const struct blob_range *range, uint32_t cnt)
+bool share_fetch_has(const struct fetch *f, const struct blob_range *range, uint32_t cnt)
 {
     uint64_t all = blob_group_cnt(f->shelf->size);
     for (uint32_t i = 0; i < cnt; i++) {
@@ -51,7 +51,7 @@ bool fetch_has(const struct fetch *f, const struct blob_range *range, uint32_t c
     return true;
 }
 
-const uint8_t *fetch_bits(const struct fetch *f)
+const uint8_t *share_fetch_bits(const struct fetch *f)
 {
     return swarm_bits(f->swarm);
 }
@@ -59,7 +59,7 @@ const uint8_t *fetch_bits(const struct fetch *f)
 /* Lets go of its streams; they end on later turns, with nobody to tell. */
 static void let_go(struct fetch *f)
 {
-    have_let_go(f);
+    share_have_let_go(f);
     for (struct ask *a; (a = f->asks);) {
         f->asks = a->next;
         a->fetch = NULL;
@@ -83,7 +83,7 @@ static void finish(struct fetch *f, qn_rc rc, const char *text)
     f->rc = rc;
     if (rc) snprintf(f->why.text, sizeof f->why.text, "%s", text);
     s->stat.bad_peers += swarm_info(f->swarm).dropped;
-    serve_news(s, &f->id, UINT32_MAX);
+    share_serve_news(s, &f->id, UINT32_MAX);
     if (f->shelf) {
         f->shelf->fetch = NULL;
         f->shelf->broken = rc != QN_OK;
@@ -91,7 +91,7 @@ static void finish(struct fetch *f, qn_rc rc, const char *text)
             part_path(f, path);
             unlink(path);
         }
-        shelf_put(s, f->shelf);
+        share_shelf_put(s, f->shelf);
         f->shelf = NULL;
     }
     event_del(f->turn);
@@ -134,7 +134,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     uint64_t now = share_now_ms(f->share), next = now + 500;
     (void)fd, (void)what;
     if (f->over) return;
-    uint32_t waiting = have_turn(f, now);
+    uint32_t waiting = share_have_turn(f, now);
     if (!f->bytes) {
         if (waiting == 0 || now - f->begun_ms >= SHARE_FIND_MS) {
             f->over_ms = now;
@@ -162,24 +162,24 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     event_add(f->turn, &tv);
 }
 
-void fetch_peer(struct share *s, uint32_t peer, bool up)
+void share_fetch_peer(struct share *s, uint32_t peer, bool up)
 {
     for (struct fetch *f = s->fetches; f; f = f->next) {
         if (f->over) continue;
         if (up)
-            have_ask(f, peer);
+            share_have_ask(f, peer);
         else
             swarm_gone(f->swarm, peer);
-        fetch_kick(f);
+        share_fetch_kick(f);
     }
 }
 
-void fetch_blame(struct fetch *f, uint32_t peer, const char *what)
+void share_fetch_blame(struct fetch *f, uint32_t peer, const char *what)
 {
     qn_host_blame(f->share->conf.host, peer, QN_BLAME_OFFENCE, what);
 }
 
-void fetch_peer_name(const struct share *s, uint32_t peer, char dst[QN_PEER_TEXT_MAX])
+void share_fetch_peer_name(const struct share *s, uint32_t peer, char dst[QN_PEER_TEXT_MAX])
 {
     struct qn_peer_info info;
     if (qn_host_peer(s->conf.host, peer, &info))
@@ -243,9 +243,9 @@ static bool make_room(struct fetch *f, uint64_t size)
     uint64_t outer_len = blob_outer_len(size);
     uint8_t *outer = outer_len ? calloc(1, outer_len) : NULL;
     QN_ASSERT(outer != NULL || outer_len == 0);
-    f->shelf = shelf_new(f->share, &f->id, size, fd, outer);
+    f->shelf = share_shelf_new(f->share, &f->id, size, fd, outer);
     f->shelf->fetch = f;
-    serve_ready(f->share, &f->id);
+    share_serve_ready(f->share, &f->id);
     return true;
 }
 
@@ -282,7 +282,7 @@ static qn_rc got_group(void *self, uint64_t group, struct qn_span bytes)
     for (uint32_t i = 0; i < QN_COUNT(f->from); i++) {
         if (i == f->from_cnt) {
             f->from[f->from_cnt++].peer = a->peer;
-            fetch_peer_name(f->share, a->peer, f->from[i].name);
+            share_fetch_peer_name(f->share, a->peer, f->from[i].name);
         }
         if (f->from[i].peer != a->peer) continue;
         f->from[i].groups++;
@@ -298,8 +298,8 @@ static void ask_end(struct ask *a, enum swarm_end how)
     if (a->ended) return;
     a->ended = true;
     swarm_end(f->swarm, a->req, how);
-    if (how == SWARM_BAD) fetch_blame(f, a->peer, "bytes that are not the blob's");
-    fetch_kick(f);
+    if (how == SWARM_BAD) share_fetch_blame(f, a->peer, "bytes that are not the blob's");
+    share_fetch_kick(f);
 }
 
 static void ask_data(void *arg, struct qn_stream *stream, struct qn_span bytes)
@@ -322,7 +322,7 @@ static void ask_data(void *arg, struct qn_stream *stream, struct qn_span bytes)
         if (rc) break;
     }
     if (!a->fetch || a->ended || rc == QN_OK || rc == QN_E_AGAIN) {
-        if (a->fetch) fetch_kick(a->fetch);
+        if (a->fetch) share_fetch_kick(a->fetch);
         return;
     }
     ask_end(a, SWARM_BAD);
@@ -404,7 +404,7 @@ static void swarm_cancel(void *self, uint32_t peer, uint32_t req)
 static void swarm_piece(void *self, uint32_t piece)
 {
     struct fetch *f = self;
-    serve_news(f->share, &f->id, piece);
+    share_serve_news(f->share, &f->id, piece);
 }
 
 /* --- what calls ask ----------------------------------------------------------------------------------------------- */
@@ -436,13 +436,13 @@ static void drop_old(struct share *s)
     }
 }
 
-void fetch_stop_all(struct share *s)
+void share_fetch_stop_all(struct share *s)
 {
     for (struct fetch *f = s->fetches; f; f = f->next)
         finish(f, QN_E_STATE, "the node stops");
 }
 
-void fetch_free_all(struct share *s)
+void share_fetch_free_all(struct share *s)
 {
     while (s->fetches)
         drop(s, s->fetches);
@@ -450,10 +450,10 @@ void fetch_free_all(struct share *s)
 
 static void ask_peer(void *arg, const struct qn_peer_info *info)
 {
-    have_ask(arg, info->peer);
+    share_have_ask(arg, info->peer);
 }
 
-bool fetch_running(const struct share *s, const struct qn_hash *id)
+bool share_fetch_running(const struct share *s, const struct qn_hash *id)
 {
     for (const struct fetch *f = s->fetches; f; f = f->next)
         if (f->bytes && !f->over && qn_hash_eq(&f->id, id)) return true;
@@ -488,7 +488,7 @@ static qn_rc begin(struct share *s, const struct qn_hash *id, bool bytes, struct
     s->fetches = f;
     s->fetch_cnt++;
     qn_host_peers(s->conf.host, ask_peer, f);
-    fetch_kick(f);
+    share_fetch_kick(f);
     return QN_OK;
 }
 
@@ -501,7 +501,7 @@ qn_rc share_find(struct share *s, const struct qn_hash *id, json_t **ret, struct
     }
     if (f->over) return qn_why(why, f->rc, "%s", f->why.text);
     if (!f->over_ms) return qn_why(why, QN_E_AGAIN, "peers are being asked");
-    *ret = have_list(f);
+    *ret = share_have_list(f);
     drop(s, f);
     return QN_OK;
 }

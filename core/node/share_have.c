@@ -27,10 +27,10 @@ static void have_payload(struct have *h)
         h->pieces++;
     }
     if (rc) {
-        fetch_blame(f, h->peer, "a list of pieces that is none");
+        share_fetch_blame(f, h->peer, "a list of pieces that is none");
         qn_stream_reset(h->stream);
     }
-    fetch_kick(f);
+    share_fetch_kick(f);
 }
 
 static void have_data(void *arg, struct qn_stream *stream, struct qn_span bytes)
@@ -43,7 +43,7 @@ static void have_data(void *arg, struct qn_stream *stream, struct qn_span bytes)
     while (h->fetch && (rc = blob_frames_next(&h->frames, &bytes, &code, &part, &last)) == QN_OK) {
         if (code != BLOB_OK) { /* not here, or no answer now */
             h->answered = h->absent = true;
-            fetch_kick(h->fetch);
+            share_fetch_kick(h->fetch);
             return;
         }
         if (part.len > HAVE_FRAME_MAX - h->payload.len) {
@@ -56,7 +56,7 @@ static void have_data(void *arg, struct qn_stream *stream, struct qn_span bytes)
         qn_buf_clear(&h->payload);
     }
     if (h->fetch && rc && rc != QN_E_AGAIN) {
-        fetch_blame(h->fetch, h->peer, "an answer that is none");
+        share_fetch_blame(h->fetch, h->peer, "an answer that is none");
         qn_stream_reset(stream);
     }
 }
@@ -75,7 +75,7 @@ static void have_close(void *arg, struct qn_stream *stream, enum qn_stream_end e
     h->absent |= !h->answered;
     h->stream = NULL;
     if (h->fetch) {
-        fetch_kick(h->fetch); /* kept: share_find tells what it said */
+        share_fetch_kick(h->fetch); /* kept: share_find tells what it said */
         return;
     }
     qn_buf_free(&h->payload);
@@ -86,7 +86,7 @@ static const struct qn_stream_ops HAVE_OPS = { .on_data = have_data,
                                                .on_finish = have_finish,
                                                .on_close = have_close };
 
-void have_ask(struct fetch *f, uint32_t peer)
+void share_have_ask(struct fetch *f, uint32_t peer)
 {
     uint32_t cnt = 0;
     for (struct have *h = f->haves; h; h = h->next, cnt++)
@@ -110,7 +110,7 @@ void have_ask(struct fetch *f, uint32_t peer)
     qn_buf_free(&buf);
 }
 
-uint32_t have_turn(struct fetch *f, uint64_t now_ms)
+uint32_t share_have_turn(struct fetch *f, uint64_t now_ms)
 {
     uint32_t waiting = 0, again[SWARM_KNOWN], again_cnt = 0;
     for (struct have **at = &f->haves, *h; (h = *at);) {
@@ -125,17 +125,17 @@ uint32_t have_turn(struct fetch *f, uint64_t now_ms)
         }
     }
     while (again_cnt)
-        have_ask(f, again[--again_cnt]);
+        share_have_ask(f, again[--again_cnt]);
     return waiting;
 }
 
-json_t *have_list(const struct fetch *f)
+json_t *share_have_list(const struct fetch *f)
 {
     char name[QN_PEER_TEXT_MAX];
     json_t *list = json_array();
     for (const struct have *h = f->haves; h; h = h->next) {
         if (!h->answered || h->pieces == 0) continue;
-        fetch_peer_name(f->share, h->peer, name);
+        share_fetch_peer_name(f->share, h->peer, name);
         json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I}", "peer", name, "bytes",
                                               (json_int_t)h->size, "pieces", (json_int_t)h->pieces,
                                               "of", (json_int_t)blob_piece_cnt(h->size)));
@@ -144,7 +144,7 @@ json_t *have_list(const struct fetch *f)
 }
 
 /* Its streams end on later turns, with nobody to tell. */
-void have_let_go(struct fetch *f)
+void share_have_let_go(struct fetch *f)
 {
     for (struct have *h; (h = f->haves);) {
         f->haves = h->next;

@@ -92,34 +92,34 @@ struct share {
 
 uint64_t share_now_ms(const struct share *s);
 
-/* shelf_get lends a blob that is here, whole or in part (users + 1); QN_E_NOTFOUND. shelf_put gives it back. */
-QN_CHECK qn_rc shelf_get(struct share *s, const struct qn_hash *id, struct shelf **ret);
-void shelf_put(struct share *s, struct shelf *shelf);
-struct shelf *shelf_new(struct share *s, const struct qn_hash *id, uint64_t size, int fd,
-                        uint8_t *outer);
+/* share_shelf_get lends a blob that is here, whole or in part (users + 1); QN_E_NOTFOUND. share_shelf_put gives it back. */
+QN_CHECK qn_rc share_shelf_get(struct share *s, const struct qn_hash *id, struct shelf **ret);
+void share_shelf_put(struct share *s, struct shelf *shelf);
+struct shelf *share_shelf_new(struct share *s, const struct qn_hash *id, uint64_t size, int fd,
+                              uint8_t *outer);
 
 /* share_serve.c */
 extern const struct qn_stream_ops SHARE_SERVE_OPS, SHARE_HAVE_OPS;
-void serve_pump(struct share *s);
-/* serve_news tells who asked that a piece of a blob came; piece UINT32_MAX: it is whole. serve_ready answers who asked too early. */
-void serve_news(struct share *s, const struct qn_hash *id, uint32_t piece);
-void serve_ready(struct share *s, const struct qn_hash *id);
+void share_serve_pump(struct share *s);
+/* share_serve_news tells who asked that a piece of a blob came; piece UINT32_MAX: it is whole. share_serve_ready answers who asked too early. */
+void share_serve_news(struct share *s, const struct qn_hash *id, uint32_t piece);
+void share_serve_ready(struct share *s, const struct qn_hash *id);
 
-/* share_have.c: what peers say they have. have_turn asks again those who had nothing, and returns how many have not answered. */
-void have_ask(struct fetch *f, uint32_t peer);
-uint32_t have_turn(struct fetch *f, uint64_t now_ms);
-json_t *have_list(const struct fetch *f) QN_GIVES;
-void have_let_go(struct fetch *f);
+/* share_have.c: what peers say they have. share_have_turn asks again those who had nothing, and returns how many have not answered. */
+void share_have_ask(struct fetch *f, uint32_t peer);
+uint32_t share_have_turn(struct fetch *f, uint64_t now_ms);
+json_t *share_have_list(const struct fetch *f) QN_GIVES;
+void share_have_let_go(struct fetch *f);
 
 /* share_fetch.c */
-void fetch_peer(struct share *s, uint32_t peer, bool up);
-bool fetch_running(const struct share *s, const struct qn_hash *id);
-bool fetch_has(const struct fetch *f, const struct blob_range *range, uint32_t cnt);
-const uint8_t *fetch_bits(const struct fetch *f);
-void fetch_kick(struct fetch *f);
-void fetch_blame(struct fetch *f, uint32_t peer, const char *what);
-void fetch_peer_name(const struct share *s, uint32_t peer, char dst[QN_PEER_TEXT_MAX]);
-void fetch_stop_all(struct share *s);
-void fetch_free_all(struct share *s);
+void share_fetch_peer(struct share *s, uint32_t peer, bool up);
+bool share_fetch_running(const struct share *s, const struct qn_hash *id);
+bool share_fetch_has(const struct fetch *f, const struct blob_range *range, uint32_t cnt);
+const uint8_t *share_fetch_bits(const struct fetch *f);
+void share_fetch_kick(struct fetch *f);
+void share_fetch_blame(struct fetch *f, uint32_t peer, const char *what);
+void share_fetch_peer_name(const struct share *s, uint32_t peer, char dst[QN_PEER_TEXT_MAX]);
+void share_fetch_stop_all(struct share *s);
+void share_fetch_free_all(struct share *s);
 
 #endif

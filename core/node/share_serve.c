@@ -106,7 +106,7 @@ static void pump_one(struct serve *sv, struct qn_buf *buf)
     }
 }
 
-void serve_pump(struct share *s)
+void share_serve_pump(struct share *s)
 {
     struct qn_buf buf = { 0 };
     for (struct serve *sv = s->serves; sv; sv = sv->next)
@@ -126,8 +126,9 @@ static void begin_blob(struct serve *sv)
         goto out;
     }
     sv->id = ask->id;
-    rc = shelf_get(sv->share, &ask->id, &sv->shelf);
-    if (rc == QN_OK && sv->shelf->fetch && !fetch_has(sv->shelf->fetch, ask->range, ask->range_cnt))
+    rc = share_shelf_get(sv->share, &ask->id, &sv->shelf);
+    if (rc == QN_OK && sv->shelf->fetch &&
+        !share_fetch_has(sv->shelf->fetch, ask->range, ask->range_cnt))
         rc = QN_E_NOTFOUND;
     if (rc) {
         refuse_rc(sv, rc);
@@ -143,9 +144,9 @@ out:
 
 static void answer_have(struct serve *sv)
 {
-    qn_rc rc = shelf_get(sv->share, &sv->id, &sv->shelf);
-    /* We want it ourselves and do not know its size yet: serve_ready will answer. */
-    if (rc == QN_E_NOTFOUND && fetch_running(sv->share, &sv->id)) return;
+    qn_rc rc = share_shelf_get(sv->share, &sv->id, &sv->shelf);
+    /* We want it ourselves and do not know its size yet: share_serve_ready will answer. */
+    if (rc == QN_E_NOTFOUND && share_fetch_running(sv->share, &sv->id)) return;
     if (rc) {
         refuse_rc(sv, rc);
         return;
@@ -156,7 +157,7 @@ static void answer_have(struct serve *sv)
     QN_ASSERT(bits != NULL);
     for (uint32_t i = 0; i < cnt; i++)
         bits[i / 8] |= (uint8_t)(1u << i % 8);
-    blob_have_put(sv->shelf->size, sv->shelf->fetch ? fetch_bits(sv->shelf->fetch) : bits,
+    blob_have_put(sv->shelf->size, sv->shelf->fetch ? share_fetch_bits(sv->shelf->fetch) : bits,
                   &payload);
     blob_frame_put(BLOB_OK, qn_buf_get(&payload), &buf);
     if (qn_stream_write(sv->stream, qn_buf_get(&buf))) qn_stream_reset(sv->stream);
@@ -181,14 +182,14 @@ static void begin_have(struct serve *sv)
     answer_have(sv);
 }
 
-void serve_ready(struct share *s, const struct qn_hash *id)
+void share_serve_ready(struct share *s, const struct qn_hash *id)
 {
     for (struct serve *sv = s->serves; sv; sv = sv->next)
         if (sv->have && sv->begun && !sv->over && !sv->shelf && qn_hash_eq(&sv->id, id))
             answer_have(sv);
 }
 
-void serve_news(struct share *s, const struct qn_hash *id, uint32_t piece)
+void share_serve_news(struct share *s, const struct qn_hash *id, uint32_t piece)
 {
     struct qn_buf payload = { 0 }, buf = { 0 };
     if (piece != UINT32_MAX) {
@@ -274,7 +275,7 @@ static void on_close(void *arg, struct qn_stream *stream, enum qn_stream_end end
         at = &(*at)->next;
     *at = sv->next;
     sv->share->serve_cnt--;
-    shelf_put(sv->share, sv->shelf);
+    share_shelf_put(sv->share, sv->shelf);
     qn_buf_free(&sv->in);
     free(sv->encoder);
     free(sv);

@@ -273,7 +273,7 @@ struct qn_span compact_tx(const struct compact *c, uint32_t idx)
     return is_missing(p) ? QN_SPAN(NULL, 0) : QN_SPAN(p->bytes, p->len);
 }
 
-void blocktx_ask_put(const struct qn_hash *block, const uint32_t *idx, uint32_t cnt,
+void compact_ask_put(const struct qn_hash *block, const uint32_t *idx, uint32_t cnt,
                      struct qn_buf *buf)
 {
     QN_ASSERT(cnt <= BLOCKTX_MAX);
@@ -285,7 +285,7 @@ void blocktx_ask_put(const struct qn_hash *block, const uint32_t *idx, uint32_t 
     }
 }
 
-qn_rc blocktx_ask_get(struct qn_span in, uint32_t tx_cnt_max, struct qn_hash *ret_block,
+qn_rc compact_ask_get(struct qn_span in, uint32_t tx_cnt_max, struct qn_hash *ret_block,
                       uint32_t *ret_idx, uint32_t *ret_cnt)
 {
     struct qn_hash block;
@@ -305,7 +305,7 @@ qn_rc blocktx_ask_get(struct qn_span in, uint32_t tx_cnt_max, struct qn_hash *re
     return QN_OK;
 }
 
-void blocktx_answer_put(const struct qn_hash *block, const struct qn_span *tx, uint32_t cnt,
+void compact_answer_put(const struct qn_hash *block, const struct qn_span *tx, uint32_t cnt,
                         struct qn_buf *buf)
 {
     qn_buf_put(buf, block->b, 32);
@@ -316,7 +316,7 @@ void blocktx_answer_put(const struct qn_hash *block, const struct qn_span *tx, u
     }
 }
 
-qn_rc blocktx_answer_fill(struct qn_span in, const uint32_t *idx, uint32_t cnt, struct compact *c)
+qn_rc compact_answer_fill(struct qn_span in, const uint32_t *idx, uint32_t cnt, struct compact *c)
 {
     struct qn_hash block;
     uint32_t got, len;

@@ -65,15 +65,15 @@ struct qn_span compact_tx(const struct compact *c, uint32_t idx);
 /* --- /quoin/blocktx/1 ----------------------------------------------------------------------------------------------- */
 
 /* Request: block[32] | u32 cnt | cnt * u32 gap (between one index and the next). Answer: block[32] | u32 cnt | cnt * (u32 len | tx). */
-void blocktx_ask_put(const struct qn_hash *block, const uint32_t *idx, uint32_t cnt,
+void compact_ask_put(const struct qn_hash *block, const uint32_t *idx, uint32_t cnt,
                      struct qn_buf *buf);
-/* blocktx_ask_get writes at most BLOCKTX_MAX ascending indices below tx_cnt_max. */
-QN_CHECK qn_rc blocktx_ask_get(struct qn_span in, uint32_t tx_cnt_max, struct qn_hash *ret_block,
+/* compact_ask_get writes at most BLOCKTX_MAX ascending indices below tx_cnt_max. */
+QN_CHECK qn_rc compact_ask_get(struct qn_span in, uint32_t tx_cnt_max, struct qn_hash *ret_block,
                                uint32_t *ret_idx, uint32_t *ret_cnt);
-void blocktx_answer_put(const struct qn_hash *block, const struct qn_span *tx, uint32_t cnt,
+void compact_answer_put(const struct qn_hash *block, const struct qn_span *tx, uint32_t cnt,
                         struct qn_buf *buf);
-/* blocktx_answer_fill puts an answer to the request of idx[cnt] into its places, all or none. */
-QN_CHECK qn_rc blocktx_answer_fill(struct qn_span in, const uint32_t *idx, uint32_t cnt,
+/* compact_answer_fill puts an answer to the request of idx[cnt] into its places, all or none. */
+QN_CHECK qn_rc compact_answer_fill(struct qn_span in, const uint32_t *idx, uint32_t cnt,
                                    struct compact *c);
 
 #endif

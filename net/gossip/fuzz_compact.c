@@ -13,9 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct qn_hash block;
     static const struct qn_hash ID = { { 4 } };
     uint32_t idx[BLOCKTX_MAX], cnt, all;
-    if (blocktx_ask_get(in, COMPACT_TX_MAX, &block, idx, &cnt) == QN_OK) {
+    if (compact_ask_get(in, COMPACT_TX_MAX, &block, idx, &cnt) == QN_OK) {
         struct qn_buf buf = { 0 };
-        blocktx_ask_put(&block, idx, cnt, &buf);
+        compact_ask_put(&block, idx, cnt, &buf);
         QN_ASSERT(qn_span_eq(qn_buf_get(&buf), in));
         qn_buf_free(&buf);
     }
@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     qn_buf_put(&buf, compact_block(c)->b, 32);
     qn_buf_u32(&buf, first);
     qn_buf_put(&buf, data, size);
-    (void)!blocktx_answer_fill(qn_buf_get(&buf), idx, first, c);
+    (void)!compact_answer_fill(qn_buf_get(&buf), idx, first, c);
     qn_buf_free(&buf);
     compact_doubt(c);
     while ((first = compact_missing(c, idx, BLOCKTX_MAX, &all)) != 0)

@@ -49,19 +49,19 @@ static void test_round(struct qn_test_state *t)
     uint32_t idx[CNT], all, got_idx[BLOCKTX_MAX], got_cnt;
     uint32_t n = compact_missing(c, idx, CNT, &all);
     CHECK(n == all && n == 10 && idx[0] == 51);
-    blocktx_ask_put(&BLOCK, idx, n, &ask);
+    compact_ask_put(&BLOCK, idx, n, &ask);
     struct qn_hash block;
-    CHECK_RC(blocktx_ask_get(qn_buf_get(&ask), CNT, &block, got_idx, &got_cnt), QN_OK);
+    CHECK_RC(compact_ask_get(qn_buf_get(&ask), CNT, &block, got_idx, &got_cnt), QN_OK);
     CHECK(got_cnt == n && memcmp(got_idx, idx, n * sizeof *idx) == 0);
-    CHECK_RC(blocktx_ask_get(qn_buf_get(&ask), 951, &block, got_idx, &got_cnt), QN_E_RANGE);
+    CHECK_RC(compact_ask_get(qn_buf_get(&ask), 951, &block, got_idx, &got_cnt), QN_E_RANGE);
     struct qn_span out[CNT];
     for (uint32_t i = 0; i < n; i++)
         out[i] = tx[idx[i]].bytes;
-    blocktx_answer_put(&BLOCK, out, n, &answer);
+    compact_answer_put(&BLOCK, out, n, &answer);
     for (size_t cut = 0; cut < answer.len; cut += 7) /* all or none */
-        CHECK(blocktx_answer_fill(QN_SPAN(answer.ptr, cut), idx, n, c) != QN_OK);
+        CHECK(compact_answer_fill(QN_SPAN(answer.ptr, cut), idx, n, c) != QN_OK);
     CHECK(compact_missing(c, got_idx, BLOCKTX_MAX, &all) == n);
-    CHECK_RC(blocktx_answer_fill(qn_buf_get(&answer), idx, n, c), QN_OK);
+    CHECK_RC(compact_answer_fill(qn_buf_get(&answer), idx, n, c), QN_OK);
     CHECK(whole(c, tx));
     CHECK(compact_missing(c, idx, CNT, &all) == 0 && all == 0);
     compact_close(c);

@@ -1,0 +1,68 @@
+/* share_calls.c - calls about blobs among peers. */
+#include "core/node/node.h"
+#include "core/node/share.h"
+
+#include <stdlib.h>
+
+#include "core/schema/declare.h"
+
+#include "core/node/share.def"
+
+#include "core/schema/define.h"
+
+#include "core/node/share.def"
+
+static qn_rc alone(const struct qn_call_ctx *ctx, const struct qn_hash *id, json_t **ret,
+                   struct qn_why *why)
+{
+    char path[4096];
+    qn_rc rc = ctx->ops->blob_path(ctx->node, id, path, sizeof path, NULL);
+    if (rc) return qn_why(why, QN_E_NOTFOUND, "this node has no such blob, and no network to ask");
+    *ret = json_pack("{s:[], s:i}", "peers", "ms", 0);
+    return QN_OK;
+}
+
+static qn_rc blob_find(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                       struct qn_why *why)
+{
+    const struct share_id *p = params;
+    struct share *share = qn_node_share(ctx->node);
+    if (share) return share_find(share, &p->id, ret, why);
+    *ret = json_array();
+    return QN_OK;
+}
+
+static qn_rc blob_fetch(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                        struct qn_why *why)
+{
+    const struct share_id *p = params;
+    struct share *share = qn_node_share(ctx->node);
+    return share ? share_fetch(share, &p->id, ret, why) : alone(ctx, &p->id, ret, why);
+}
+
+static qn_rc blob_stat(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                       struct qn_why *why)
+{
+    struct share *share = qn_node_share(ctx->node);
+    struct share_stat stat = { 0 };
+    (void)params;
+    (void)why;
+    if (share) stat = share_stat(share);
+    *ret = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "in_bytes", (json_int_t)stat.in_bytes,
+                     "out_bytes", (json_int_t)stat.out_bytes, "serving", (json_int_t)stat.serving,
+                     "fetching", (json_int_t)stat.fetching, "refused", (json_int_t)stat.refused,
+                     "bad_peers", (json_int_t)stat.bad_peers);
+    return QN_OK;
+}
+
+const struct qn_call QN_SHARE_CALLS[] = {
+    { "blob.find", "which peers have a blob, and how much of it", "blob find 5f3a..",
+      QN_CALL_QUERY | QN_CALL_MANY | QN_CALL_LOCAL, share_id_record, "id", "peer bytes pieces of",
+      blob_find },
+    { "blob.fetch", "have this node fetch a blob from all peers that have it", "blob fetch 5f3a..",
+      QN_CALL_LOCAL, share_id_record, "id", "bytes peers ms", blob_fetch },
+    { "blob.stat", "blobs given to peers and taken from them", "blob stat",
+      QN_CALL_QUERY | QN_CALL_LOCAL, NULL, NULL,
+      "in_bytes out_bytes serving fetching refused bad_peers", blob_stat },
+    { 0 },
+};
