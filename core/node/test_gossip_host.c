@@ -1,6 +1,6 @@
 /* test_gossip_host.c - gossip over real sockets: five hosts in one process, and the other end for tests/peers/gossip.mjs.
- *   test_gossip_host serve COUNT BYTES     listens, prints {"addr"}, sends COUNT messages of BYTES on "js" once somebody subscribed, counts what
- *                                          comes on it, prints the counts when stdin ends */
+ *   test_gossip_host serve COUNT BYTES PEERS     listens, prints {"addr"}, sends COUNT messages of BYTES on "js" once PEERS are in its mesh, counts
+ *                                                what comes on it, prints the counts when stdin ends */
 #include "core/base/test.h"
 #include "core/node/gossip_net.h"
 #include "net/libp2p/host.h"
@@ -142,7 +142,7 @@ struct serve {
     struct node node;
     struct event_base *base;
     struct event *tick, *end;
-    uint32_t count, sent, bytes;
+    uint32_t count, sent, bytes, peers;
 };
 
 static void on_end(evutil_socket_t fd, short what, void *arg)
@@ -158,21 +158,22 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     struct serve *s = arg;
     const struct timeval soon = { 0, 10000 };
     (void)fd, (void)what;
-    if (gossip_topic_info(qn_gossip_machine(s->node.gossip), s->node.topic).mesh)
+    if (gossip_topic_info(qn_gossip_machine(s->node.gossip), s->node.topic).mesh >= s->peers)
         for (int i = 0; i < 20 && s->sent < s->count; i++)
             send_number(&s->node, s->sent++, s->bytes);
     event_add(s->tick, &soon);
 }
 
-static int serve(uint32_t count, uint32_t bytes)
+static int serve(uint32_t count, uint32_t bytes, uint32_t peers)
 {
-    struct serve s = { .base = event_base_new(), .count = count, .bytes = bytes };
+    struct serve s = { .base = event_base_new(), .count = count, .bytes = bytes, .peers = peers };
     struct qn_maddr addr;
-    char text[QN_MADDR_TEXT];
+    char text[QN_MADDR_TEXT], id[QN_PEER_TEXT_MAX];
     open_node(&s.node, s.base, 9);
     QN_ASSERT(qn_host_addrs(s.node.host, &addr, 1) == 1);
     qn_maddr_print(&addr, text);
-    printf("{\"addr\":\"%s\"}\n", text);
+    qn_peer_id_print(qn_host_id(s.node.host), id);
+    printf("{\"addr\":\"%s/p2p/%s\"}\n", text, id);
     fflush(stdout);
     s.tick = event_new(s.base, -1, 0, on_tick, &s);
     s.end = event_new(s.base, 0, EV_READ | EV_PERSIST, on_end, &s);
@@ -194,8 +195,9 @@ static int serve(uint32_t count, uint32_t bytes)
 
 int main(int argc, char **argv)
 {
-    if (argc == 4 && strcmp(argv[1], "serve") == 0)
-        return serve((uint32_t)strtoul(argv[2], NULL, 10), (uint32_t)strtoul(argv[3], NULL, 10));
+    if (argc == 5 && strcmp(argv[1], "serve") == 0)
+        return serve((uint32_t)strtoul(argv[2], NULL, 10), (uint32_t)strtoul(argv[3], NULL, 10),
+                     (uint32_t)strtoul(argv[4], NULL, 10));
     TEST_BEGIN();
     TEST(test_hosts);
     return TEST_END();
