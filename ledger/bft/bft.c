@@ -55,6 +55,7 @@ struct qn_bft {
     struct block *blocks;
     uint64_t view, now_ms, deadline_ms, resend_ms, resend_step_ms, ask_ms, delta_ms, token;
     bool proposed;
+    uint16_t leader; /* of the view: asked for at every input */
     /* A block that votes made final, until it and its ancestors are held and valid. */
     bool ending;
     struct qn_hash end;
@@ -366,6 +367,7 @@ static void want(struct qn_bft *m, const struct qn_hash *hash)
 static void enter(struct qn_bft *m, uint64_t view)
 {
     m->view = view;
+    m->leader = qn_bft_leader(&m->conf, view);
     m->proposed = false;
     m->deadline_ms = m->now_ms + m->conf.block_ms + 2 * m->delta_ms + 100;
     m->resend_step_ms = QN_MIN(2 * m->delta_ms, (uint64_t)RESEND_MAX_MS);
@@ -413,9 +415,9 @@ static void try_first(struct qn_bft *m)
 {
     struct view *v = view_make(m, m->view);
     if (m->conf.self < 0 || v->first || (v->final && !bug(m, QN_BUG_VOTE_AFTER))) return;
-    uint16_t leader = qn_bft_leader(&m->conf, m->view);
     for (const struct block *b = m->blocks; b; b = b->next) {
-        if (b->b.view != m->view || b->b.proposer != leader || !b->valid || !well_placed(m, &b->b))
+        if (b->b.view != m->view || b->b.proposer != m->leader || !b->valid ||
+            !well_placed(m, &b->b))
             continue;
         uint64_t t = b->b.t_ms;
         if (t > m->now_ms + SKEW_MAX_MS || t + SKEW_MAX_MS + 2 * m->delta_ms < m->now_ms) continue;
@@ -439,9 +441,7 @@ static void try_extra(struct qn_bft *m)
 
 static void try_propose(struct qn_bft *m)
 {
-    if (m->proposed || m->conf.self < 0 ||
-        qn_bft_leader(&m->conf, m->view) != (uint16_t)m->conf.self)
-        return;
+    if (m->proposed || m->conf.self < 0 || m->leader != (uint16_t)m->conf.self) return;
     const struct view *mine = view_find(m, m->view);
     if (mine && (mine->first || mine->final)) return; /* a restart: this view's word is given */
     for (uint64_t p = m->view - 1;; p--) {
@@ -795,6 +795,7 @@ struct qn_bft *qn_bft_new(const struct qn_bft_conf *conf, const struct qn_bft_bl
     m->last = *last;
     m->delta_ms = DELTA_MS;
     m->view = last->view + 1;
+    m->leader = qn_bft_leader(&m->conf, m->view);
     if (cert) view_make(m, last->view)->cert[2] = cert_copy(cert);
     return m;
 }

@@ -48,6 +48,7 @@ struct sim_load {
     const struct qn_tx_kind *kinds[KINDS_MAX];
     uint32_t kind_cnt;
     uint64_t probe_us;
+    uint32_t probed; /* hosts whose probe is final, bits */
 };
 
 static struct sent *slot(struct sim_load *l, const struct qn_hash *id)
@@ -409,6 +410,7 @@ void sim_load_final(struct sim_world *w, const struct qn_frame *f)
                 sim_wrong(w, "a transaction is final in block %" PRIu64 " and again in %" PRIu64,
                           s->height, f->block.header.height);
             s->height = f->block.header.height;
+            if (s->probe) l->probed |= 1u << s->host;
         }
         if (r->rc == QN_OK) {
             w->res->txs_ok++;
@@ -428,12 +430,8 @@ void sim_load_final(struct sim_world *w, const struct qn_frame *f)
 
 bool sim_load_settled(struct sim_world *w)
 {
-    struct sim_load *l = w->load;
-    uint32_t done = 0, owed = 0;
-    if (!w->k.tx_ms) return true;
-    for (uint32_t i = 0; i < SENT; i++)
-        if (l->sent[i].probe && l->sent[i].height) done |= 1u << l->sent[i].host;
-    for (uint32_t i = 0; i < w->host_cnt; i++)
+    uint32_t owed = 0;
+    for (uint32_t i = 0; i < w->host_cnt && w->k.tx_ms; i++)
         if (sim_good(&w->host[i])) owed |= 1u << i;
-    return (done & owed) == owed;
+    return (w->load->probed & owed) == owed;
 }

@@ -134,8 +134,10 @@ void sim_net_peer(struct sim_world *w, const struct sim_event *e)
 {
     struct sim_host *h = &w->host[e->host];
     if (!h->r || h->life != e->life) return;
-    if (e->fault && !w->link[e->host][e->from].up) return; /* over before it began */
+    if (e->fault != w->link[e->host][e->from].up) return; /* over before it was noticed */
     sim_begin(h);
+    if (e->fault)
+        qn_replica_peer(h->r, e->from + 1u, false); /* the connection before it, if any, is gone */
     qn_replica_peer(h->r, e->from + 1u, e->fault);
     sim_wake(h, w->now_us + w->k.turn_us);
     sim_end(h);
