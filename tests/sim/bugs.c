@@ -1,5 +1,6 @@
 /* bugs.c - what the linker puts in the place of some of the node's functions, in this program alone (-Wl,--wrap): signatures as keyed
  * hashes, and bugs planted to see whether the checks bite. */
+#include "ledger/store/store.h"
 #include "tests/sim/sim.h"
 
 #include <string.h>
@@ -92,4 +93,64 @@ bool __wrap_qn_verify(const struct qn_hash *pub, struct qn_span msg, const struc
     if (now.real_keys) return __real_qn_verify(pub, msg, sig);
     struct qn_sig want = hash_sign(pub, msg);
     return memcmp(want.b, sig->b, sizeof want.b) == 0;
+}
+
+/* --- planted bugs ------------------------------------------------------------------------------------------------------------------ */
+
+void __real_qn_delta_swap(struct qn_state *st, struct qn_delta *delta);
+void __wrap_qn_delta_swap(struct qn_state *st, struct qn_delta *delta);
+qn_rc __real_qn_chain_pledge(struct qn_chain *c, const struct qn_pledge *p, struct qn_why *why);
+qn_rc __wrap_qn_chain_pledge(struct qn_chain *c, const struct qn_pledge *p, struct qn_why *why);
+qn_rc __real_qn_cert_valid(const struct qn_cert *cert, const struct qn_hash *chain,
+                           const struct qn_set *set, struct qn_why *why);
+qn_rc __wrap_qn_cert_valid(const struct qn_cert *cert, const struct qn_hash *chain,
+                           const struct qn_set *set, struct qn_why *why);
+void __real_qn_due_set(struct qn_apply *ap, uint16_t kind, const struct qn_hash *id,
+                       uint64_t at_ms);
+void __wrap_qn_due_set(struct qn_apply *ap, uint16_t kind, const struct qn_hash *id,
+                       uint64_t at_ms);
+void __real_qn_due_del(struct qn_apply *ap, uint16_t kind, const struct qn_hash *id);
+void __wrap_qn_due_del(struct qn_apply *ap, uint16_t kind, const struct qn_hash *id);
+unsigned long __real_crc32(unsigned long crc, const unsigned char *buf, unsigned len);
+unsigned long __wrap_crc32(unsigned long crc, const unsigned char *buf, unsigned len);
+qn_rc __real_qn_store_del(struct qn_store *st, struct qn_span key, struct qn_why *why);
+qn_rc __wrap_qn_store_del(struct qn_store *st, struct qn_span key, struct qn_why *why);
+
+void __wrap_qn_delta_swap(struct qn_state *st, struct qn_delta *delta)
+{
+    if (now.bug != SIM_BUG_no_undo) __real_qn_delta_swap(st, delta);
+}
+
+qn_rc __wrap_qn_chain_pledge(struct qn_chain *c, const struct qn_pledge *p, struct qn_why *why)
+{
+    struct qn_pledge bare = *p;
+    if (now.bug == SIM_BUG_no_body) bare.proposals.cnt = 0;
+    return __real_qn_chain_pledge(c, &bare, why);
+}
+
+qn_rc __wrap_qn_cert_valid(const struct qn_cert *cert, const struct qn_hash *chain,
+                           const struct qn_set *set, struct qn_why *why)
+{
+    return now.bug == SIM_BUG_blind_cert ? QN_OK : __real_qn_cert_valid(cert, chain, set, why);
+}
+
+void __wrap_qn_due_set(struct qn_apply *ap, uint16_t kind, const struct qn_hash *id, uint64_t at_ms)
+{
+    bool late = now.bug == SIM_BUG_clock_apply && now.host && sim_host_ms(now.host) % 2;
+    __real_qn_due_set(ap, kind, id, at_ms + late);
+}
+
+void __wrap_qn_due_del(struct qn_apply *ap, uint16_t kind, const struct qn_hash *id)
+{
+    if (now.bug != SIM_BUG_no_due) __real_qn_due_del(ap, kind, id);
+}
+
+unsigned long __wrap_crc32(unsigned long crc, const unsigned char *buf, unsigned len)
+{
+    return now.bug == SIM_BUG_no_crc ? 1 : __real_crc32(crc, buf, len);
+}
+
+qn_rc __wrap_qn_store_del(struct qn_store *st, struct qn_span key, struct qn_why *why)
+{
+    return now.bug == SIM_BUG_no_mark ? QN_OK : __real_qn_store_del(st, key, why);
 }

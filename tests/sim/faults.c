@@ -301,19 +301,37 @@ void sim_faults_stop(struct sim_world *w)
 
 /* --- forgers ------------------------------------------------------------------------------------------------------------------ */
 
-static void say_vote(struct sim_world *w, const struct sim_host *h, int to, uint8_t kind,
-                     uint64_t view, const struct qn_hash *block)
+static void say(struct sim_world *w, const struct sim_host *h, int to, uint8_t kind,
+                const struct qn_record *rec, const void *obj)
 {
-    struct qn_vote v = qn_vote_make(&w->keys[h->validator], (uint16_t)h->validator, &w->chain, kind,
-                                    0, view, block);
     struct qn_buf buf = { 0 };
-    qn_buf_u8(&buf, 3);
-    qn_encode(qn_vote_record(), &v, &buf);
+    qn_buf_u8(&buf, kind);
+    qn_encode(rec, obj, &buf);
     sim_net_say(w, h->idx, to, false, QN_CLASS_VOTE, qn_buf_get(&buf));
     qn_buf_free(&buf);
 }
 
-/* To each peer another word on the views that are talked of: for what somebody voted, or for nothing. */
+/* A certificate that only the forger stands behind, with the names of others. */
+static void say_cert(struct sim_world *w, struct sim_host *h, int to, const struct qn_vote *mine)
+{
+    struct qn_vote votes[SIM_HOSTS];
+    struct qn_cert c = { .kind = (uint8_t)(1 + sim_below(&h->rng, 3)),
+                         .epoch = mine->epoch,
+                         .view = mine->view,
+                         .block = mine->block,
+                         .votes = { 0, votes } };
+    uint8_t kind = c.kind == QN_CERT_SLOW ? QN_VOTE_FINAL : QN_VOTE_FIRST;
+    bool alone = sim_draw(&h->rng) % 2;
+    for (uint16_t i = 0; i < w->k.nodes; i++) {
+        if (alone && i != (uint16_t)h->validator) continue;
+        votes[c.votes.cnt] = *mine;
+        votes[c.votes.cnt].kind = kind;
+        votes[c.votes.cnt++].signer = i;
+    }
+    say(w, h, to, 4, qn_cert_record(), &c);
+}
+
+/* To each peer another word on the views that are talked of: for what somebody voted, or for nothing; in others' names as well. */
 void sim_traitor_hears(struct sim_world *w, struct sim_host *h, const struct sim_msg *m)
 {
     struct qn_vote v;
@@ -326,7 +344,15 @@ void sim_traitor_hears(struct sim_world *w, struct sim_host *h, const struct sim
         if (to == h->idx || sim_draw(&h->rng) % 2) continue;
         struct qn_hash none = { { 0 } };
         uint8_t kind = (uint8_t)(1 + sim_below(&h->rng, 3));
-        say_vote(w, h, to, kind, v.view, sim_draw(&h->rng) % 2 ? &v.block : &none);
+        struct qn_vote mine =
+            qn_vote_make(&w->keys[h->validator], (uint16_t)h->validator, &w->chain, kind, v.epoch,
+                         v.view, sim_draw(&h->rng) % 2 ? &v.block : &none);
+        unsigned how = (unsigned)sim_below(&h->rng, 16);
+        if (how == 0) mine.signer = (uint16_t)sim_below(&h->rng, w->k.nodes);
+        if (how == 1)
+            say_cert(w, h, to, &mine);
+        else
+            say(w, h, to, 3, qn_vote_record(), &mine);
     }
 out:
     qn_arena_free(&arena);

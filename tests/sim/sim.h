@@ -63,14 +63,16 @@ const char *sim_fault_doc(enum sim_fault f);
 /* Bugs that --bug plants: the machine's own (enum qn_bft_bug), then these, which sit in the simulator's disk and in functions that only
  * this program's linking replaces (bugs.c): no node can have them. */
 #define SIM_BUGS                                                                                   \
-    BUG(no_sync, "a write is not on the disk when it returns")                                     \
+    BUG(no_sync, "a write is not on the disk when it returns: votes leave, blocks are told of")    \
     BUG(no_dir_sync, "a new file's name is not synced")                                            \
     BUG(no_undo, "a block that loses stays executed")                                              \
+    BUG(no_body, "a vote is journalled without the block it stands on")                            \
     BUG(no_verify, "signatures are not looked at")                                                 \
+    BUG(blind_cert, "certificates are not weighed")                                                \
     BUG(clock_apply, "execution reads the machine's clock")                                        \
-    BUG(replay, "a transaction may come twice")                                                    \
-    BUG(blind_cert, "a certificate is not weighed")                                                \
-    BUG(torn_ok, "a torn frame is taken for whole")
+    BUG(no_due, "deadlines are taken back by nobody")                                              \
+    BUG(no_crc, "a frame's checksum is not looked at")                                             \
+    BUG(no_mark, "a checkpoint forgets the rows that were deleted")
 
 enum sim_bug {
     SIM_BUG_BASE = 100,
