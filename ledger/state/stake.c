@@ -1,4 +1,4 @@
-/* stake.c - validators and who stakes with them: shares, bonds, leaving, moving, rewards. */
+/* stake.c - validators and who stakes with them: shares, bonds, leaving, moving. */
 #include "ledger/state/state_in.h"
 
 #include "core/crypto/hash.h"
@@ -14,12 +14,12 @@
 #define SHARES_MAX (UINT64_C(1) << 62)
 #define MOVES_MAX  1000u /* open redelegations away from one validator: slashing visits each */
 
-static struct qn_hash bond_of(const struct qn_hash *id)
+struct qn_hash qn_stake_bond(const struct qn_hash *id)
 {
     return qn_acct_module(0, "bond", id);
 }
 
-static struct qn_hash leave_of(const struct qn_hash *id)
+struct qn_hash qn_stake_leaving(const struct qn_hash *id)
 {
     return qn_acct_module(0, "leaving", id);
 }
@@ -60,7 +60,7 @@ static qn_rc known(struct qn_apply *ap, const struct qn_hash *id, struct qn_vali
     return rc == QN_E_NOTFOUND ? qn_why(why, rc, "there is no such validator") : rc;
 }
 
-static struct qn_delegation delegation(const struct qn_view *view, const struct qn_hash *id,
+struct qn_delegation qn_delegation_get(const struct qn_view *view, const struct qn_hash *id,
                                        const struct qn_hash *owner)
 {
     struct qn_delegation d = { 0 };
@@ -71,8 +71,8 @@ static struct qn_delegation delegation(const struct qn_view *view, const struct 
     return d;
 }
 
-static void delegation_put(struct qn_apply *ap, const struct qn_hash *id,
-                           const struct qn_hash *owner, const struct qn_delegation *d)
+void qn_delegation_put(struct qn_apply *ap, const struct qn_hash *id, const struct qn_hash *owner,
+                       const struct qn_delegation *d)
 {
     uint8_t key[64];
     QN_ASSERT(d->locked <= d->shares);
@@ -85,7 +85,7 @@ static void delegation_put(struct qn_apply *ap, const struct qn_hash *id,
 struct qn_amount qn_stake_of(const struct qn_view *view, const struct qn_hash *id,
                              const struct qn_validator *v, const struct qn_hash *owner)
 {
-    return QN_UQN(qn_worth(delegation(view, id, owner).shares, v->stake.uqn, v->shares));
+    return QN_UQN(qn_worth(qn_delegation_get(view, id, owner).shares, v->stake.uqn, v->shares));
 }
 
 /* --- shares ---------------------------------------------------------------------------------------------- */
@@ -135,14 +135,14 @@ static qn_rc sell(struct qn_validator *v, struct qn_delegation *d, uint64_t *uqn
 static qn_rc stake(struct qn_apply *ap, const struct qn_hash *id, struct qn_validator *v,
                    struct qn_amount amount, struct qn_why *why)
 {
-    const struct qn_hash bond = bond_of(id);
-    struct qn_delegation d = delegation(ap->view, id, &ap->sender);
+    const struct qn_hash bond = qn_stake_bond(id);
+    struct qn_delegation d = qn_delegation_get(ap->view, id, &ap->sender);
     uint64_t shares;
     qn_rc rc = buy(v, amount.uqn, &shares, why);
     if (rc == QN_OK) rc = qn_post(ap, &ap->sender, &bond, amount, why);
     if (rc) return rc;
     d.shares += shares;
-    delegation_put(ap, id, &ap->sender, &d);
+    qn_delegation_put(ap, id, &ap->sender, &d);
     qn_stake_put(ap, id, v);
     return QN_OK;
 }
@@ -171,7 +171,7 @@ static bool proved(const struct qn_hash *pub, const struct qn_hash *chain,
 
 static void own_accounts(struct qn_apply *ap, const struct qn_hash *id, const struct qn_hash *owner)
 {
-    const struct qn_hash bond = bond_of(id), leaving = leave_of(id);
+    const struct qn_hash bond = qn_stake_bond(id), leaving = qn_stake_leaving(id);
     qn_acct_own(ap, &bond, "bond of a validator", owner);
     qn_acct_own(ap, &leaving, "leaving a validator", owner);
 }
@@ -283,12 +283,13 @@ static qn_rc delegate(struct qn_apply *ap, const struct validator_stake *b, bool
 static qn_rc undelegate(struct qn_apply *ap, const struct validator_stake *b, bool own,
                         struct qn_why *why)
 {
-    const struct qn_hash bond = bond_of(&b->validator), leaving = leave_of(&b->validator);
+    const struct qn_hash bond = qn_stake_bond(&b->validator),
+                         leaving = qn_stake_leaving(&b->validator);
     struct qn_validator v;
     uint64_t uqn = b->amount.uqn, shares, out;
     qn_rc rc = own ? owned(ap, &b->validator, &v, why) : known(ap, &b->validator, &v, why);
     if (rc) return rc;
-    struct qn_delegation d = delegation(ap->view, &b->validator, &ap->sender);
+    struct qn_delegation d = qn_delegation_get(ap->view, &b->validator, &ap->sender);
     rc = sell(&v, &d, &uqn, &shares, why);
     if (rc) return rc;
     if (v.leaving_shares == 0)
@@ -304,7 +305,7 @@ static qn_rc undelegate(struct qn_apply *ap, const struct validator_stake *b, bo
                            .owner = ap->sender,
                            .shares = out,
                            .at_ms = ap->now_ms + qn_param(ap->view, QN_PARAM_unbond_ms) };
-    delegation_put(ap, &b->validator, &ap->sender, &d);
+    qn_delegation_put(ap, &b->validator, &ap->sender, &d);
     qn_stake_put(ap, &b->validator, &v);
     qn_row_put_rec(ap, QN_TABLE_UNBOND, QN_SPAN(ap->id.b, 32), qn_unbond_record(), &u);
     qn_due_set(ap, QN_DUE_UNBOND, &ap->id, u.at_ms);
@@ -349,7 +350,7 @@ static qn_rc move_check(const void *body, struct qn_why *why)
 static qn_rc move_apply(struct qn_apply *ap, const void *body, struct qn_why *why)
 {
     const struct validator_move *b = body;
-    const struct qn_hash bond = bond_of(&b->validator), bond_to = bond_of(&b->to);
+    const struct qn_hash bond = qn_stake_bond(&b->validator), bond_to = qn_stake_bond(&b->to);
     struct qn_validator v, w;
     uint64_t uqn = b->amount.uqn, sold, bought;
     uint8_t key[64];
@@ -360,8 +361,8 @@ static qn_rc move_apply(struct qn_apply *ap, const void *body, struct qn_why *wh
         return qn_why(why, QN_E_REFUSED, "that validator voted twice and is out for good");
     if (v.moves >= MOVES_MAX)
         return qn_why(why, QN_E_LIMIT, "too much is moving away from there; undelegate instead");
-    struct qn_delegation d = delegation(ap->view, &b->validator, &ap->sender),
-                         e = delegation(ap->view, &b->to, &ap->sender);
+    struct qn_delegation d = qn_delegation_get(ap->view, &b->validator, &ap->sender),
+                         e = qn_delegation_get(ap->view, &b->to, &ap->sender);
     rc = sell(&v, &d, &uqn, &sold, why);
     if (rc == QN_OK) rc = buy(&w, uqn, &bought, why);
     if (rc == QN_OK) rc = qn_post(ap, &bond, &bond_to, QN_UQN(uqn), why);
@@ -374,8 +375,8 @@ static qn_rc move_apply(struct qn_apply *ap, const void *body, struct qn_why *wh
                            .to = { true, b->to },
                            .shares = bought,
                            .at_ms = ap->now_ms + qn_param(ap->view, QN_PARAM_unbond_ms) };
-    delegation_put(ap, &b->validator, &ap->sender, &d);
-    delegation_put(ap, &b->to, &ap->sender, &e);
+    qn_delegation_put(ap, &b->validator, &ap->sender, &d);
+    qn_delegation_put(ap, &b->to, &ap->sender, &e);
     qn_stake_put(ap, &b->validator, &v);
     qn_stake_put(ap, &b->to, &w);
     qn_row_put_rec(ap, QN_TABLE_UNBOND, QN_SPAN(ap->id.b, 32), qn_unbond_record(), &u);
@@ -396,13 +397,13 @@ static void unbond_fire(struct qn_apply *ap, const struct qn_hash *id)
     QN_ASSERT(qn_stake_get(ap->view, &u.validator, ap->arena, &v) == QN_OK);
     qn_row_del(ap, QN_TABLE_UNBOND, QN_SPAN(id->b, 32));
     if (u.to.has) {
-        struct qn_delegation d = delegation(ap->view, &u.to.v, &u.owner);
+        struct qn_delegation d = qn_delegation_get(ap->view, &u.to.v, &u.owner);
         d.locked -= u.shares;
         v.moves--;
-        delegation_put(ap, &u.to.v, &u.owner, &d);
+        qn_delegation_put(ap, &u.to.v, &u.owner, &d);
         qn_row_del(ap, QN_TABLE_MOVE, pair(&u.validator, id, key));
     } else {
-        const struct qn_hash leaving = leave_of(&u.validator);
+        const struct qn_hash leaving = qn_stake_leaving(&u.validator);
         struct qn_amount out = QN_UQN(qn_worth(u.shares, v.leaving.uqn, v.leaving_shares));
         v.leaving_shares -= u.shares;
         v.leaving.uqn -= out.uqn;
@@ -412,97 +413,6 @@ static void unbond_fire(struct qn_apply *ap, const struct qn_hash *id)
     qn_stake_put(ap, &u.validator, &v);
 }
 
-/* --- rewards and slashing -------------------------------------------------------------------------------- */
-
-struct qn_hash qn_stake_payee(struct qn_apply *ap, const struct qn_hash *proposer)
-{
-    struct qn_validator v;
-    return qn_stake_get(ap->view, proposer, ap->arena, &v) == QN_OK ? v.owner : *proposer;
-}
-
-void qn_stake_reward(struct qn_apply *ap, const struct qn_hash *from,
-                     const struct qn_hash *proposer, struct qn_amount amount)
-{
-    struct qn_validator v;
-    if (qn_stake_get(ap->view, proposer, ap->arena, &v)) {
-        QN_ASSERT(qn_post(ap, from, proposer, amount, NULL) == QN_OK);
-        return;
-    }
-    const struct qn_hash bond = bond_of(proposer);
-    struct qn_amount kept = v.shares ? qn_amount_ppm(amount, v.commission_ppm) : amount,
-                     rest = QN_UQN(amount.uqn - kept.uqn);
-    QN_ASSERT(qn_post(ap, from, &v.owner, kept, NULL) == QN_OK);
-    QN_ASSERT(qn_post(ap, from, &bond, rest, NULL) == QN_OK);
-    if (rest.uqn == 0) return;
-    v.stake.uqn += rest.uqn;
-    qn_stake_put(ap, proposer, &v);
-}
-
-struct cut {
-    const struct qn_hash *reporter;
-    uint32_t report_ppm;
-    struct qn_penalty *sum;
-};
-
-static void take(struct qn_apply *ap, const struct cut *cut, const struct qn_hash *from,
-                 uint64_t uqn)
-{
-    const struct qn_hash burnt = qn_acct_burnt();
-    struct qn_amount reward = qn_amount_ppm(QN_UQN(uqn), cut->report_ppm);
-    QN_ASSERT(qn_post(ap, from, cut->reporter, reward, NULL) == QN_OK);
-    QN_ASSERT(qn_post(ap, from, &burnt, QN_UQN(uqn - reward.uqn), NULL) == QN_OK);
-    cut->sum->reward.uqn += reward.uqn;
-    cut->sum->burnt.uqn += uqn - reward.uqn;
-}
-
-/* Slashes what moved from a validator to another. */
-static void take_moved(struct qn_apply *ap, const struct cut *cut, const struct qn_hash *id)
-{
-    struct qn_unbond u;
-    struct qn_validator w;
-    QN_ASSERT(qn_view_rec(ap->view, QN_TABLE_UNBOND, QN_SPAN(id->b, 32), qn_unbond_record(),
-                          ap->arena, &u) == QN_OK);
-    QN_ASSERT(qn_stake_get(ap->view, &u.to.v, ap->arena, &w) == QN_OK);
-    const struct qn_hash bond = bond_of(&u.to.v);
-    struct qn_delegation d = delegation(ap->view, &u.to.v, &u.owner);
-    uint64_t gone, uqn;
-    QN_ASSERT(qn_muldiv(u.shares, cut->sum->ppm, 1000000, &gone));
-    uqn = qn_worth(gone, w.stake.uqn, w.shares);
-    w.shares -= gone;
-    w.stake.uqn -= uqn;
-    QN_ASSERT(w.shares != 0 || w.stake.uqn == 0);
-    u.shares -= gone;
-    d.shares -= gone;
-    d.locked -= gone;
-    delegation_put(ap, &u.to.v, &u.owner, &d);
-    qn_stake_put(ap, &u.to.v, &w);
-    qn_row_put_rec(ap, QN_TABLE_UNBOND, QN_SPAN(id->b, 32), qn_unbond_record(), &u);
-    take(ap, cut, &bond, uqn);
-}
-
-void qn_stake_slash(struct qn_apply *ap, const struct qn_hash *id, struct qn_validator *v,
-                    uint32_t ppm, const struct qn_hash *reporter, struct qn_penalty *ret)
-{
-    const struct qn_hash bond = bond_of(id), leaving = leave_of(id);
-    struct cut cut = { reporter, (uint32_t)qn_param(ap->view, QN_PARAM_report_ppm), ret };
-    struct qn_amount staked = qn_amount_ppm(v->stake, ppm), left = qn_amount_ppm(v->leaving, ppm);
-    struct qn_span key, val, after = { NULL, 0 };
-    struct qn_hash move;
-    uint8_t last[64];
-    *ret = (struct qn_penalty){ .validator = *id, .ppm = ppm };
-    v->stake.uqn -= staked.uqn;
-    v->leaving.uqn -= left.uqn;
-    qn_stake_put(ap, id, v);
-    take(ap, &cut, &bond, staked.uqn);
-    take(ap, &cut, &leaving, left.uqn);
-    while (qn_view_next(ap->view, QN_TABLE_MOVE, QN_SPAN(id->b, 32), after, &key, &val)) {
-        memcpy(last, key.ptr, sizeof last);
-        memcpy(move.b, last + 32, 32);
-        after = QN_SPAN(last, sizeof last);
-        take_moved(ap, &cut, &move);
-    }
-}
-
 /* --- genesis, tables --------------------------------------------------------------------------------------- */
 
 void qn_stake_genesis(struct qn_apply *ap, const struct qn_genesis *genesis)
@@ -510,7 +420,7 @@ void qn_stake_genesis(struct qn_apply *ap, const struct qn_genesis *genesis)
     const struct qn_hash unissued = qn_acct_unissued();
     for (uint32_t i = 0; i < genesis->bonds.cnt; i++) {
         const struct qn_genesis_bond *b = &genesis->bonds.ptr[i];
-        struct qn_hash id = qn_acct_key(&genesis->validators.ptr[i]), bond = bond_of(&id);
+        struct qn_hash id = qn_acct_key(&genesis->validators.ptr[i]), bond = qn_stake_bond(&id);
         struct qn_validator v = { .key = genesis->validators.ptr[i],
                                   .owner = b->owner,
                                   .commission_ppm = b->commission_ppm,
@@ -521,7 +431,7 @@ void qn_stake_genesis(struct qn_apply *ap, const struct qn_genesis *genesis)
         struct qn_delegation d = { .shares = v.shares };
         own_accounts(ap, &id, &b->owner);
         QN_ASSERT(qn_post(ap, &unissued, &bond, b->amount, NULL) == QN_OK); /* qn_set_genesis */
-        delegation_put(ap, &id, &b->owner, &d);
+        qn_delegation_put(ap, &id, &b->owner, &d);
         qn_stake_put(ap, &id, &v);
     }
 }

@@ -86,6 +86,13 @@ extern const struct qn_tx_kind QN_MANDATE_TXS[];
 void qn_stake_reward(struct qn_apply *ap, const struct qn_hash *from,
                      const struct qn_hash *proposer, struct qn_amount amount);
 struct qn_hash qn_stake_payee(struct qn_apply *ap, const struct qn_hash *proposer);
+/* The accounts that hold a validator's stake and what is leaving it; rows of who staked there. */
+struct qn_hash qn_stake_bond(const struct qn_hash *id);
+struct qn_hash qn_stake_leaving(const struct qn_hash *id);
+struct qn_delegation qn_delegation_get(const struct qn_view *view, const struct qn_hash *id,
+                                       const struct qn_hash *owner);
+void qn_delegation_put(struct qn_apply *ap, const struct qn_hash *id, const struct qn_hash *owner,
+                       const struct qn_delegation *d);
 void qn_stake_put(struct qn_apply *ap, const struct qn_hash *id, const struct qn_validator *v);
 void qn_stake_genesis(struct qn_apply *ap, const struct qn_genesis *genesis);
 /* qn_stake_slash takes ppm of all that stands behind a validator: staked, leaving, moved away. A part goes to reporter. */
