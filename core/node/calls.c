@@ -2,6 +2,7 @@
 #include "core/job/jobs.h"
 #include "core/node/node.h"
 #include "core/node/proofs.h"
+#include "core/node/rearm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -439,6 +440,13 @@ const struct qn_call QN_CORE_CALLS[] = {
       "all rows of a table with a key from one up to another, and the proof that they are all",
       "ledger list mandate --proof all.qp", QN_CALL_QUERY, node_rows_record, "table",
       "height cnt rows proof", qn_call_ledger_list },
+    { "validator.rearm",
+      "let the validator's key sign beside a journal that was restored, from the next start on",
+      "validator rearm", QN_CALL_LOCAL, node_rearm_record, NULL, "armed restart height",
+      qn_call_validator_rearm },
+    { "backup.create", "copy chain and state, without keys and votes", "backup create /tmp/backup",
+      QN_CALL_LOCAL, node_backup_record, "dir", "dir chain block first height rows",
+      qn_call_backup_create },
     { "snapshot.create",
       "put the state of the last final block away in chunks that prove themselves",
       "snapshot create /tmp/snap", QN_CALL_LOCAL, node_snapshot_record, NULL,

@@ -74,6 +74,9 @@ int qn_verb_ledger_prove(struct qn_cli *cli);
 int qn_verb_ledger_list(struct qn_cli *cli);
 int qn_verb_ledger_verify(struct qn_cli *cli);
 int qn_verb_ledger_replay(struct qn_cli *cli);
+int qn_verb_backup_create(struct qn_cli *cli); /* verb_backup.c */
+int qn_verb_backup_verify(struct qn_cli *cli);
+int qn_verb_backup_restore(struct qn_cli *cli);
 int qn_verb_snapshot_create(struct qn_cli *cli); /* verb_snapshot.c */
 int qn_verb_snapshot_verify(struct qn_cli *cli);
 int qn_verb_snapshot_restore(struct qn_cli *cli);

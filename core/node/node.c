@@ -8,6 +8,7 @@
 #include "core/node/blob.h"
 #include "core/node/evidence.h"
 #include "core/node/net.h"
+#include "core/node/rearm.h"
 #include "core/node/share.h"
 #include "core/node/wallet.h"
 #include "ledger/state/gov.h"
@@ -40,6 +41,7 @@ struct qn_node {
     struct event *turn, *sigint, *sigterm;
     struct qn_replica *replica;
     struct qn_steps *steps;
+    bool may_sign; /* beside this journal: core/node/rearm.h */
     struct qn_jobs *jobs;
     struct qn_api *api;
     struct qn_net *net; /* NULL: a network of one */
@@ -472,6 +474,14 @@ static void own_genesis(struct qn_node *node, const struct qn_hash *owner,
     qn_encode(qn_genesis_record(), &genesis, ret);
 }
 
+/* Whether this start begins a chain of its own. */
+static bool begins(const struct qn_node *node)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/journal/seg-0000000000.qj", node->opts->home);
+    return access(path, F_OK) != 0 && !node->opts->genesis && !node->opts->join;
+}
+
 /* The genesis for a home that has no chain yet: of the file named, of those joined, or our own. */
 static qn_rc find_genesis(struct qn_node *node, const struct qn_hash *owner,
                           const struct qn_hash *faucet, struct qn_buf *ret, struct qn_why *why)
@@ -496,7 +506,12 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
     qn_rc rc = key_of(node, "owner", &owner, ret_new, why);
     if (rc == QN_OK) rc = key_of(node, "faucet", &faucet, &fresh, why);
     if (rc == QN_OK) rc = key_of(node, "validator", &node->validator, &fresh, why);
+    if (rc == QN_OK) rc = qn_rearm_open(node->opts->home, begins(node), &node->may_sign, why);
     if (rc) return rc;
+    if (!node->may_sign)
+        fprintf(stderr,
+                "quoin: this validator does not sign: its journal was restored or is another's; "
+                "see quoin help validator rearm\n");
     struct qn_hash owner_acct = qn_acct_key(&owner.pub), faucet_acct = qn_acct_key(&faucet.pub);
     qn_key_wipe(&owner);
     qn_key_wipe(&faucet);
@@ -514,7 +529,7 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
                                                .keep_ms = node->opts->keep_ms,
                                                .on_block = on_block,
                                                .arg = node },
-                                    .validator = &node->validator };
+                                    .validator = node->may_sign ? &node->validator : NULL };
     if (node->net) conf.wire = qn_net_wire(node->net);
     qn_addr_print(&owner_acct, addr);
     rc = qn_steps_open(node->opts->home, &node->steps, why);

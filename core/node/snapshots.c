@@ -1,7 +1,8 @@
-/* snapshots.c - snapshots as blobs of a folder, and the call that makes one. */
+/* snapshots.c - snapshots as blobs of a folder, backups, and the calls that make them. */
 #include "core/node/blob.h"
 #include "core/node/node.h"
 #include "core/node/proofs.h"
+#include "ledger/sync/backup.h"
 #include "ledger/sync/snapshot.h"
 
 #include <stdio.h>
@@ -67,5 +68,37 @@ qn_rc qn_call_snapshot_create(struct qn_call_ctx *ctx, const void *params, json_
         json_object_set_new(*ret, "manifest", json_string(hex));
     }
     qn_buf_free(&manifest);
+    return rc;
+}
+
+json_t *qn_backup_json(const struct qn_backup *b, const char *dir)
+{
+    char chain[65], block[65];
+    qn_hex(b->chain.b, 32, chain);
+    qn_hex(b->block.b, 32, block);
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "dir", dir, "chain", chain, "block", block,
+                     "first", (json_int_t)b->first + 1, "height", (json_int_t)b->height, "rows",
+                     (json_int_t)b->row_cnt);
+}
+
+qn_rc qn_call_backup_create(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                            struct qn_why *why)
+{
+    const struct node_backup *p = params;
+    struct qn_backup backup;
+    struct qn_buf steps = { 0 };
+    char dir[1025], from[4096], to[4096];
+    snprintf(dir, sizeof dir, "%.*s", (int)p->dir.len, (const char *)p->dir.ptr);
+    if (*dir != '/') return qn_why(why, QN_E_USAGE, "dir: expected an absolute path");
+    qn_rc rc = qn_dir_make(dir, why);
+    if (rc == QN_OK) rc = qn_backup_make(qn_node_chain(ctx->node), dir, 0, &backup, why);
+    if (rc) return rc;
+    snprintf(from, sizeof from, "%s/steps.qs",
+             qn_node_home(ctx->node)); /* what light clients ask for */
+    snprintf(to, sizeof to, "%s/steps.qs", dir);
+    if (qn_file_read(from, 1u << 30, &steps, NULL) == QN_OK)
+        rc = qn_file_write(to, qn_buf_get(&steps), 0600, why);
+    qn_buf_free(&steps);
+    if (rc == QN_OK) *ret = qn_backup_json(&backup, dir);
     return rc;
 }

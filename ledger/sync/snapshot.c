@@ -2,17 +2,11 @@
 #include "ledger/sync/snapshot.h"
 
 #include "core/crypto/hash.h"
-#include "ledger/store/journal.h"
-#include "ledger/store/store.h"
+#include "ledger/sync/home.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define CUT_BITS    14         /* 16,384 rows a chunk: 2.4 MB at 148 bytes a row */
 #define CHUNK_BYTES (8u << 20) /* cut anyway beyond this */
@@ -358,142 +352,43 @@ qn_rc qn_snapshot_check(struct qn_span manifest, const struct qn_hash *trust,
 
 /* --- restoring --------------------------------------------------------------------------------------------- */
 
-struct home {
-    struct qn_snapshot *sn;
-    struct qn_store *store;
-    struct qn_journal *journal;
+struct restore {
+    struct qn_home *home;
     struct qn_cert cert; /* of the block */
 };
 
-static qn_rc home_row(void *self, struct qn_span key, struct qn_span val, struct qn_why *why)
+static qn_rc restore_row(void *self, struct qn_span key, struct qn_span val, struct qn_why *why)
 {
-    return qn_store_put(((struct home *)self)->store, key, val, why);
+    return qn_home_row(((struct restore *)self)->home, key, val, why);
 }
 
-/* A transaction of LMDB a chunk: what is dirty stays small. Until the last the checkpoint says that it is of no block. */
-static qn_rc home_chunk(void *self, struct qn_why *why)
+static qn_rc restore_chunk(void *self, struct qn_why *why)
 {
-    struct home *h = self;
-    struct qn_store_meta none = { 0 };
-    qn_rc rc = qn_store_commit(h->store, &none, why);
-    return rc ? rc : qn_store_begin(h->store, why);
+    return qn_home_pause(((struct restore *)self)->home, why);
 }
 
-static qn_rc home_block(void *self, const struct qn_block *block, bool last, struct qn_why *why)
+static qn_rc restore_block(void *self, const struct qn_block *block, bool last, struct qn_why *why)
 {
-    struct home *h = self;
+    struct restore *r = self;
     struct qn_frame f = { .block = *block };
-    struct qn_frame_at at;
-    struct qn_buf buf = { 0 };
-    if (last) f.cert = h->cert;
-    qn_encode(qn_frame_record(), &f, &buf);
-    qn_rc rc = qn_journal_append(h->journal, QN_FRAME_BLOCK, qn_buf_get(&buf), &at, why);
-    qn_buf_free(&buf);
-    return rc;
-}
-
-static qn_rc no_frame(void *arg, uint8_t kind, uint64_t seq, struct qn_frame_at at,
-                      struct qn_span payload, struct qn_why *why)
-{
-    (void)arg;
-    (void)kind;
-    (void)seq;
-    (void)at;
-    (void)payload;
-    return qn_why(why, QN_E_EXISTS, "a journal is there already");
-}
-
-/* The journal's first frame. */
-static qn_rc begin_journal(struct home *h, struct qn_why *why)
-{
-    struct qn_anchor a = { .genesis = h->sn->proof.genesis, .header = h->sn->begin };
-    struct qn_frame_at at;
-    struct qn_buf buf = { 0 };
-    qn_rc rc;
-    if (a.header.height == 0)
-        return qn_journal_append(h->journal, QN_FRAME_GENESIS, a.genesis, &at, why);
-    qn_encode(qn_anchor_record(), &a, &buf);
-    rc = qn_journal_append(h->journal, QN_FRAME_ANCHOR, qn_buf_get(&buf), &at, why);
-    qn_buf_free(&buf);
-    return rc;
-}
-
-static void sweep(const char *dir)
-{
-    static const char *const NAMES[] = { "state.mdb", "state.mdb-lock" };
-    char path[4200];
-    for (uint32_t seg = 0;; seg++) {
-        snprintf(path, sizeof path, "%s/journal/seg-%010u.qj", dir, seg);
-        if (unlink(path)) break;
-    }
-    for (size_t i = 0; i < QN_COUNT(NAMES); i++) {
-        snprintf(path, sizeof path, "%s/%s", dir, NAMES[i]);
-        unlink(path);
-    }
-    snprintf(path, sizeof path, "%s/journal", dir);
-    rmdir(path);
-    rmdir(dir);
-}
-
-static qn_rc move_in(const char *dir, const char *home, struct qn_why *why)
-{
-    static const char *const NAMES[] = { "journal", "state.mdb" };
-    char from[4200], to[4200];
-    for (size_t i = 0; i < QN_COUNT(NAMES); i++) {
-        snprintf(from, sizeof from, "%s/%s", dir, NAMES[i]);
-        snprintf(to, sizeof to, "%s/%s", home, NAMES[i]);
-        if (rename(from, to))
-            return qn_why(why, qn_err_errno(errno), "%s: %s", to, strerror(errno));
-    }
-    int fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-    int err = errno;
-    if (fd >= 0) close(fd);
-    return ok ? QN_OK : qn_why(why, qn_err_errno(err), "%s: %s", home, strerror(err));
+    if (last) f.cert = r->cert;
+    return qn_home_frame(r->home, &f, why);
 }
 
 qn_rc qn_snapshot_restore(struct qn_span manifest, const struct qn_hash *trust,
                           const struct qn_chunks *chunks, const char *home, uint64_t map_gib,
                           struct qn_snapshot *ret, struct qn_why *why)
 {
-    struct home h = { .sn = ret };
-    const struct taker taker = { &h, home_row, home_chunk, home_block };
-    struct qn_store_meta meta;
+    struct restore r = { 0 };
+    const struct taker taker = { &r, restore_row, restore_chunk, restore_block };
     struct qn_arena arena = { 0 };
-    struct stat st;
-    char dir[4096], path[4200];
     qn_rc rc = take_manifest(manifest, trust, ret, why);
     if (rc) return rc;
-    rc = qn_decode(qn_cert_record(), ret->proof.cert, &arena, &h.cert, why);
-    if (rc) goto out;
-    for (unsigned i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s", home, i ? "state.mdb" : "journal");
-        if (stat(path, &st) == 0) {
-            rc = qn_why(why, QN_E_EXISTS, "%s is there already; restore into a fresh home", path);
-            goto out;
-        }
-    }
-    snprintf(dir, sizeof dir, "%s/restoring", home);
-    sweep(dir); /* what a restore left that was cut off */
-    rc = qn_dir_make(dir, why);
-    if (rc) goto out;
-    snprintf(path, sizeof path, "%s/journal", dir);
-    rc = qn_journal_open(path, no_frame, NULL, &h.journal, why);
-    if (rc == QN_OK) rc = begin_journal(&h, why);
-    snprintf(path, sizeof path, "%s/state.mdb", dir);
-    if (rc == QN_OK) rc = qn_store_open(path, map_gib ? map_gib : 64, &h.store, &meta, why);
-    if (rc == QN_OK) rc = qn_store_begin(h.store, why);
+    rc = qn_decode(qn_cert_record(), ret->proof.cert, &arena, &r.cert, why);
+    if (rc == QN_OK) rc = qn_home_new(home, map_gib, ret->proof.genesis, &ret->begin, &r.home, why);
     if (rc == QN_OK) rc = check(chunks, &taker, ret, why);
-    if (rc == QN_OK) {
-        meta = (struct qn_store_meta){ ret->proof.chain, ret->proof.block,
-                                       ret->proof.header.state_root, ret->proof.header.height };
-        rc = qn_store_commit(h.store, &meta, why);
-    }
-    qn_store_close(h.store);
-    qn_journal_close(h.journal);
-    if (rc == QN_OK) rc = move_in(dir, home, why);
-    sweep(dir);
-out:
+    if (rc == QN_OK) rc = qn_home_done(r.home, &ret->proof.header, why);
+    qn_home_free(r.home);
     qn_arena_free(&arena);
     return rc;
 }

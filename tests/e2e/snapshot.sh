@@ -28,11 +28,19 @@ new=$tmp/new
 "$q" --home "$new" snapshot restore "$snap/snapshot.qs" "$chain" -q
 check "restored" 0 $?
 "$q" --home "$new" snapshot restore "$snap/snapshot.qs" -q 2>"$tmp/err"
-check "not over a chain that is there" 1 "$(grep -c 'restore into a fresh home' "$tmp/err")"
+check "not over a chain that is there" 1 "$(grep -c 'take a fresh home' "$tmp/err")"
 cp -r "$home/wallet" "$new/" # the same machine's, so to speak
 old=$home home=$new
 start
 check "the restored node is up" 0 $?
+check "and says that it does not sign" 1 "$(grep -c 'does not sign' "$tmp/up.err")"
+check "nor does it" "$height" "$(sleep 1.2; n status --json | jq .height)"
+n validator rearm -q 2>"$tmp/err"
+check "until the network went on" 1 "$(grep -c 'later than the restoring' "$tmp/err")"
+check "or it is alone" true "$(n validator rearm --alone --json | jq .armed)"
+stop
+start
+check "armed" 0 "$(grep -c 'does not sign' "$tmp/up.err")"
 check "where the snapshot was" true "$(n status --json | jq ".height >= $height")"
 check "no coin more or less" true "$(n ledger audit --json | jq .ok)"
 check "alice has what she had" 15000000 "$(n wallet balance alice --json | jq .balance_uqn)"
