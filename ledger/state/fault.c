@@ -38,6 +38,8 @@ static uint32_t share_of(struct qn_apply *ap, const struct qn_validator *v)
     return (uint32_t)QN_MIN(sum, UINT64_C(1000000));
 }
 
+/* FIXME: two signed proposals of one view are not judged: a proposal leaves before its proposer's vote is synced, so that a crash makes an
+ * honest one sign two. They make nothing final without votes; to be judged they would have to be journalled first. */
 static qn_rc evidence_check(const void *body, struct qn_why *why)
 {
     const struct evidence_submit *b = body;

@@ -359,11 +359,14 @@ static qn_rc move_apply(struct qn_apply *ap, const void *body, struct qn_why *wh
     if (rc) return rc;
     if (w.barred)
         return qn_why(why, QN_E_REFUSED, "that validator voted twice and is out for good");
-    if (v.moves >= MOVES_MAX)
-        return qn_why(why, QN_E_LIMIT, "too much is moving away from there; undelegate instead");
+    uint64_t big =
+        v.stake.uqn /
+        MOVES_MAX; /* dust fills half of the list at most: who has stake to speak of can always leave */
     struct qn_delegation d = qn_delegation_get(ap->view, &b->validator, &ap->sender),
                          e = qn_delegation_get(ap->view, &b->to, &ap->sender);
     rc = sell(&v, &d, &uqn, &sold, why);
+    if (rc == QN_OK && (v.moves >= MOVES_MAX || (v.moves >= MOVES_MAX / 2 && uqn < big)))
+        rc = qn_why(why, QN_E_LIMIT, "too much is moving away from there; undelegate instead");
     if (rc == QN_OK) rc = buy(&w, uqn, &bought, why);
     if (rc == QN_OK) rc = qn_post(ap, &bond, &bond_to, QN_UQN(uqn), why);
     if (rc) return rc;

@@ -199,6 +199,24 @@ static void test_move(struct qn_test_state *t)
     qn_fix_fini(&f);
 }
 
+/* A list that slashing walks is bounded, and dust does not fill it for the others. */
+static void test_dust(struct qn_test_state *t)
+{
+    struct qn_fix f;
+    chain_of_four(&f);
+    CHECK_RC(stake(&f, QN_TX_DELEGATE, 7, 102, QN(10)), QN_OK);
+    CHECK_RC(stake(&f, QN_TX_DELEGATE, 8, 102, QN(10)), QN_OK);
+    for (unsigned i = 0; i < 500; i++)
+        CHECK_RC(move(&f, 7, 102, 103, 2000), QN_OK);
+    CHECK_RC(move(&f, 7, 102, 103, 2000), QN_E_LIMIT);
+    CHECK(get(&f, 102).moves == 500);
+    CHECK_RC(move(&f, 8, 102, 103, QN(10)), QN_OK);
+    qn_fix_wait(&f, 60000);
+    CHECK_RC(move(&f, 7, 102, 103, 2000), QN_OK);
+    CHECK(get(&f, 102).moves == 1);
+    qn_fix_fini(&f);
+}
+
 static void test_evidence(struct qn_test_state *t)
 {
     struct qn_fix f;
@@ -463,6 +481,7 @@ int main(void)
     TEST(test_rewards);
     TEST(test_leave);
     TEST(test_move);
+    TEST(test_dust);
     TEST(test_evidence);
     TEST(test_jail);
     TEST(test_epochs);
