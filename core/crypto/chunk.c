@@ -58,6 +58,20 @@ struct qn_hash qn_parent_cv(const struct qn_hash *left, const struct qn_hash *ri
     return join(left, right, root);
 }
 
+void qn_group_cvs(const void *src, size_t cnt, uint64_t first, struct qn_hash *ret)
+{
+    enum { SIDE = 8, PER = QN_GROUP / QN_CHUNK };
+    struct qn_hash cvs[SIDE * PER];
+    const uint8_t *in = src;
+    for (size_t at = 0; at < cnt; at += SIDE) {
+        size_t n = QN_MIN((size_t)SIDE, cnt - at);
+        qn_b3_chunks(QN_B3_IV, 0, in + at * QN_GROUP, (first + at) * PER, n * PER, cvs);
+        for (size_t left = n * PER; left > n; left /= 2)
+            qn_b3_parents(QN_B3_IV, 0, cvs, left / 2, cvs);
+        memcpy(ret + at, cvs, n * sizeof *cvs);
+    }
+}
+
 struct qn_hash qn_group_cv(const void *src, size_t len, uint64_t idx, bool root)
 {
     QN_ASSERT(len <= QN_GROUP);

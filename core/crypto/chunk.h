@@ -24,8 +24,10 @@ QN_CHECK bool qn_chunk_check(const struct qn_hash *hash, uint64_t len, uint64_t 
                              struct qn_span chunk, const struct qn_hash *path, uint32_t path_cnt);
 
 /* qn_group_cv is the chaining value of group idx of a content: QN_GROUP bytes, the last one fewer; root: the content is this group
- * alone, and the value its hash. qn_parent_cv joins two neighbouring subtrees; root: they are all of it. */
+ * alone, and the value its hash. qn_group_cvs does cnt whole groups of a content of more than one, side by side. qn_parent_cv joins
+ * two neighbouring subtrees; root: they are all of it. */
 struct qn_hash qn_group_cv(const void *src, size_t len, uint64_t idx, bool root);
+void qn_group_cvs(const void *src, size_t cnt, uint64_t first, struct qn_hash *ret);
 struct qn_hash qn_parent_cv(const struct qn_hash *left, const struct qn_hash *right, bool root);
 
 #endif

@@ -96,27 +96,31 @@ static void push_chunk(struct hasher *h)
     h->block_len = h->blocks = 0;
 }
 
-/* Chunks side by side, then the levels of their parents, while more input follows (the last chunk may be the root).
- * Returns how much of the input it took. */
-#define WIDE_MIN 16u
+/* Chunks side by side, and, where they are a whole subtree, the levels of their parents, while more input follows (the last chunk may
+ * be the root). Returns how much of the input it took. */
+#define WIDE_MIN 4u
 #define WIDE_MAX 64u
 static size_t put_wide(struct hasher *h, const uint8_t *in, size_t len)
 {
     size_t at = 0;
     struct qn_hash cvs[WIDE_MAX];
     uint32_t cv[8];
-    for (;;) {
+    while (len - at > WIDE_MIN * 1024) {
         size_t cnt = WIDE_MAX;
         while (cnt > 1 && (h->chunk % cnt || len - at <= cnt * 1024))
             cnt /= 2;
-        if (cnt < WIDE_MIN) return at;
+        bool whole = cnt >= 16;
+        if (!whole) cnt = QN_MIN((size_t)16, (len - at - 1) / 1024);
         qn_b3_chunks(h->key, h->flags, in + at, h->chunk, cnt, cvs);
         at += cnt * 1024;
-        for (size_t n = cnt / 2; n; n /= 2)
+        for (size_t n = cnt / 2; whole && n; n /= 2)
             qn_b3_parents(h->key, h->flags, cvs, n, cvs);
-        memcpy(cv, cvs[0].b, 32);
-        push_cv(h, cv, cnt);
+        for (size_t i = 0; i < (whole ? 1 : cnt); i++) {
+            memcpy(cv, cvs[i].b, 32);
+            push_cv(h, cv, whole ? cnt : 1);
+        }
     }
+    return at;
 }
 
 void qn_hasher_put(struct qn_hasher *hasher, const void *src, size_t len)

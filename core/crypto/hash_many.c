@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define LANES 16
+#define FEW   4 /* fewer cost less one by one than lanes of which most stay empty */
 typedef uint32_t vec __attribute__((vector_size(4 * LANES)));
 
 /* Macros, since vectors wider than the baseline may not be passed by value. */
@@ -186,13 +187,27 @@ void qn_h_many(const char *label, const void *src, size_t stride, size_t len, si
 void qn_b3_chunks(const uint32_t key[8], uint32_t flags, const void *src, uint64_t first,
                   size_t cnt, struct qn_hash *ret)
 {
-    many((struct job){ .key = key,
+    struct job job = { .key = key,
                        .flags = flags,
                        .start = QN_B3_CHUNK_START,
                        .end = QN_B3_CHUNK_END,
                        .counter = first,
-                       .step = 1 },
-         src, 1024, 1024, cnt, ret);
+                       .step = 1 };
+    const uint8_t *in = src;
+    size_t whole = cnt / LANES * LANES, rest = cnt - whole;
+    many(job, in, 1024, 1024, whole, ret);
+    job.counter += whole;
+    in += whole * 1024;
+    if (rest < FEW) {
+        many(job, in, 1024, 1024, rest, ret + whole);
+        return;
+    }
+    uint8_t wide[LANES * 1024]; /* what lies in the empty lanes does not matter */
+    struct qn_hash out[LANES];
+    memcpy(wide, in, rest * 1024);
+    memset(wide + rest * 1024, 0, sizeof wide - rest * 1024);
+    many(job, wide, 1024, 1024, LANES, out);
+    memcpy(ret + whole, out, rest * sizeof *out);
 }
 
 void qn_b3_parents(const uint32_t key[8], uint32_t flags, const struct qn_hash *src, size_t cnt,
@@ -201,7 +216,7 @@ void qn_b3_parents(const uint32_t key[8], uint32_t flags, const struct qn_hash *
     struct job job = { .key = key, .flags = flags | QN_B3_PARENT };
     size_t whole = cnt / LANES * LANES, rest = cnt - whole;
     many(job, src->b, 64, 64, whole, ret);
-    if (rest < 3) { /* fewer cost less one by one than lanes that stay empty */
+    if (rest < FEW) {
         many(job, src[2 * whole].b, 64, 64, rest, ret + whole);
         return;
     }

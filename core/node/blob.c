@@ -49,14 +49,21 @@ struct grown {
 /* src is a whole number of groups but for the end of the content; end: nothing follows. */
 static void grow(struct grown *g, const uint8_t *src, size_t len, bool end)
 {
-    for (size_t at = 0; at < len || (at == 0 && g->size == 0); at += QN_GROUP) {
-        size_t n = QN_MIN((size_t)QN_GROUP, len - at);
-        struct qn_hash cv =
-            qn_group_cv(src + at, n, g->size / QN_GROUP, end && g->size == 0 && len <= QN_GROUP);
+    if (end && g->size == 0 && len <= QN_GROUP) { /* one group alone, maybe empty */
+        struct qn_hash cv = qn_group_cv(src, len, 0, true);
         qn_buf_put(&g->cvs, cv.b, 32);
-        g->size += n;
-        if (n == 0) break;
+        g->size = len;
+        return;
     }
+    size_t whole = len / QN_GROUP, rest = len % QN_GROUP;
+    uint64_t first = g->size / QN_GROUP;
+    qn_group_cvs(src, whole, first,
+                 (struct qn_hash *)(void *)qn_buf_grow(&g->cvs, whole * sizeof(struct qn_hash)));
+    if (rest) {
+        struct qn_hash cv = qn_group_cv(src + whole * QN_GROUP, rest, first + whole, false);
+        qn_buf_put(&g->cvs, cv.b, 32);
+    }
+    g->size += len;
 }
 
 /* Its name, and its outer nodes (malloc'd, NULL of one group). */

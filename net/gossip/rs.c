@@ -13,7 +13,7 @@
 #define POLY 0x11du
 
 /* Vector kernels take TILE rows and STEP bytes at a time. */
-enum { TILE = 8, STEP = 128 };
+enum { TILE = 8, STEP = 128, BLOCK = 4096 };
 
 static uint8_t twice(uint8_t a)
 {
@@ -135,12 +135,21 @@ static void mul_gfni(const uint8_t *matrix, unsigned rows, unsigned cols, const 
     of[0] = 0;
     for (unsigned i = 1; i < 256; i++)
         of[i] = of[i & (i - 1)] ^ of[i & -i];
-    for (unsigned row = 0; row < rows; row += TILE) {
-        unsigned n = QN_MIN((unsigned)TILE, rows - row);
+    /* A block of every column at a time, so that it stays in the second cache while all tiles pass over it. */
+    for (size_t at = 0; at < len; at += BLOCK) {
+        const uint8_t *in[RS_K_MAX];
+        uint8_t *out[RS_K_MAX];
         for (unsigned c = 0; c < cols; c++)
-            for (unsigned r = 0; r < TILE; r++)
-                m[c][r] = r < n ? of[matrix[(row + r) * cols + c]] : 0;
-        tile_gfni(m, n, cols, src, dst + row, len);
+            in[c] = src[c] + at;
+        for (unsigned r = 0; r < rows; r++)
+            out[r] = dst[r] + at;
+        for (unsigned row = 0; row < rows; row += TILE) {
+            unsigned n = QN_MIN((unsigned)TILE, rows - row);
+            for (unsigned c = 0; c < cols; c++)
+                for (unsigned r = 0; r < TILE; r++)
+                    m[c][r] = r < n ? of[matrix[(row + r) * cols + c]] : 0;
+            tile_gfni(m, n, cols, in, out + row, QN_MIN((size_t)BLOCK, len - at));
+        }
     }
 }
 
