@@ -7,8 +7,9 @@
  *
  * WHEN THE SET CHANGES. Block time rules: the last block K of epoch e is the first whose time is epoch_ms or more behind that of the last
  * block of e - 1. Executing K fixes the set of epoch e + 2 from the stake as it then is; the set of e + 1 was fixed an epoch before. So
- * all headers of an epoch name the same set and the same next set, any final one of them hands a light client on, and the stake behind a
- * set can leave no sooner than unbond_ms after it has served (epoch_ms * 2 is far less).
+ * the states of an epoch all hold its own set and the next as rows (QN_TABLE_SET), any final header with a proof of one hands a light
+ * client on, and stake asked back the moment its set is fixed can still be slashed long after that set has served: unbond_ms is at
+ * least seven days, two epochs at most two.
  *
  *     views      ... | K certified | filler | filler | K final |  epoch e + 1: set e + 1 votes, last final block K
  *     voted by             set e      set e    set e
