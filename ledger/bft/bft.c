@@ -15,6 +15,7 @@
 #define DELTA_MS      200 /* first guess of the network's delay */
 #define DELTA_MAX_MS  30000
 #define RESEND_MAX_MS 8000
+#define RESEND_VIEWS  16   /* certificates of views that passed, at a time */
 #define ASK_MS        1000 /* between two requests for the same block */
 
 static const struct qn_hash NOTHING = { { 0 } };
@@ -55,6 +56,7 @@ struct qn_bft {
     struct block *blocks;
     uint64_t view, now_ms, deadline_ms, resend_ms, resend_step_ms, ask_ms, delta_ms, token;
     bool proposed;
+    uint64_t resend_turn;
     uint16_t leader; /* of the view: asked for at every input */
     /* A block that votes made final, until it and its ancestors are held and valid. */
     bool ending;
@@ -286,6 +288,7 @@ static void cast(struct qn_bft *m, struct view *v, uint8_t kind, const struct qn
                               ? m->conf.sign(m->conf.arg, (uint16_t)m->conf.self, kind, v->no, x)
                               : qn_vote_make(m->conf.key, (uint16_t)m->conf.self, &m->conf.chain,
                                              kind, m->conf.epoch, v->no, x);
+    bool fresh = v->voted_cnt == 0;
     note_mine(v, kind, x);
     if (m->waiting_cnt == m->waiting_cap) {
         m->waiting_cap = QN_MAX(m->waiting_cap * 2, (size_t)8);
@@ -302,7 +305,14 @@ static void cast(struct qn_bft *m, struct view *v, uint8_t kind, const struct qn
     a->token = m->token;
     a->block = *x;
     a->view = v->no;
-    if (kind == QN_VOTE_FINAL) a->cert = v->cert[0];
+    if (kind == QN_VOTE_FINAL) {
+        a->cert = v->cert[0];
+        return;
+    }
+    /* What led here is needed again after a restart of all: no block may skip a view whose end nobody can show. */
+    const struct view *before = fresh ? view_find(m, v->no - 1) : NULL;
+    if (before)
+        a->cert = before->cert[1] ? before->cert[1] : before->final ? NULL : before->cert[0];
 }
 
 void qn_bft_journalled(struct qn_bft *m, uint64_t token)
@@ -709,6 +719,14 @@ static void resend(struct qn_bft *m)
 {
     struct view *end = view_find(m, m->last.view);
     if (end && end->cert[2]) emit(m, QN_BFT_CERT)->cert = end->cert[2];
+    /* Views that passed since, a few at a time: who was away for one lacks its certificate, and may not propose above it. */
+    uint64_t gap = m->view > m->last.view + 2 ? m->view - m->last.view - 2 : 0;
+    for (uint64_t i = 0; i < QN_MIN(gap, (uint64_t)RESEND_VIEWS); i++) {
+        const struct view *v = view_find(m, m->last.view + 1 + (m->resend_turn + i) % gap);
+        for (unsigned k = 0; v && k < 2 && !bug(m, QN_BUG_NO_FORWARD); k++)
+            if (v->cert[k]) emit(m, QN_BFT_CERT)->cert = v->cert[k];
+    }
+    m->resend_turn += RESEND_VIEWS;
     for (struct view *v = m->views; v; v = v->next) {
         if (v->no + 1 < m->view) continue;
         if (v->no + 1 == m->view && !bug(m, QN_BUG_NO_FORWARD))

@@ -12,8 +12,8 @@
  * Who drives the machine feeds inputs, then takes actions until there is none, and calls qn_bft_tick at qn_bft_wake_ms. Votes and
  * certificates fed in have been verified (qn_vote_ok, qn_cert_check). NOTHING is the hash of 32 zeros.
  *
- * Safety rests on the journal: a vote that QN_BFT_JOURNAL names must be synced, with the body (FIRST, EXTRA) or the certificate
- * (FINAL) it stands on, before qn_bft_journalled lets it leave; after a crash every journalled vote comes back through
+ * Safety rests on the journal: a vote that QN_BFT_JOURNAL names must be synced, with the body (FIRST, EXTRA) and the certificate
+ * that come with it, before qn_bft_journalled lets it leave; after a crash every journalled vote comes back through
  * qn_bft_restore before qn_bft_start. */
 #ifndef QN_LEDGER_BFT_BFT_H
 #define QN_LEDGER_BFT_BFT_H

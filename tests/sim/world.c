@@ -121,10 +121,30 @@ static void host_random(void *self, void *dst, size_t len)
         ((uint8_t *)dst)[i] = (uint8_t)sim_draw(&h->rng);
 }
 
+/* For --trace: votes, certificates and what asks for blocks, in short. */
+static void describe(struct sim_host *h, int to, struct qn_span m)
+{
+    struct qn_arena arena = { 0 };
+    struct qn_span rest = QN_SPAN(m.ptr + 1, m.len - 1);
+    struct qn_vote v;
+    struct qn_cert c;
+    if (m.ptr[0] == 3 && qn_decode(qn_vote_record(), rest, &arena, &v, NULL) == QN_OK)
+        sim_trace(h->w, "host %d votes %s view %" PRIu64 " for %02x%02x", h->idx,
+                  v.kind == 1 ? "FIRST" : v.kind == 2 ? "EXTRA" : "FINAL", v.view, v.block.b[0],
+                  v.block.b[1]);
+    else if (m.ptr[0] == 4 && qn_decode(qn_cert_record(), rest, &arena, &c, NULL) == QN_OK)
+        sim_trace(h->w, "host %d certifies (%u) view %" PRIu64 " for %02x%02x", h->idx, c.kind,
+                  c.view, c.block.b[0], c.block.b[1]);
+    else
+        sim_trace(h->w, "host %d says %u to %d, %zu bytes", h->idx, m.ptr[0], to, m.len);
+    qn_arena_free(&arena);
+}
+
 static void host_say(struct sim_host *h, int to, bool cast, uint8_t class, struct qn_span m)
 {
     struct sim_world *w = h->w;
     if (h->disk.dead) return; /* its power went in the middle of what it does */
+    if (w->o.trace && m.len > 1 && m.ptr[0] != 1) describe(h, to, m);
     if (sim_honest(h)) sim_check_said(w, h, m);
     if (h->traits & TRAIT_SILENT) return;
     if (!cast) {
