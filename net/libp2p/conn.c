@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static const char MUXER[] = "/yamux/1.0.0";
@@ -81,7 +82,7 @@ static void last_words(struct conn *c)
     len += QN_NOISE_TAG;
     buf[0] = (uint8_t)(len >> 8);
     buf[1] = (uint8_t)len;
-    ssize_t n = write(c->fd, buf, len + 2);
+    ssize_t n = send(c->fd, buf, len + 2, MSG_NOSIGNAL);
     (void)n;
 }
 
@@ -133,7 +134,7 @@ static void want_write(struct conn *c)
 
 static ssize_t write_some(struct conn *c, const uint8_t *p, size_t len)
 {
-    ssize_t n = write(c->fd, p, len);
+    ssize_t n = send(c->fd, p, len, MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         conn_kill(c, QN_E_IO, strerror(errno));
         return -1;

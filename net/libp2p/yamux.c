@@ -34,7 +34,7 @@ static void put_head(uint8_t *h, unsigned type, unsigned flags, uint32_t id, uin
 
 static void control(struct qn_yamux *y, unsigned type, unsigned flags, uint32_t id, uint32_t len)
 {
-    put_head(qn_buf_grow(&y->ctl, QN_YAMUX_HEAD), type, flags, id, len);
+    if (!y->over) put_head(qn_buf_grow(&y->ctl, QN_YAMUX_HEAD), type, flags, id, len);
 }
 
 void qn_yamux_init(struct qn_yamux *y, bool dialer, const struct qn_yamux_sink *sink, void *arg)
@@ -49,6 +49,7 @@ void qn_yamux_init(struct qn_yamux *y, bool dialer, const struct qn_yamux_sink *
 void qn_yamux_fini(struct qn_yamux *y)
 {
     qn_buf_free(&y->ctl);
+    y->over = true;
 }
 
 /* --- the table -------------------------------------------------------------------------------------------- */
@@ -272,7 +273,7 @@ static void body_end(struct qn_yamux *y)
 
 qn_rc qn_yamux_feed(struct qn_yamux *y, struct qn_span in)
 {
-    while (in.len) {
+    while (in.len && !y->over) {
         if (y->body_id) {
             size_t n = QN_MIN((size_t)y->body_left, in.len);
             struct qn_yamux_stream *s = qn_yamux_find(y, y->body_id);

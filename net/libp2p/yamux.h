@@ -46,7 +46,7 @@ struct qn_yamux_sink {
 enum { QN_YAMUX_BUCKETS = 32 };
 
 struct qn_yamux {
-    bool dialer;
+    bool dialer, over; /* over: finished, perhaps by an event of the very input */
     uint32_t next_id;
     uint32_t in_cnt, out_cnt, unacked; /* streams; ours that wait for an ACK */
     uint32_t rtt_us;                   /* the owner's estimate, paces window growth */
@@ -61,7 +61,8 @@ struct qn_yamux {
 };
 
 void qn_yamux_init(struct qn_yamux *y, bool dialer, const struct qn_yamux_sink *sink, void *arg);
-void qn_yamux_fini(struct qn_yamux *y); /* the owner dropped its streams before */
+/* qn_yamux_fini may come in an event: what follows in the input is then passed over. The owner dropped its streams before. */
+void qn_yamux_fini(struct qn_yamux *y);
 
 /* qn_yamux_feed takes plaintext, all of it. An error is the peer's: say qn_yamux_goaway(y, 1) and close. QN_E_FORMAT (version, type, stream
  * number, flags), QN_E_LIMIT (beyond the credit, credit over 2^32, ctl full). */

@@ -1,0 +1,593 @@
+/* test_hostile.c - peers that mean harm, each a process of its own with the machines in its hands: what they may take is bounded, they are
+ * blamed or dropped, and an honest peer is served all the while. */
+#include "net/libp2p/frames.h"
+
+#include "core/base/test.h"
+#include "net/libp2p/upgrade.h"
+#include "net/libp2p/yamux.h"
+#include "net/link/limit.h"
+
+#include <arpa/inet.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* --- the foe: blocking, in a child ----------------------------------------------------------------------------------- */
+
+struct foe {
+    int fd;
+    struct qn_aead *aead;
+    struct qn_noise_cipher tx, rx;
+    struct qn_buf out;
+    uint8_t rec[70000];
+    size_t have;
+};
+
+static int foe_connect(unsigned port)
+{
+    struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)(void *)&sin, sizeof sin)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool foe_write(struct foe *f, const void *p, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        ssize_t n = send(f->fd, (const uint8_t *)p + at, len - at, MSG_NOSIGNAL);
+        if (n <= 0) return false;
+        at += (size_t)n;
+    }
+    return true;
+}
+
+static bool foe_open(struct foe *f, unsigned port, uint8_t seed)
+{
+    static struct qn_upgrade up;
+    uint8_t s[32] = { 200, seed }, buf[4096];
+    struct qn_key key;
+    struct qn_noise_self self;
+    struct qn_buf out = { 0 };
+    memset(f, 0, sizeof *f);
+    f->fd = foe_connect(port);
+    f->aead = qn_aead_new();
+    qn_key_from_seed(s, &key);
+    qn_noise_self_init(&self, &key, s);
+    qn_upgrade_init(&up, true, NULL, s, f->aead, &self, &out);
+    for (;;) {
+        if (!foe_write(f, out.ptr, out.len)) return false;
+        qn_buf_clear(&out);
+        ssize_t n = recv(f->fd, buf, sizeof buf, 0);
+        if (n <= 0) return false;
+        struct qn_span in = QN_SPAN(buf, (size_t)n);
+        qn_rc rc = qn_upgrade_step(&up, f->aead, &self, &in, &out);
+        if (rc == QN_E_AGAIN) continue;
+        f->tx = up.tx;
+        f->rx = up.rx;
+        if (rc != QN_OK || !foe_write(f, out.ptr, out.len)) return false;
+        memcpy(f->rec, in.ptr, in.len);
+        f->have = in.len;
+        qn_buf_free(&out);
+        return true;
+    }
+}
+
+static void foe_frame(struct foe *f, unsigned type, unsigned flags, uint32_t id, uint32_t len,
+                      const void *body, size_t body_len)
+{
+    uint8_t h[12] = { 0,
+                      (uint8_t)type,
+                      0,
+                      (uint8_t)flags,
+                      (uint8_t)(id >> 24),
+                      (uint8_t)(id >> 16),
+                      (uint8_t)(id >> 8),
+                      (uint8_t)id,
+                      (uint8_t)(len >> 24),
+                      (uint8_t)(len >> 16),
+                      (uint8_t)(len >> 8),
+                      (uint8_t)len };
+    qn_buf_put(&f->out, h, 12);
+    qn_buf_put(&f->out, body, body_len);
+}
+
+/* Opens a stream and asks for proto, with more bytes behind. */
+static void foe_stream(struct foe *f, uint32_t id, const char *proto, struct qn_span more)
+{
+    struct qn_mss m;
+    struct qn_buf b = { 0 };
+    qn_mss_dial(&m, proto, &b);
+    qn_buf_span(&b, more);
+    foe_frame(f, 0, 1, id, (uint32_t)b.len, b.ptr, b.len);
+    qn_buf_free(&b);
+}
+
+/* Seals and sends what was framed; false when the connection is gone. */
+static bool foe_flush(struct foe *f)
+{
+    bool ok = true;
+    for (size_t at = 0; ok && at < f->out.len; at += 16384) {
+        uint8_t rec[16384 + 18];
+        size_t n = QN_MIN(f->out.len - at, (size_t)16384);
+        memcpy(rec + 2, f->out.ptr + at, n);
+        qn_aead_seal(f->aead, &f->tx, rec + 2, n);
+        rec[0] = (uint8_t)((n + 16) >> 8);
+        rec[1] = (uint8_t)(n + 16);
+        ok = foe_write(f, rec, n + 18);
+    }
+    qn_buf_clear(&f->out);
+    return ok;
+}
+
+/* Waits until the other side hangs up. */
+static bool foe_dropped(struct foe *f, int ms)
+{
+    static uint8_t buf[65536];
+    struct pollfd p = { .fd = f->fd, .events = POLLIN };
+    for (int i = 0; i < ms / 10; i++) {
+        if (poll(&p, 1, 10) <= 0) continue;
+        ssize_t n = recv(f->fd, buf, sizeof buf, 0);
+        if (n <= 0) return true;
+    }
+    return false;
+}
+
+/* Reads plaintext for so long; returns bytes. shortest: of a data frame that is not the last of its stream. */
+static size_t foe_read(struct foe *f, int ms, uint32_t *ret_frames)
+{
+    struct pollfd p = { .fd = f->fd, .events = POLLIN };
+    size_t bytes = 0;
+    for (int i = 0; i < ms / 10; i++) {
+        if (poll(&p, 1, 10) <= 0) continue;
+        ssize_t n = recv(f->fd, f->rec + f->have, sizeof f->rec - f->have, 0);
+        if (n <= 0) break;
+        f->have += (size_t)n;
+        for (;;) {
+            size_t rec = (size_t)f->rec[0] << 8 | f->rec[1];
+            if (f->have < 2 || f->have < rec + 2) break;
+            if (!qn_aead_open(f->aead, &f->rx, f->rec + 2, rec)) return bytes;
+            for (size_t at = 0; at + 12 <= rec - 16;) {
+                const uint8_t *h = f->rec + 2 + at;
+                uint32_t len =
+                    (uint32_t)h[8] << 24 | (uint32_t)h[9] << 16 | (uint32_t)h[10] << 8 | h[11];
+                at += 12;
+                if (h[1] != 0) continue;
+                bytes += len;
+                (*ret_frames)++;
+                at += len;
+            }
+            f->have -= rec + 2;
+            memmove(f->rec, f->rec + rec + 2, f->have);
+        }
+    }
+    return bytes;
+}
+
+/* --- the victim and an honest peer ----------------------------------------------------------------------------------- */
+
+struct world {
+    struct event_base *base;
+    struct qn_host *victim, *friend;
+    struct qn_key key[2];
+    struct qn_host_watch watch;
+    struct qn_frames *frames;
+    struct qn_limits limits;
+    uint32_t blames, offences, messages, peers;
+    uint32_t paused;
+    int dial_rc, ping_rc;
+    uint32_t dial_peer;
+    uint64_t ping_us;
+};
+
+static void on_blame(void *arg, uint32_t peer, enum qn_blame how, const char *what)
+{
+    struct world *w = arg;
+    (void)peer, (void)what;
+    w->blames++;
+    if (how != QN_BLAME_SLIP) w->offences++;
+}
+
+static void on_peer(void *arg, uint32_t peer, const struct qn_peer_id *id, bool up, bool outbound)
+{
+    struct world *w = arg;
+    (void)peer, (void)id, (void)outbound;
+    if (up) w->peers++;
+}
+
+static const uint8_t ZEROS[65536];
+
+/* A generous protocol: whoever opens it is sent a megabyte. */
+static void gift_open(void *arg, struct qn_stream *s)
+{
+    (void)arg;
+    while (qn_stream_write(s, QN_SPAN_OF(ZEROS)) == QN_OK)
+        ;
+}
+
+/* And one that is busy and reads nothing. */
+static void busy_open(void *arg, struct qn_stream *s)
+{
+    struct world *w = arg;
+    w->paused++;
+    qn_stream_pause(s, true);
+}
+
+static const struct qn_stream_ops GIFT = { .on_open = gift_open }, BUSY = { .on_open = busy_open };
+
+static void on_message(void *arg, uint32_t peer, struct qn_span m)
+{
+    struct world *w = arg;
+    (void)peer, (void)m;
+    w->messages++;
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void world_open(struct qn_test_state *t, struct world *w)
+{
+    uint8_t seed[2][32] = { { 1 }, { 2 } };
+    struct qn_host_conf conf = { .env = qn_env_real(),
+                                 .listen = "127.0.0.1:0",
+                                 .limits = &w->limits };
+    w->base = event_base_new();
+    w->dial_rc = w->ping_rc = -1;
+    conf.base = w->base;
+    for (int i = 0; i < 2; i++)
+        qn_key_from_seed(seed[i], &w->key[i]);
+    conf.key = &w->key[0];
+    CHECK_RC(qn_host_open(&conf, &w->victim, NULL), QN_OK);
+    conf.key = &w->key[1];
+    CHECK_RC(qn_host_open(&conf, &w->friend, NULL), QN_OK);
+    w->watch = (struct qn_host_watch){ .arg = w, .on_blame = on_blame, .on_peer = on_peer };
+    qn_host_watch(w->victim, &w->watch);
+    const struct qn_proto gift = {
+        .id = "/test/gift/1", .ops = &GIFT, .arg = w, .class = QN_NET_TX, .in_max = 64
+    };
+    const struct qn_proto busy = {
+        .id = "/test/busy/1", .ops = &BUSY, .arg = w, .class = QN_NET_TX, .in_max = 64
+    };
+    CHECK_RC(qn_host_proto(w->victim, &gift), QN_OK);
+    CHECK_RC(qn_host_proto(w->victim, &busy), QN_OK);
+    const struct qn_frames_conf fc = { .host = w->victim,
+                                       .proto = "/test/frames/1",
+                                       .message_max = 4 << 20,
+                                       .on_message = on_message,
+                                       .arg = w };
+    CHECK_RC(qn_frames_open(&fc, &w->frames), QN_OK);
+}
+
+static void world_close(struct world *w)
+{
+    qn_frames_close(w->frames);
+    qn_host_close(w->victim);
+    qn_host_close(w->friend);
+    event_base_free(w->base);
+}
+
+static void dialled(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *why)
+{
+    struct world *w = arg;
+    (void)why;
+    w->dial_rc = (int)rc;
+    w->dial_peer = peer;
+}
+
+static void pinged(void *arg, qn_rc rc, uint64_t us)
+{
+    struct world *w = arg;
+    w->ping_rc = (int)rc;
+    w->ping_us = us;
+}
+
+/* Starts attack in a child (its exit status is whether it went as it should), lets it run, and has the friend join and ping
+ * meanwhile; with whole, until the child is done. */
+static void under_attack(struct qn_test_state *t, struct world *w, bool (*attack)(unsigned port),
+                         bool wait_for_it)
+{
+    unsigned port = qn_host_port(w->victim);
+    char addr[64];
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(40);
+        _exit(attack(port) ? 0 : 1);
+    }
+    uint64_t begin = now_ms(), joined = 0;
+    int status = -1;
+    snprintf(addr, sizeof addr, "127.0.0.1:%u", port);
+    while (now_ms() - begin < 200) /* the attack is under way */
+        event_base_loop(w->base, EVLOOP_ONCE);
+    uint64_t dialled_ms = now_ms();
+    CHECK_RC(qn_host_dial(w->friend, addr, dialled, w, NULL), QN_OK);
+    while (now_ms() - begin < 30000) {
+        event_base_loop(w->base, EVLOOP_ONCE);
+        if (w->dial_rc == QN_OK && !joined) {
+            joined = now_ms();
+            CHECK_RC(qn_host_ping(w->friend, w->dial_peer, pinged, w), QN_OK);
+        }
+        if (w->dial_rc > QN_OK &&
+            !joined) { /* all places taken for a moment: an honest peer tries again */
+            w->dial_rc = -1;
+            CHECK_RC(qn_host_dial(w->friend, addr, dialled, w, NULL), QN_OK);
+        }
+        if (status == -1 && waitpid(pid, &status, WNOHANG) == 0) status = -1;
+        if (w->ping_rc >= 0 && (status != -1 || !wait_for_it)) break;
+    }
+    CHECK(w->ping_rc == QN_OK);
+    CHECK(joined && joined - dialled_ms < 2000);
+    if (status == -1) {
+        kill(pid, SIGKILL);
+        waitpid(pid, &status, 0);
+        CHECK(!wait_for_it);
+    } else {
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+}
+
+static size_t one_peer(const struct world *w)
+{
+    return w->limits.peer_memory + (256u << 10); /* and the honest one */
+}
+
+/* --- attacks ------------------------------------------------------------------------------------------------------------ */
+
+static bool attack_streams(unsigned port)
+{
+    static struct foe f;
+    if (!foe_open(&f, port, 1)) return false;
+    for (uint32_t i = 0; i < 1000; i++)
+        foe_stream(&f, 1 + 2 * i, "/test/gift/1", QN_SPAN(NULL, 0));
+    foe_flush(&f); /* may fail: dropped on the way is fine */
+    usleep(500000);
+    return foe_dropped(&f, 10000);
+}
+
+static void test_streams(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    world_open(t, &w);
+    under_attack(t, &w, attack_streams, true);
+    struct qn_host_stat s = qn_host_stat(w.victim);
+    CHECK(s.memory_high <= one_peer(&w));
+    CHECK(w.offences > 0);
+    world_close(&w);
+}
+
+static bool attack_rst(unsigned port)
+{
+    static struct foe f;
+    if (!foe_open(&f, port, 2)) return false;
+    for (uint32_t i = 0; i < 100000; i++) {
+        foe_frame(&f, 1, 1, 1 + 2 * i, 0, NULL, 0);
+        foe_frame(&f, 1, 8, 1 + 2 * i, 0, NULL, 0);
+        if (i % 50 == 0 && !foe_flush(&f)) return i < 60000;
+    }
+    return foe_dropped(&f, 5000);
+}
+
+static void test_rst(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    world_open(t, &w);
+    under_attack(t, &w, attack_rst, true);
+    CHECK(w.offences == 1);
+    CHECK(qn_host_stat(w.victim).memory_high <= one_peer(&w));
+    world_close(&w);
+}
+
+/* More half-open connections than places, each with a byte a while. */
+static bool attack_half_open(unsigned port)
+{
+    int fd[300];
+    int cnt = 0;
+    uint32_t lost = 0;
+    for (int round = 0; round < 30; round++) {
+        for (int i = cnt; i < 300; i++)
+            fd[cnt++] = foe_connect(port);
+        for (int i = 0; i < cnt; i++)
+            if (fd[i] < 0 || send(fd[i], "\x13", round == 0, MSG_NOSIGNAL) < 0) lost++;
+        usleep(100000);
+    }
+    (void)lost;
+    uint32_t open = 0;
+    for (int i = 0; i < cnt; i++) {
+        char c;
+        ssize_t n = fd[i] < 0 ? 0 : recv(fd[i], &c, 1, MSG_DONTWAIT);
+        if (n < 0) open++; /* EAGAIN: still there */
+    }
+    return open == 0; /* 3 s later all are gone: ready_ms is 1 s */
+}
+
+static void test_half_open(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    w.limits.ready_ms = 1000;
+    world_open(t, &w);
+    under_attack(t, &w, attack_half_open, true);
+    struct qn_host_stat s = qn_host_stat(w.victim);
+    CHECK(s.pending <= w.limits.pending_max && s.refused > 0);
+    CHECK(s.memory_high <= one_peer(&w));
+    world_close(&w);
+}
+
+/* Each of these ends the connection. */
+static bool attack_malformed(unsigned port)
+{
+    static const char *const RAW[] = { "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\xff\xff\xff\xff",
+                                       "\x13/multistream/1.0.0\n\x07/noise\n\xff\xff",
+                                       "\x13/multistream/1.0.0\n\x07/noise\n\x01\x01zzzz" };
+    static struct foe f;
+    for (size_t i = 0; i < QN_COUNT(RAW); i++) {
+        memset(&f, 0, sizeof f);
+        f.fd = foe_connect(port);
+        uint8_t junk[600] = { 0 };
+        if (!foe_write(&f, RAW[i], strlen(RAW[i]))) return false;
+        (void)foe_write(&f, junk, sizeof junk);
+        if (!foe_dropped(&f, 4000)) return false;
+        close(f.fd);
+    }
+    for (uint32_t i = 0; i < 5; i++) {
+        if (!foe_open(&f, port, (uint8_t)(10 + i))) return false;
+        if (i == 0) foe_frame(&f, 0, 1, 1, UINT32_MAX, NULL, 0);
+        if (i == 1) foe_frame(&f, 1, 1, 1, 0xfffc0000, NULL, 0);
+        if (i == 2) foe_frame(&f, 0, 1, 2, 0, NULL, 0);
+        if (i == 3) foe_frame(&f, 9, 0, 0, 0, NULL, 0);
+        if (i == 4 && !foe_write(&f,
+                                 "\x00\x20"
+                                 "a record that nobody sealed......",
+                                 34))
+            return false;
+        foe_flush(&f);
+        if (!foe_dropped(&f, 4000)) return false;
+        close(f.fd);
+    }
+    return true;
+}
+
+static void test_malformed(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    w.limits.ready_ms = 2000;
+    world_open(t, &w);
+    under_attack(t, &w, attack_malformed, true);
+    CHECK(w.offences == 4);
+    CHECK(qn_host_stat(w.victim).memory_high <= one_peer(&w));
+    world_close(&w);
+}
+
+/* Takes a gift through a window opened a byte at a time. */
+static bool attack_drip(unsigned port)
+{
+    static struct foe f;
+    uint32_t frames = 0;
+    if (!foe_open(&f, port, 3)) return false;
+    foe_stream(&f, 1, "/test/gift/1", QN_SPAN(NULL, 0));
+    if (!foe_flush(&f)) return false;
+    size_t bytes = foe_read(&f, 500, &frames);
+    if (bytes < 250000 || bytes > 262144 + 1000)
+        return false; /* the first window, identify beside it */
+    frames = 0;
+    for (int i = 0; i < 1500; i++) {
+        foe_frame(&f, 1, 0, 1, 1, NULL, 0);
+        if (!foe_flush(&f)) return false;
+    }
+    foe_read(&f, 2000, &frames);
+    return frames <= 1; /* 1,500 bytes of credit make no frame, and the stream is given up */
+}
+
+static void test_drip(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    w.limits.stream_stuck_ms = 1000;
+    world_open(t, &w);
+    under_attack(t, &w, attack_drip, true);
+    CHECK(w.blames == 1 && qn_host_stat(w.victim).stream_resets >= 1);
+    world_close(&w);
+}
+
+/* Fills what a busy reader leaves: 64 windows of 256 KiB are twice the peer's memory. */
+static bool attack_fill(unsigned port)
+{
+    static struct foe f;
+    static uint8_t chunk[16000];
+    if (!foe_open(&f, port, 4)) return false;
+    for (uint32_t i = 0; i < 64; i++) {
+        foe_stream(&f, 1 + 2 * i, "/test/busy/1", QN_SPAN(NULL, 0));
+        for (uint32_t k = 0; k < 16; k++)
+            foe_frame(&f, 0, 0, 1 + 2 * i, sizeof chunk, chunk, sizeof chunk);
+        if (!foe_flush(&f)) return true;
+    }
+    usleep(300000);
+    return true;
+}
+
+static void test_fill(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    world_open(t, &w);
+    under_attack(t, &w, attack_fill, true);
+    CHECK(w.paused > 20 && w.blames > 0);
+    CHECK(qn_host_stat(w.victim).memory_high <= one_peer(&w));
+    world_close(&w);
+}
+
+/* Messages that never end, on every stream that may be opened. */
+static bool attack_frames(unsigned port)
+{
+    static struct foe f;
+    static uint8_t chunk[16000];
+    if (!foe_open(&f, port, 5)) return false;
+    for (uint32_t i = 0; i < 12; i++)
+        foe_stream(&f, 1 + 2 * i, "/test/frames/1",
+                   QN_SPAN("\x00\x00\x40\x00", 4)); /* 4 MiB each */
+    for (uint32_t k = 0; k < 16; k++)
+        for (uint32_t i = 0; i < 12; i++)
+            foe_frame(&f, 0, 0, 1 + 2 * i, sizeof chunk, chunk, sizeof chunk);
+    if (!foe_flush(&f)) return false;
+    foe_stream(&f, 101, "/test/frames/1", QN_SPAN("\x01\x00\x00\x01zzzz", 8)); /* 16 MiB + 1 */
+    return foe_flush(&f) && (usleep(500000), true);
+}
+
+static void test_frames(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    w.limits.peer_memory = 1 << 20;
+    world_open(t, &w);
+    under_attack(t, &w, attack_frames, true);
+    CHECK(w.messages == 0 && w.blames > 0);
+    CHECK(qn_host_stat(w.victim).memory_high <= one_peer(&w));
+    world_close(&w);
+}
+
+/* Asks for pongs and reads none. */
+static bool attack_pings(unsigned port)
+{
+    static struct foe f;
+    if (!foe_open(&f, port, 6)) return false;
+    for (int i = 0; i < 4000; i++) {
+        for (int k = 0; k < 1000; k++)
+            foe_frame(&f, 2, 1, 0, 7, NULL, 0);
+        if (!foe_flush(&f)) return true;
+    }
+    return false; /* 48 MB of questions, all taken */
+}
+
+static void test_pings(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    w.limits.write_stuck_ms = 1000;
+    world_open(t, &w);
+    under_attack(t, &w, attack_pings, true);
+    CHECK(w.blames == 1);
+    world_close(&w);
+}
+
+int main(void)
+{
+    TEST_BEGIN();
+    if (qn_crypto_init()) return 1;
+    signal(SIGPIPE, SIG_DFL); /* a host must not need it ignored */
+    TEST(test_streams);
+    TEST(test_rst);
+    TEST(test_half_open);
+    TEST(test_malformed);
+    TEST(test_drip);
+    TEST(test_fill);
+    TEST(test_frames);
+    TEST(test_pings);
+    return TEST_END();
+}
