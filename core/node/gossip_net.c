@@ -335,6 +335,18 @@ static void each_peer(void *arg, const struct qn_peer_info *info)
     on_peer(arg, info->peer, &info->id, true, info->outbound);
 }
 
+/* It may speak meshsub only since a moment ago: a node begins to serve when it has its genesis. */
+static void on_identify(void *arg, const struct qn_peer_info *info)
+{
+    struct qn_gossip *gn = arg;
+    struct mate *m = mate_get(gn, info->peer);
+    if (!m || m->out) return;
+    bool speaks_12 = qn_host_speaks(gn->conf.host, m->peer, GOSSIP_PROTOCOL_12);
+    if (!speaks_12 && !qn_host_speaks(gn->conf.host, m->peer, GOSSIP_PROTOCOL_11)) return;
+    m->only_11 = !speaks_12;
+    open_out(gn, m);
+}
+
 static void on_blame(void *arg, uint32_t peer, enum qn_blame how, const char *what)
 {
     struct qn_gossip *gn = arg;
@@ -383,7 +395,9 @@ qn_rc qn_gossip_open(const struct qn_gossip_conf *conf, struct qn_gossip **ret, 
             return qn_why(why, rc, "%s cannot be served", proto.id);
         }
     }
-    gn->watch = (struct qn_host_watch){ .arg = gn, .on_peer = on_peer, .on_blame = on_blame };
+    gn->watch = (struct qn_host_watch){
+        .arg = gn, .on_peer = on_peer, .on_identify = on_identify, .on_blame = on_blame
+    };
     qn_host_watch(conf->host, &gn->watch);
     qn_host_peers(conf->host, each_peer, gn);
     enter(gn);

@@ -1,6 +1,7 @@
 /* net.c - host, dialling, and the ledger's messages between peers. */
 #include "core/node/net.h"
 
+#include "core/node/gossip_net.h"
 #include "net/libp2p/frames.h"
 
 #include <event2/event.h>
@@ -15,7 +16,16 @@
 #define REDIAL_MAX   15000
 #define QUEUE_TX     (1u << 20)
 #define QUEUE_BIG    (16u << 20) /* proposals, and blocks for who is behind: two messages at most */
+#define VOTE_BYTES   (64u << 10) /* longer proposals do not stand before votes */
 #define GENESIS_NAME "/quoin/genesis/1"
+
+enum { TOPIC_TX, TOPIC_VOTE, TOPIC_BLOCK, TOPIC_CNT };
+static const struct gossip_topic_conf TOPICS[TOPIC_CNT] = {
+    [TOPIC_TX] = { "tx", 128u << 10, GOSSIP_TX, 500, false },
+    [TOPIC_VOTE] = { "vote", VOTE_BYTES, GOSSIP_VOTE, 1000,
+                     false }, /* certificates, small proposals too */
+    [TOPIC_BLOCK] = { "block", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false },
+};
 
 struct joint {
     struct qn_net *net;
@@ -30,6 +40,8 @@ struct qn_net {
     struct qn_host *host;
     struct qn_host_watch watch;
     struct qn_frames *frames;
+    struct qn_gossip *gossip;
+    uint32_t topics[TOPIC_CNT];
     struct qn_replica *replica;
     char proto[64];
     void (*turn)(void *arg);
@@ -191,10 +203,24 @@ static void wire_send(void *self, uint32_t peer, enum qn_class class, struct qn_
     if (net->frames && qn_frames_send(net->frames, peer, CLASSES[class], message)) return;
 }
 
+/* To everybody: over the mesh. What is too long for it goes to those beside us, who pass it on in the same way. */
+static qn_rc spread(struct qn_net *net, uint32_t but, enum qn_class class, struct qn_span message)
+{
+    int topic = class == QN_CLASS_TX        ? TOPIC_TX
+                : message.len <= VOTE_BYTES ? TOPIC_VOTE
+                                            : TOPIC_BLOCK;
+    qn_rc rc = qn_gossip_publish(net->gossip, net->topics[topic], message);
+    if (rc == QN_E_TOOBIG) qn_frames_cast(net->frames, but, CLASSES[class], message);
+    return rc;
+}
+
 static void wire_cast(void *self, enum qn_class class, struct qn_span message)
 {
     struct qn_net *net = self;
-    if (net->frames) qn_frames_cast(net->frames, 0, CLASSES[class], message);
+    if (!net->gossip) return; /* nobody is served yet */
+    /* Said before, and it did not help: the mesh would not carry it twice, so those beside us hear it again. */
+    if (spread(net, 0, class, message) == QN_E_DUPLICATE)
+        qn_frames_cast(net->frames, 0, CLASSES[class], message);
 }
 
 struct qn_wire qn_net_wire(struct qn_net *net)
@@ -213,9 +239,28 @@ static void on_message(void *arg, uint32_t peer, struct qn_span message)
 {
     struct qn_net *net = arg;
     struct qn_why why = { "" };
-    if (qn_replica_recv(net->replica, peer, message, &why) == QN_REJECT)
-        qn_host_blame(net->host, peer, QN_BLAME_OFFENCE, why.text);
+    enum qn_verdict verdict = qn_replica_recv(net->replica, peer, message, &why);
+    if (verdict == QN_REJECT) qn_host_blame(net->host, peer, QN_BLAME_OFFENCE, why.text);
+    /* New here, so perhaps to others: kind 2 of sync.def are transactions. */
+    if (verdict == QN_ACCEPT)
+        (void)spread(net, peer, message.ptr[0] == 2 ? QN_CLASS_TX : QN_CLASS_VOTE, message);
     net->turn(net->turn_arg);
+}
+
+static enum gossip_verdict on_gossip(void *arg, uint32_t topic, uint32_t peer, uint64_t handle,
+                                     struct qn_span data)
+{
+    struct qn_net *net = arg;
+    struct qn_why why = { "" };
+    enum gossip_verdict verdict = GOSSIP_IGNORE;
+    (void)topic, (void)handle;
+    switch (qn_replica_recv(net->replica, peer, data, &why)) {
+    case QN_ACCEPT: verdict = GOSSIP_ACCEPT; break;
+    case QN_IGNORE: break;
+    case QN_REJECT: verdict = GOSSIP_REJECT; break;
+    }
+    net->turn(net->turn_arg);
+    return verdict;
 }
 
 qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(void *arg),
@@ -236,8 +281,18 @@ qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(
                                    .arg = net };
     conf.queue_max[QN_NET_URGENT] = conf.queue_max[QN_NET_REQUEST] = QUEUE_BIG;
     conf.queue_max[QN_NET_TX] = QUEUE_TX;
+    const struct qn_gossip_conf gossip = { .base = net->conf.base,
+                                           .host = net->host,
+                                           .env = qn_env_real(),
+                                           .genesis = id,
+                                           .arg = net,
+                                           .on_message = on_gossip };
     qn_rc rc = qn_frames_open(&conf, &net->frames);
-    return rc ? qn_why(why, rc, "%s cannot be served", net->proto) : QN_OK;
+    if (rc) return qn_why(why, rc, "%s cannot be served", net->proto);
+    rc = qn_gossip_open(&gossip, &net->gossip, why);
+    for (int i = 0; i < TOPIC_CNT && rc == QN_OK; i++)
+        rc = qn_gossip_topic(net->gossip, &TOPICS[i], &net->topics[i]);
+    return rc;
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------------------------- */
@@ -296,6 +351,8 @@ void qn_net_close(struct qn_net *net)
 {
     if (!net) return;
     if (net->tick) event_free(net->tick);
+    qn_gossip_close(net->gossip);
+    net->gossip = NULL;
     if (net->frames) qn_frames_close(net->frames);
     net->frames = NULL;
     if (net->host) {
@@ -303,6 +360,11 @@ void qn_net_close(struct qn_net *net)
         qn_host_close(net->host);
     }
     free(net);
+}
+
+struct gossip *qn_net_gossip(struct qn_net *net)
+{
+    return net->gossip ? qn_gossip_machine(net->gossip) : NULL;
 }
 
 struct qn_host *qn_net_host(struct qn_net *net)

@@ -2,13 +2,15 @@
  * begins. The replica's wire (ledger/sync/replica.h) ends here.
  *
  *     /quoin/genesis/1              asked by who joins without one: the genesis, Borsh, then FIN
- *     /quoin/<8 hex>/ledger/1       a chain's replicas: messages of ledger/sync/sync.def as frames (net/libp2p/frames.h) */
+ *     /quoin/<8 hex>/ledger/1       a chain's replicas: messages of ledger/sync/sync.def as frames (net/libp2p/frames.h), to one peer
+ *     /quoin/<8 hex>/tx/1, vote/1, block/1     topics of the mesh (core/node/gossip_net.h): the same messages, to everybody */
 #ifndef QN_CORE_NODE_NET_H
 #define QN_CORE_NODE_NET_H
 
 #include "ledger/sync/replica.h"
 #include "net/libp2p/host.h"
 
+struct gossip;
 struct qn_net;
 
 struct qn_net_conf {
@@ -32,6 +34,8 @@ QN_CHECK qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void
                             void *arg, struct qn_why *why);
 
 struct qn_host *qn_net_host(struct qn_net *net);
+/* qn_net_gossip lends the gossip machine for its readers; NULL before qn_net_serve. Topics are numbered tx, vote, block. */
+struct gossip *qn_net_gossip(struct qn_net *net);
 /* qn_net_addr writes the address to give to others, with the peer id; "" when it does not listen. */
 void qn_net_addr(const struct qn_net *net, char dst[QN_MADDR_TEXT]);
 

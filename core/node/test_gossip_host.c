@@ -35,7 +35,7 @@ static enum gossip_verdict on_message(void *arg, uint32_t topic, uint32_t peer, 
     return n->verdict;
 }
 
-static void open_node(struct node *n, struct event_base *base, uint8_t seed)
+static void open_host(struct node *n, struct event_base *base, uint8_t seed)
 {
     uint8_t s[32] = { seed };
     struct qn_why why = { "" };
@@ -46,10 +46,15 @@ static void open_node(struct node *n, struct event_base *base, uint8_t seed)
     };
     rc = rc ? rc : qn_host_open(&host, &n->host, &why);
     QN_ASSERT(rc == QN_OK);
+}
+
+static void open_gossip(struct node *n, struct event_base *base)
+{
+    struct qn_why why = { "" };
     const struct qn_gossip_conf conf = {
         .base = base, .host = n->host, .env = qn_env_real(), .arg = n, .on_message = on_message
     };
-    rc = qn_gossip_open(&conf, &n->gossip, &why);
+    qn_rc rc = qn_gossip_open(&conf, &n->gossip, &why);
     const struct gossip_topic_conf topic = { "js", 65536, GOSSIP_TX, 1000, false };
     rc = rc ? rc : qn_gossip_topic(n->gossip, &topic, &n->topic);
     QN_ASSERT(rc == QN_OK);
@@ -102,13 +107,21 @@ static void test_hosts(struct qn_test_state *t)
     struct node n[HOSTS];
     memset(n, 0, sizeof n);
     for (uint32_t i = 0; i < HOSTS; i++)
-        open_node(&n[i], base, (uint8_t)(i + 1));
+        open_host(&n[i], base, (uint8_t)(i + 1));
+    for (uint32_t i = 0; i < HOSTS - 1; i++)
+        open_gossip(&n[i], base);
     /* A line: what the first says reaches the last through all others. */
     for (uint32_t i = 1; i < HOSTS; i++) {
         char addr[64];
         snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(n[i - 1].host));
         CHECK_RC(qn_host_dial(n[i].host, addr, dialled, &n[i], NULL), QN_OK);
     }
+    /* The last begins to serve when its neighbour was long refused. */
+    UNTIL(base, n[HOSTS - 1].dialled == 1);
+    const struct timeval soon = { 0, 100000 };
+    event_base_loopexit(base, &soon);
+    event_base_dispatch(base);
+    open_gossip(&n[HOSTS - 1], base);
     UNTIL(base, gossip_topic_info(qn_gossip_machine(n[0].gossip), n[0].topic).mesh == 1 &&
                     gossip_topic_info(qn_gossip_machine(n[1].gossip), n[1].topic).mesh == 2 &&
                     gossip_topic_info(qn_gossip_machine(n[2].gossip), n[2].topic).mesh == 2 &&
@@ -169,7 +182,8 @@ static int serve(uint32_t count, uint32_t bytes, uint32_t peers)
     struct serve s = { .base = event_base_new(), .count = count, .bytes = bytes, .peers = peers };
     struct qn_maddr addr;
     char text[QN_MADDR_TEXT], id[QN_PEER_TEXT_MAX];
-    open_node(&s.node, s.base, 9);
+    open_host(&s.node, s.base, 9);
+    open_gossip(&s.node, s.base);
     QN_ASSERT(qn_host_addrs(s.node.host, &addr, 1) == 1);
     qn_maddr_print(&addr, text);
     qn_peer_id_print(qn_host_id(s.node.host), id);

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# A line of five: each knows only the one before it, and only the first validates. What is sent at the far end is final there: transactions
+# travel up the line and blocks down it through nodes that pass on what they hold valid.
+. "$(dirname "$0")/../lib.sh"
+pids=()
+trap '{ kill -9 "${pids[@]}" && wait "${pids[@]}"; } 2>/dev/null; cleanup' EXIT
+start --listen 127.0.0.1:0
+check "the first is up" 0 $?
+addr=$(jq -r 'select(.event == "ready") | .p2p' "$tmp/up.log" | tail -1)
+at() { "$q" --home "$tmp/line-$1" "${@:2}"; }
+for i in 1 2 3 4; do
+    "$q" up --home "$tmp/line-$i" --api 127.0.0.1:0 --listen 127.0.0.1:0 --join "$addr" --json >"$tmp/line-$i.log" 2>"$tmp/line-$i.err" &
+    pids+=($!)
+    for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/line-$i.log" && break; sleep 0.05; done
+    addr=$(jq -r 'select(.event == "ready") | .p2p' "$tmp/line-$i.log" | tail -1)
+done
+check "each sees its neighbours" "2 2 2 1" "$(for i in 1 2 3 4; do at $i status --json | jq -r .peers; done | xargs)"
+n wallet new far --json >/dev/null
+n wallet send @far 100QN --json >/dev/null
+mkdir -p "$tmp/line-4/wallet"
+cp "$home/wallet/far.key" "$tmp/line-4/wallet/"
+for _ in $(seq 100); do [ "$(at 4 wallet balance far --json 2>/dev/null | jq .balance_uqn)" = 100000000 ] && break; sleep 0.1; done
+check "money of the first is seen by the last" 100000000 "$(at 4 wallet balance far --json | jq .balance_uqn)"
+owner=$(n wallet list --json | jq -r 'select(.name=="owner").account')
+begin=$(date +%s%N)
+for _ in 1 2 3 4 5; do at 4 --as far wallet send "$owner" 1QN --json >"$tmp/sent" 2>&1 || cat "$tmp/sent"; done
+check "five transfers of the last are final there, within 10 s" 1 $((($(date +%s%N) - begin) / 1000000 < 10000))
+check "and at the first" 1 $(($(n wallet balance far --json | jq .balance_uqn) <= 95000000))
+finish
