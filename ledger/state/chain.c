@@ -25,7 +25,8 @@ struct branch {
     struct qn_hash *ids;
     struct qn_trie *has; /* ids, while it is not final */
     struct qn_arena arena;
-    struct qn_delta *delta;
+    struct qn_delta *delta;     /* NULL: a filler */
+    struct qn_stake_sets *sets; /* of a block that ends its epoch: who votes then */
 };
 
 /* A segment of the journal that begins above this block, and needs none before it. */
@@ -148,6 +149,19 @@ static qn_rc bad_block(struct qn_why *why, uint64_t height, const char *what)
     return qn_why(why, QN_E_CORRUPT, "block %" PRIu64 " of the journal: %s", height, what);
 }
 
+/* The set that votes on what follows the state. */
+static void read_set(struct qn_chain *c)
+{
+    struct qn_stake_sets *sets = malloc(sizeof *sets);
+    QN_ASSERT(sets != NULL);
+    qn_stake_set(qn_state_view(c->st), sets);
+    if (sets->now.epoch != c->set.epoch) {
+        c->set = sets->now;
+        c->set_root = qn_set_hash(&c->set);
+    }
+    free(sets);
+}
+
 static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_frame_at at,
                         struct qn_arena *arena, struct qn_why *why)
 {
@@ -171,9 +185,9 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
     if (!qn_hash_eq(&body, &h->body_root))
         return bad_block(why, h->height, "its body is not the one its head names");
     qn_rc rc = QN_OK;
-    if (h->height >
-        c->saved
-            .height) { /* below it the hashes lead to the checkpoint's block, whose certificate was checked */
+    if (h->height > c->saved.height) { /* below, hashes lead to the checkpoint's block */
+        if (h->epoch != c->set.epoch || !qn_hash_eq(&h->set_root, &c->set_root))
+            return bad_block(why, h->height, "it names other validators than the state before");
         if (f.cert.kind) rc = qn_cert_final(&f.cert, &c->id, &hash, &c->set, why);
         if (rc) return bad_block(why, h->height, "its certificate does not verify");
         if (c->conf.no_store) /* an audit believes no signature it has not checked */
@@ -188,6 +202,7 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
             return bad_block(why, h->height, "executing it gives another state");
         }
         qn_state_accept(c->st, note_dirty, c);
+        read_set(c);
     } else if (h->height == c->saved.height) {
         struct qn_hash root = qn_trie_root(qn_state_trie(c->st));
         if (!qn_hash_eq(&hash, &c->saved.block) || !qn_hash_eq(&root, &h->state_root))
@@ -196,6 +211,7 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
                           "; remove it and start again: the journal has all",
                           h->height);
         qn_state_at(c->st, &c->id, h->height, h->t_ms, &c->header.beacon);
+        read_set(c);
     }
     note_block(c, &f.block, ids, at);
     qn_buf_clear(&c->cert);
@@ -362,6 +378,7 @@ qn_rc qn_chain_open(const struct qn_chain_conf *conf, struct qn_chain **ret, str
 
 static void branch_free(struct branch *b)
 {
+    free(b->sets);
     qn_delta_free(b->delta);
     qn_trie_free(b->has);
     qn_arena_free(&b->arena);
@@ -386,7 +403,7 @@ static void put_in(struct qn_chain *c, struct branch *b)
 {
     if (c->tip == b) return;
     put_in(c, b->parent);
-    qn_delta_swap(c->st, b->delta);
+    if (b->delta) qn_delta_swap(c->st, b->delta);
     c->tip = b;
 }
 
@@ -394,7 +411,7 @@ static void put_in(struct qn_chain *c, struct branch *b)
 static void go(struct qn_chain *c, struct branch *b)
 {
     while (c->tip && !descends(b, c->tip)) {
-        qn_delta_swap(c->st, c->tip->delta);
+        if (c->tip->delta) qn_delta_swap(c->st, c->tip->delta);
         c->tip = c->tip->parent;
     }
     if (b) put_in(c, b);
@@ -417,13 +434,36 @@ static qn_rc stand_on(struct qn_chain *c, const struct qn_hash *parent, struct b
     return QN_OK;
 }
 
+/* Whether what stands on `up` is a filler. */
+static bool is_filler_place(const struct branch *up)
+{
+    return up && (up->sets || !up->delta);
+}
+
+/* What a filler says of the state: that it is as before. */
+static void fill(const struct qn_header *before, struct qn_header *h)
+{
+    h->body_root = body_root_of(NULL, 0);
+    h->state_root = before->state_root;
+    h->beacon = beacon_of(&before->beacon, &h->body_root, h->t_ms);
+}
+
 static void grow(struct qn_chain *c, struct branch *b, struct branch *up)
 {
     b->parent = up;
     b->next = c->branches;
     c->branches = b;
     b->hash = qn_header_hash(&b->frame.block.header);
-    b->delta = qn_state_keep(c->st);
+    if (!is_filler_place(up)) {
+        struct qn_stake_sets *sets = malloc(sizeof *sets);
+        QN_ASSERT(sets != NULL);
+        b->delta = qn_state_keep(c->st);
+        qn_stake_set(qn_state_view(c->st), sets);
+        if (sets->last)
+            b->sets = sets;
+        else
+            free(sets);
+    }
     b->has = qn_trie_new();
     for (uint32_t i = 0; i < b->frame.block.txs.cnt; i++)
         qn_trie_put(b->has, QN_SPAN(b->ids[i].b, 32), QN_SPAN(NULL, 0));
@@ -443,12 +483,20 @@ qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
     struct qn_header *h = &b->frame.block.header;
     *h = (struct qn_header){ .ver = 1,
                              .chain = c->id,
+                             .epoch = c->set.epoch,
                              .height = before->height + 1,
                              .view = m->view,
                              .t_ms = QN_MAX(m->t_ms, before->t_ms + 1),
                              .parent = m->parent,
                              .set_root = c->set_root,
                              .proposer = m->proposer };
+    if (is_filler_place(up)) {
+        memset(misfit, 0, m->cnt * sizeof *misfit);
+        fill(before, h);
+        grow(c, b, up);
+        *ret_hash = b->hash;
+        return QN_OK;
+    }
     rc = qn_state_block(c->st, h->height, h->t_ms, &before->beacon, &proposer, m->txs, m->ids,
                         m->cnt, &b->arena, misfit, &out, why);
     if (rc) {
@@ -507,8 +555,8 @@ static qn_rc check_ids(const struct qn_chain *c, const struct branch *b, struct 
     return rc;
 }
 
-static qn_rc run(struct qn_chain *c, struct branch *b, const struct qn_header *before,
-                 struct qn_why *why)
+static qn_rc run(struct qn_chain *c, struct branch *b, const struct branch *up,
+                 const struct qn_header *before, struct qn_why *why)
 {
     const struct qn_block *block = &b->frame.block;
     const struct qn_header *h = &block->header;
@@ -516,11 +564,16 @@ static qn_rc run(struct qn_chain *c, struct branch *b, const struct qn_header *b
     struct qn_hash body = qn_body_root(block->txs.ptr, block->txs.cnt);
     struct qn_hash beacon = beacon_of(&before->beacon, &h->body_root, h->t_ms);
     if (h->ver != 1 || !qn_hash_eq(&h->chain, &c->id) || !qn_hash_eq(&h->set_root, &c->set_root) ||
-        h->height != before->height + 1 || h->t_ms <= before->t_ms)
+        h->epoch != c->set.epoch || h->height != before->height + 1 || h->t_ms <= before->t_ms)
         return qn_why(why, QN_E_FORMAT, "the block's head does not follow its parent's");
     if (block->txs.cnt > QN_BLOCK_TXS || !qn_hash_eq(&body, &h->body_root) ||
         !qn_hash_eq(&beacon, &h->beacon))
         return qn_why(why, QN_E_FORMAT, "the block's body is not the one its head names");
+    if (is_filler_place(up)) {
+        if (block->txs.cnt || !qn_hash_eq(&h->state_root, &before->state_root))
+            return qn_why(why, QN_E_FORMAT, "a block above its epoch's last is not empty");
+        return QN_OK;
+    }
     qn_rc rc = check_ids(c, b, why);
     if (rc) return rc;
     struct qn_hash proposer = qn_acct_key(&h->proposer);
@@ -560,7 +613,7 @@ qn_rc qn_chain_run(struct qn_chain *c, const struct qn_block *block, struct qn_w
     QN_ASSERT(b->ids != NULL);
     for (uint32_t i = 0; i < cnt; i++)
         b->ids[i] = qn_tx_id(&b->frame.block.txs.ptr[i]);
-    rc = run(c, b, before, why);
+    rc = run(c, b, up, before, why);
     if (rc)
         branch_free(b);
     else
@@ -584,17 +637,17 @@ bool qn_chain_holds(const struct qn_chain *c, const struct qn_hash *parent,
     return false;
 }
 
-/* Forgets what does not descend from the new head, which `kept` was and is now out of the list. */
+/* Forgets what does not descend from the new head, which `kept` was and is now out of the list; NULL: everything. */
 static void prune(struct qn_chain *c, const struct branch *kept)
 {
-    if (c->tip && !descends(c->tip, kept)) QN_BUG("the rows are of a branch that is cut");
+    if (kept && c->tip && !descends(c->tip, kept)) QN_BUG("the rows are of a branch that is cut");
     bool again = true;
     while (
         again) { /* children before parents: a parent's memory is read until the last child is judged */
         again = false;
         for (struct branch **at = &c->branches; *at;) {
             struct branch *b = *at, *child;
-            if (descends(b, kept)) {
+            if (kept && descends(b, kept)) {
                 at = &b->next;
                 continue;
             }
@@ -660,7 +713,7 @@ qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struc
                      struct qn_why *why)
 {
     struct branch *b = branch_find(c, hash);
-    QN_ASSERT(b && b->parent == NULL);
+    QN_ASSERT(b && b->parent == NULL && b->delta);
     struct qn_buf buf = { 0 };
     struct qn_frame_at at;
     if (cert) b->frame.cert = *cert;
@@ -676,7 +729,15 @@ qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struc
             *p = b->next;
             break;
         }
-    prune(c, b);
+    if (b->sets) { /* what stands on it are fillers */
+        go(c, b);
+        prune(c, NULL);
+        c->tip = NULL;
+        c->set = b->sets->now;
+        c->set_root = qn_set_hash(&c->set);
+    } else {
+        prune(c, b);
+    }
     qn_delta_keys(b->delta, note_dirty, c);
     note_block(c, &b->frame.block, b->ids, at);
     qn_buf_clear(&c->cert);
@@ -829,6 +890,15 @@ struct qn_hash qn_chain_root(struct qn_chain *c)
 const struct qn_set *qn_chain_set(const struct qn_chain *c)
 {
     return &c->set;
+}
+
+void qn_chain_next_set(struct qn_chain *c, struct qn_set *ret)
+{
+    struct qn_stake_sets *sets = malloc(sizeof *sets);
+    QN_ASSERT(sets != NULL);
+    qn_stake_set(qn_chain_view(c), sets);
+    *ret = sets->next;
+    free(sets);
 }
 
 bool qn_chain_tx(const struct qn_chain *c, const struct qn_hash *id, uint64_t *ret_height)

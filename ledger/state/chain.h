@@ -9,6 +9,7 @@
 
 #include "core/env/env.h"
 #include "ledger/bft/set.h"
+#include "ledger/state/stake.h"
 #include "ledger/state/state.h"
 
 #define QN_BLOCK_TXS   4096
@@ -52,8 +53,10 @@ const struct qn_header *qn_chain_header(const struct qn_chain *chain);
 /* qn_chain_genesis lends the genesis, qn_chain_cert the last final block's certificate (empty: it has none of its own); Borsh. */
 struct qn_span qn_chain_genesis(const struct qn_chain *chain);
 struct qn_span qn_chain_cert(const struct qn_chain *chain);
-/* qn_chain_set lends the validators of the present epoch. */
+/* qn_chain_set lends the validators that vote on the head's child, until the next final block; qn_chain_next_set copies those of the epoch
+ * after. */
 const struct qn_set *qn_chain_set(const struct qn_chain *chain);
+void qn_chain_next_set(struct qn_chain *chain, struct qn_set *ret);
 
 /* Where a transaction is. */
 enum qn_tx_where { QN_TX_UNKNOWN, QN_TX_POOLED, QN_TX_FINAL };
@@ -62,6 +65,9 @@ QN_CHECK bool qn_chain_tx(const struct qn_chain *chain, const struct qn_hash *id
                           uint64_t *ret_height);
 
 /* --- blocks above the last final one ---------------------------------------------------------------------------------------- */
+
+/* Above a block that ends its epoch (ledger/state/stake.h) and is not final there are fillers only: empty, not executed, forgotten when it is
+ * final. make and run know them by where they stand. */
 
 /* qn_chain_make executes txs on parent (the head or a block made or run before) and makes a block of those that fit; misfit[i] tells which
  * did not. cnt is what had room; the rest may come in the next. *ret_hash is the block's. QN_E_NOTFOUND: no such parent. */

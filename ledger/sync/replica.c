@@ -77,7 +77,7 @@ struct qn_replica {
     struct qn_chain *chain;
     struct qn_bft *bft;
     struct qn_pool *pool;
-    const struct qn_set *set;
+    struct qn_set set; /* of the epoch that `bft` decides in */
     int self;
     struct body *bodies;
     struct peer *peers;
@@ -251,7 +251,7 @@ static struct qn_bft_block known(const struct qn_replica *r, const struct qn_hea
                               .height = h->height,
                               .t_ms = h->t_ms,
                               .proposer = UINT16_MAX };
-    int no = qn_set_find(r->set, &h->proposer);
+    int no = qn_set_find(&r->set, &h->proposer);
     if (no >= 0) b.proposer = (uint16_t)no;
     return b;
 }
@@ -402,11 +402,56 @@ static void on_block(void *arg, const struct qn_frame *f, const struct qn_hash *
     if (r->conf.chain.on_block) r->conf.chain.on_block(r->conf.chain.arg, f, hash);
 }
 
+static void forget_pledge(struct qn_replica *r)
+{
+    for (unsigned i = 0; i < r->pledge_cert_cnt; i++) {
+        free(r->pledge_cert[i]->votes.ptr);
+        free(r->pledge_cert[i]);
+    }
+    r->pledge_cnt = r->pledge_cert_cnt = 0;
+}
+
+/* Begins to decide with the chain's present set, on its head, which cert made final (NULL: not known here). */
+static void begin_bft(struct qn_replica *r, const struct qn_cert *cert)
+{
+    const struct qn_header *head = qn_chain_header(r->chain);
+    struct qn_bft *before = r->bft;
+    r->set = *qn_chain_set(r->chain);
+    r->self = r->conf.validator ? qn_set_find(&r->set, &r->conf.validator->pub) : -1;
+    struct qn_bft_block last = known(r, head, 0);
+    last.hash = qn_chain_head(r->chain);
+    struct qn_bft_conf conf = { .chain = qn_chain_id(r->chain),
+                                .epoch = r->set.epoch,
+                                .cnt = r->set.cnt,
+                                .set = r->set.keys,
+                                .weights = r->set.weights,
+                                .fast_ppm = r->set.fast_ppm,
+                                .self = r->self,
+                                .key = r->conf.validator,
+                                .block_ms = r->conf.block_ms,
+                                .bug = (enum qn_bft_bug)r->conf.bug };
+    r->bft = qn_bft_new(&conf, &last, cert);
+    r->asked = false;
+    qn_bft_free(before);
+}
+
+/* The head ended its epoch: what waited in the old one was never said, and need not be. */
+static void next_epoch(struct qn_replica *r, const struct qn_cert *cert)
+{
+    forget_pledge(r);
+    begin_bft(r, cert);
+    qn_bft_start(r->bft, now_ms(r));
+}
+
 static void on_final(struct qn_replica *r, const struct qn_bft_action *a)
 {
     struct qn_why why = { "" };
     if (r->rc) return;
-    failed(r, qn_chain_final(r->chain, &a->block, a->cert, &why), &why);
+    /* Of an epoch's last block the fillers are final too, and one of them may carry the certificate. */
+    bool over = qn_chain_set(r->chain)->epoch != r->set.epoch;
+    if (!over) failed(r, qn_chain_final(r->chain, &a->block, a->cert, &why), &why);
+    if (r->rc) return;
+    if (a->cert && qn_chain_set(r->chain)->epoch != r->set.epoch) next_epoch(r, a->cert);
     prune_bodies(r);
 }
 
@@ -435,12 +480,7 @@ static void pledge(struct qn_replica *r)
     if (!alone(r) && r->rc == QN_OK) failed(r, qn_chain_pledge(r->chain, &p, &why), &why);
     qn_arena_free(&arena);
     unsigned cnt = r->pledge_cnt;
-    r->pledge_cnt = 0;
-    for (unsigned i = 0; i < r->pledge_cert_cnt; i++) {
-        free(r->pledge_cert[i]->votes.ptr);
-        free(r->pledge_cert[i]);
-    }
-    r->pledge_cert_cnt = 0;
+    forget_pledge(r);
     for (unsigned i = 0; i < cnt && r->rc == QN_OK; i++)
         qn_bft_journalled(r->bft, r->pledge[i].token);
 }
@@ -578,29 +618,27 @@ static void ask_blocks(struct qn_replica *r)
     }
 }
 
-/* Takes up a stretch that begins at the head: links first, then the certificate at its end, then execution. */
-static qn_rc take_blocks(struct qn_replica *r, const struct sync_blocks *m, struct qn_why *why)
+/* The set of an epoch that the head's state knows: the present one or the next. */
+static bool set_of(struct qn_replica *r, uint32_t epoch, struct qn_set *ret)
 {
-    struct qn_hash id = qn_chain_id(r->chain), at = qn_chain_head(r->chain), last = at;
-    uint64_t height = head_height(r), parent_view = qn_chain_header(r->chain)->view;
-    uint32_t first = 0, cnt = m->blocks.cnt;
-    while (first < cnt && m->blocks.ptr[first].block.header.height <= height)
-        first++; /* became final here meanwhile */
-    if (first == cnt) return cnt ? QN_OK : qn_why(why, QN_E_NOTFOUND, "the peer has no blocks");
-    for (uint32_t i = first; i < cnt; i++) {
-        const struct qn_header *h = &m->blocks.ptr[i].block.header;
-        if (h->height != height + 1 + i - first || !qn_hash_eq(&h->parent, &at) ||
-            !qn_hash_eq(&h->chain, &id))
-            return qn_why(why, QN_E_PROOF, "blocks that do not follow each other");
-        at = last = qn_header_hash(h);
-    }
-    const struct qn_cert *cert = &m->blocks.ptr[cnt - 1].cert;
-    qn_rc rc = qn_cert_final(cert, &id, &last, r->set, why);
-    if (rc) return rc;
-    for (uint32_t i = first; i < cnt; i++) {
-        const struct qn_block *block = &m->blocks.ptr[i].block;
+    if (epoch == r->set.epoch)
+        *ret = r->set;
+    else if (epoch == r->set.epoch + 1)
+        qn_chain_next_set(r->chain, ret);
+    return epoch == r->set.epoch || epoch == r->set.epoch + 1;
+}
+
+/* Makes blocks final that follow the head; cert is the last one's and good. */
+static qn_rc take_piece(struct qn_replica *r, const struct sync_block *blocks, uint32_t cnt,
+                        struct qn_why *why)
+{
+    const struct qn_cert *cert = &blocks[cnt - 1].cert;
+    for (uint32_t i = 0; i < cnt; i++) {
+        const struct qn_block *block = &blocks[i].block;
         struct qn_hash hash = qn_header_hash(&block->header);
-        rc = qn_chain_block(r->chain, &hash) ? QN_OK : check_txs(r, block, why);
+        uint64_t parent_view = qn_chain_header(r->chain)->view;
+        bool end = i + 1 == cnt;
+        qn_rc rc = qn_chain_block(r->chain, &hash) ? QN_OK : check_txs(r, block, why);
         if (rc == QN_OK) rc = qn_chain_run(r->chain, block, why);
         if (rc == QN_E_IO || rc == QN_E_MEMORY) return rc;
         if (rc) {
@@ -610,16 +648,51 @@ static qn_rc take_blocks(struct qn_replica *r, const struct sync_blocks *m, stru
             failed(r, QN_E_CORRUPT, why);
             return QN_E_CORRUPT;
         }
-        rc = qn_chain_final(r->chain, &hash, i + 1 == cnt ? cert : NULL, why);
+        rc = qn_chain_final(r->chain, &hash, end ? cert : NULL, why);
         if (rc) {
             failed(r, rc, why);
             return rc;
         }
-        if (i + 1 == cnt) {
+        if (qn_chain_set(r->chain)->epoch != r->set.epoch) {
+            next_epoch(r, end ? cert : NULL);
+        } else if (end) {
             struct qn_bft_block b = known(r, &block->header, parent_view);
             qn_bft_synced(r->bft, &b, cert);
         }
-        parent_view = block->header.view;
+    }
+    return QN_OK;
+}
+
+/* Takes up a stretch that begins at the head: links first; then, piece by piece, the certificate furthest on whose voters are known, and
+ * execution. What lies behind the last one is left for another answer. */
+static qn_rc take_blocks(struct qn_replica *r, const struct sync_blocks *m, struct qn_why *why)
+{
+    struct qn_hash id = qn_chain_id(r->chain), at = qn_chain_head(r->chain);
+    uint64_t height = head_height(r);
+    uint32_t first = 0, cnt = m->blocks.cnt;
+    while (first < cnt && m->blocks.ptr[first].block.header.height <= height)
+        first++; /* became final here meanwhile */
+    if (first == cnt) return cnt ? QN_OK : qn_why(why, QN_E_NOTFOUND, "the peer has no blocks");
+    for (uint32_t i = first; i < cnt; i++) {
+        const struct qn_header *h = &m->blocks.ptr[i].block.header;
+        if (h->height != height + 1 + i - first || !qn_hash_eq(&h->parent, &at) ||
+            !qn_hash_eq(&h->chain, &id))
+            return qn_why(why, QN_E_PROOF, "blocks that do not follow each other");
+        at = qn_header_hash(h);
+    }
+    while (first < cnt) {
+        struct qn_set set;
+        uint32_t end = cnt;
+        while (end > first && (m->blocks.ptr[end - 1].cert.kind == 0 ||
+                               !set_of(r, m->blocks.ptr[end - 1].cert.epoch, &set)))
+            end--;
+        if (end == first) return qn_why(why, QN_E_PROOF, "blocks without a certificate that holds");
+        const struct sync_block *last = &m->blocks.ptr[end - 1];
+        struct qn_hash hash = qn_header_hash(&last->block.header);
+        qn_rc rc = qn_cert_final(&last->cert, &id, &hash, &set, why);
+        if (rc == QN_OK) rc = take_piece(r, &m->blocks.ptr[first], end - first, why);
+        if (rc) return rc;
+        first = end;
     }
     prune_bodies(r);
     return QN_OK;
@@ -710,7 +783,7 @@ static enum qn_verdict on_vote(struct qn_replica *r, const struct qn_vote *vote,
 {
     struct qn_hash chain = qn_chain_id(r->chain);
     if (!qn_bft_wants(r->bft, vote)) return QN_IGNORE;
-    if (!qn_vote_ok(vote, &chain, &r->set->keys[vote->signer])) {
+    if (!qn_vote_ok(vote, &chain, &r->set.keys[vote->signer])) {
         qn_why(why, QN_E_SIGNATURE, "a vote's signature does not verify");
         return QN_REJECT;
     }
@@ -721,11 +794,11 @@ static enum qn_verdict on_vote(struct qn_replica *r, const struct qn_vote *vote,
 static enum qn_verdict on_cert(struct qn_replica *r, const struct qn_cert *cert, struct qn_why *why)
 {
     struct qn_hash chain = qn_chain_id(r->chain);
-    if (cert->epoch != r->set->epoch || cert->view <= qn_bft_last(r->bft).view) return QN_IGNORE;
+    if (cert->epoch != r->set.epoch || cert->view <= qn_bft_last(r->bft).view) return QN_IGNORE;
     if (cert->kind == QN_CERT_VIEW &&
         qn_bft_cert_of(r->bft, cert->view, qn_hash_is_zero(&cert->block)))
         return QN_IGNORE;
-    if (qn_cert_valid(cert, &chain, r->set, why)) return QN_REJECT;
+    if (qn_cert_valid(cert, &chain, &r->set, why)) return QN_REJECT;
     qn_bft_cert(r->bft, cert);
     return QN_ACCEPT;
 }
@@ -738,15 +811,15 @@ static enum qn_verdict on_proposal(struct qn_replica *r, const struct qn_proposa
     struct qn_bft_block b = known(r, h, p->parent_view);
     unsigned of_view = 0;
     struct qn_bft_conf draw = { .chain = qn_chain_id(r->chain),
-                                .cnt = r->set->cnt,
-                                .set = r->set->keys,
-                                .weights = r->set->weights,
-                                .epoch = r->set->epoch };
+                                .cnt = r->set.cnt,
+                                .set = r->set.keys,
+                                .weights = r->set.weights,
+                                .epoch = r->set.epoch };
     if (body_find(r, &b.hash)) return QN_IGNORE;
     bool awaited = qn_bft_awaits(r->bft, &b.hash);
     for (const struct body *o = r->bodies; o; o = o->next)
         of_view += o->b.view == b.view;
-    if (h->view <= qn_bft_last(r->bft).view ||
+    if (h->epoch != r->set.epoch || h->view <= qn_bft_last(r->bft).view ||
         (!awaited && (h->view > qn_bft_view(r->bft) + VIEWS_AHEAD || of_view >= BODIES_VIEW)))
         return QN_IGNORE;
     if (b.proposer != qn_bft_leader(&draw, h->view) ||
@@ -977,7 +1050,7 @@ struct qn_replica_info qn_replica_info(const struct qn_replica *r)
                                      .height = head_height(r),
                                      .peer_height = most(r),
                                      .peers = r->peer_cnt,
-                                     .validators = r->set->cnt,
+                                     .validators = r->set.cnt,
                                      .self = r->self,
                                      .syncing = most(r) > head_height(r) + 4 };
 }
@@ -996,7 +1069,8 @@ static void restore_votes(void *arg, const struct qn_pledge *p)
 {
     struct qn_replica *r = arg;
     for (uint32_t i = 0; i < p->votes.cnt; i++)
-        if ((int)p->votes.ptr[i].signer == r->self) qn_bft_restore(r->bft, &p->votes.ptr[i]);
+        if ((int)p->votes.ptr[i].signer == r->self && p->votes.ptr[i].epoch == r->set.epoch)
+            qn_bft_restore(r->bft, &p->votes.ptr[i]);
 }
 
 /* Certificates and blocks come back as if a peer sent them. */
@@ -1013,7 +1087,9 @@ static void restore_blocks(void *arg, const struct qn_pledge *p)
     for (uint32_t i = 0; i < p->proposals.cnt; i++) {
         const struct qn_proposal *q = &p->proposals.ptr[i];
         struct qn_bft_block b = known(r, &q->block.header, q->parent_view);
-        if (b.height <= head_height(r) || body_find(r, &b.hash)) continue;
+        if (b.height <= head_height(r) || q->block.header.epoch != r->set.epoch ||
+            body_find(r, &b.hash))
+            continue;
         for (uint32_t k = 0; k < q->certs.cnt; k++)
             if (q->certs.ptr[k].view > qn_bft_last(r->bft).view)
                 qn_bft_cert(r->bft, &q->certs.ptr[k]);
@@ -1029,22 +1105,9 @@ static void open_bft(struct qn_replica *r)
 {
     struct qn_arena arena = { 0 };
     struct qn_cert cert;
-    const struct qn_header *head = qn_chain_header(r->chain);
-    struct qn_bft_block last = known(r, head, 0);
-    last.hash = qn_chain_head(r->chain);
-    struct qn_bft_conf conf = { .chain = qn_chain_id(r->chain),
-                                .cnt = r->set->cnt,
-                                .set = r->set->keys,
-                                .weights = r->set->weights,
-                                .epoch = r->set->epoch,
-                                .fast_ppm = r->set->fast_ppm,
-                                .self = r->self,
-                                .key = r->conf.validator,
-                                .block_ms = r->conf.block_ms,
-                                .bug = (enum qn_bft_bug)r->conf.bug };
     bool has = qn_chain_cert(r->chain).len &&
                qn_decode(qn_cert_record(), qn_chain_cert(r->chain), &arena, &cert, NULL) == QN_OK;
-    r->bft = qn_bft_new(&conf, &last, has ? &cert : NULL);
+    begin_bft(r, has ? &cert : NULL);
     qn_arena_free(&arena);
     qn_chain_pledges(r->chain, restore_votes, r);
     qn_bft_start(r->bft, now_ms(r));
@@ -1068,8 +1131,6 @@ qn_rc qn_replica_open(const struct qn_replica_conf *conf, struct qn_replica **re
         qn_replica_close(r);
         return rc;
     }
-    r->set = qn_chain_set(r->chain);
-    r->self = conf->validator ? qn_set_find(r->set, &conf->validator->pub) : -1;
     open_bft(r);
     *ret = r;
     return QN_OK;
@@ -1088,10 +1149,7 @@ void qn_replica_close(struct qn_replica *r)
     }
     for (unsigned i = 0; i < SLOTS; i++)
         slot_clear(&r->slots[i]);
-    for (unsigned i = 0; i < r->pledge_cert_cnt; i++) {
-        free(r->pledge_cert[i]->votes.ptr);
-        free(r->pledge_cert[i]);
-    }
+    forget_pledge(r);
     qn_buf_free(&r->batch);
     free(r->peers);
     free(r->evidence);

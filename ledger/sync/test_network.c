@@ -173,8 +173,9 @@ static struct net *begin(void)
         key_of("test validator", i, &n->key);
         net->set[i] = n->key.pub;
     }
-    net->genesis =
-        (struct qn_genesis){ .name = QN_SPAN_STR("test"), .t_ms = net->now_us / 1000, .dev = true };
+    net->genesis = (struct qn_genesis){
+        .name = QN_SPAN_STR("test"), .t_ms = net->now_us / 1000, .dev = true, .epoch_ms = 2000
+    };
     net->genesis.validators.cnt = NODES;
     net->genesis.validators.ptr = net->set;
     net->genesis.grants.cnt = PEOPLE;
@@ -270,6 +271,7 @@ static void test_four(struct qn_test_state *t)
     run(net, 60000);
     CHECK(height(net, 0) > before + 3);
     check_equal(t, net);
+    CHECK(qn_chain_set(qn_replica_chain(net->node[0].r))->epoch > 10); /* through many epochs */
     CHECK(net->rejected == 0);
     for (unsigned i = 0; i < NODES; i++)
         qn_replica_evidence(net->node[i].r, NULL, NULL); /* none: else it would call NULL */
