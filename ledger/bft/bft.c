@@ -713,6 +713,16 @@ static void ask_missing(struct qn_bft *m)
         if (!same(&b->b.parent, &m->last.hash) && !block_find(m, &b->b.parent))
             want(m, &b->b.parent);
     if (m->ending && !block_find(m, &m->end)) want(m, &m->end);
+    /* Who jumped ahead on one certificate lacks those below it, without which nobody may build on what is under them. */
+    uint64_t low = m->last.view;
+    for (const struct view *v = m->views; v; v = v->next)
+        if (v->cert[0] && v->no < m->view) low = QN_MAX(low, v->no);
+    for (uint64_t no = low + 1; no < m->view; no++) {
+        const struct view *v = view_find(m, no);
+        if (v && v->cert[1]) continue;
+        emit(m, QN_BFT_WANT)->view = no;
+        return;
+    }
 }
 
 static void resend(struct qn_bft *m)

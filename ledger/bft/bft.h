@@ -71,7 +71,7 @@ enum qn_bft_what {
     QN_BFT_CERT,    /* broadcast `cert` */
     QN_BFT_PROPOSAL, /* broadcast the proposal `block` again, with the certificates it needs */
     QN_BFT_FINAL, /* `block` is final; they come in order of height. cert: FAST or SLOW, NULL for an ancestor of the next */
-    QN_BFT_WANT,  /* `block` is certified or final here, and unknown: fetch it */
+    QN_BFT_WANT, /* `block` is certified or final here, and unknown: fetch it. Zero: certificates from `view` on are missing */
     QN_BFT_EVIDENCE, /* `vote` and `other` of one signer exclude each other */
 };
 

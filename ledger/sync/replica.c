@@ -42,6 +42,7 @@ enum kind {
 #define PLEDGE_VOTES  64
 #define PLEDGE_BLOCKS 4
 #define PLEDGE_CERTS  8
+#define WANT_VIEWS    64
 #define DECODE_MAX    (64u << 20)
 
 /* A proposal that is held, as the message it came in. */
@@ -485,17 +486,25 @@ static void pledge(struct qn_replica *r)
         qn_bft_journalled(r->bft, r->pledge[i].token);
 }
 
+static void add_pledge_cert(struct qn_replica *r, const struct qn_cert *cert)
+{
+    if (!cert || r->pledge_cert_cnt == PLEDGE_CERTS) return;
+    struct qn_cert *copy = malloc(sizeof *copy);
+    QN_ASSERT(copy != NULL);
+    *copy = *cert;
+    copy->votes.ptr = malloc((cert->votes.cnt + 1) * sizeof *copy->votes.ptr);
+    QN_ASSERT(copy->votes.ptr != NULL);
+    memcpy(copy->votes.ptr, cert->votes.ptr, cert->votes.cnt * sizeof *copy->votes.ptr);
+    r->pledge_cert[r->pledge_cert_cnt++] = copy;
+}
+
+/* With a FIRST goes what let its view begin: if all lost the certificate of a view without a block, nobody could build above it. */
 static void add_pledge(struct qn_replica *r, const struct qn_bft_action *a)
 {
     r->pledge[r->pledge_cnt++] = *a;
-    if (!a->cert || r->pledge_cert_cnt == PLEDGE_CERTS) return;
-    struct qn_cert *copy = malloc(sizeof *copy);
-    QN_ASSERT(copy != NULL);
-    *copy = *a->cert;
-    copy->votes.ptr = malloc((a->cert->votes.cnt + 1) * sizeof *copy->votes.ptr);
-    QN_ASSERT(copy->votes.ptr != NULL);
-    memcpy(copy->votes.ptr, a->cert->votes.ptr, a->cert->votes.cnt * sizeof *copy->votes.ptr);
-    r->pledge_cert[r->pledge_cert_cnt++] = copy;
+    add_pledge_cert(r, a->cert);
+    if (a->vote.kind == QN_VOTE_FIRST)
+        add_pledge_cert(r, qn_bft_cert_of(r->bft, a->vote.view - 1, true));
 }
 
 static void on_evidence(struct qn_replica *r, const struct qn_vote *a, const struct qn_vote *b)
@@ -508,9 +517,9 @@ static void on_evidence(struct qn_replica *r, const struct qn_vote *a, const str
     r->evidence[r->evidence_cnt++] = (struct evidence){ *a, *b };
 }
 
-static void want(struct qn_replica *r, const struct qn_hash *hash)
+static void want(struct qn_replica *r, const struct qn_hash *hash, uint64_t view)
 {
-    struct sync_want w = { *hash };
+    struct sync_want w = { *hash, r->set.epoch, view };
     struct body *b = body_find(r, hash);
     if (b) { /* it came too early to be taken up */
         qn_bft_proposal(r->bft, &b->b);
@@ -544,7 +553,7 @@ static void drain(struct qn_replica *r)
                 break;
             }
             case QN_BFT_FINAL: on_final(r, &a); break;
-            case QN_BFT_WANT: want(r, &a.block); break;
+            case QN_BFT_WANT: want(r, &a.block, a.view); break;
             case QN_BFT_EVIDENCE: on_evidence(r, &a.vote, &a.other); break;
             }
         }
@@ -838,6 +847,14 @@ static enum qn_verdict on_proposal(struct qn_replica *r, const struct qn_proposa
 static void on_want(struct qn_replica *r, uint32_t from, const struct sync_want *w)
 {
     const struct body *b = body_find(r, &w->block);
+    if (qn_hash_is_zero(&w->block) && w->epoch == r->set.epoch) {
+        uint64_t last = QN_MIN(qn_bft_view(r->bft), w->view + WANT_VIEWS);
+        for (uint64_t v = QN_MAX(w->view, qn_bft_last(r->bft).view + 1); v < last; v++) {
+            const struct qn_cert *cert = qn_bft_cert_of(r->bft, v, true);
+            if (!cert) cert = qn_bft_cert_of(r->bft, v, false);
+            if (cert) send(r, from, QN_CLASS_VOTE, SAY_CERT, qn_cert_record(), cert);
+        }
+    }
     if (b && !alone(r))
         r->conf.wire.send(r->conf.wire.self, from, QN_CLASS_BLOCK, qn_buf_get(&b->message));
 }

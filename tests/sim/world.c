@@ -358,6 +358,8 @@ static void begin(struct sim_world *w)
     }
     w->genesis =
         (struct qn_genesis){ .name = QN_SPAN_STR("sim"), .t_ms = SIM_EPOCH_MS, .dev = true };
+    static const uint64_t EPOCHS[] = { 60000, 1000, 3000, 10000 };
+    w->genesis.epoch_ms = EPOCHS[w->o.seed % QN_COUNT(EPOCHS)];
     w->genesis.validators.cnt = w->k.nodes;
     w->genesis.validators.ptr = w->set;
     w->genesis.grants.cnt = grants;
