@@ -401,7 +401,8 @@ static void advance(struct qn_bft *m)
         struct qn_bft_action *a = emit(m, QN_BFT_FINAL);
         a->block = b->b.hash;
         a->view = b->b.view;
-        if (!b->up) a->cert = view_find(m, m->end_view)->cert[2];
+        a->by = view_find(m, m->end_view)->cert[2];
+        if (!b->up) a->cert = a->by;
         m->last = b->b;
     }
     m->ending = false;

@@ -81,6 +81,7 @@ struct qn_bft_action {
     uint64_t view, parent_view, token;
     struct qn_vote vote, other;
     const struct qn_cert *cert; /* lent until the next input */
+    const struct qn_cert *by;   /* FINAL: what made it so, its own certificate or a descendant's */
 };
 
 struct qn_bft;

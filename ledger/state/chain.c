@@ -135,6 +135,8 @@ static void settle_pledges(struct qn_chain *c)
         bool open = false;
         for (uint32_t i = 0; i < p->p.votes.cnt; i++)
             open |= p->p.votes.ptr[i].view > c->header.view;
+        for (uint32_t i = 0; i < p->p.certs.cnt; i++)
+            open |= p->p.certs.ptr[i].view > c->header.view;
         if (open) {
             at = &p->next;
             continue;
@@ -625,6 +627,12 @@ const struct qn_block *qn_chain_block(const struct qn_chain *c, const struct qn_
 {
     const struct branch *b = branch_find(c, hash);
     return b ? &b->frame.block : NULL;
+}
+
+bool qn_chain_ends_epoch(const struct qn_chain *c, const struct qn_hash *hash)
+{
+    const struct branch *b = branch_find(c, hash);
+    return b && b->sets;
 }
 
 bool qn_chain_holds(const struct qn_chain *c, const struct qn_hash *parent,

@@ -88,6 +88,8 @@ QN_CHECK qn_rc qn_chain_run(struct qn_chain *chain, const struct qn_block *block
                             struct qn_why *why);
 /* qn_chain_block lends a block that was made or run and is not final; NULL when there is none. */
 const struct qn_block *qn_chain_block(const struct qn_chain *chain, const struct qn_hash *hash);
+/* qn_chain_ends_epoch says whether a block that was made or run is its epoch's last. */
+QN_CHECK bool qn_chain_ends_epoch(const struct qn_chain *chain, const struct qn_hash *hash);
 /* qn_chain_holds says whether a transaction is final or in a block from parent down. */
 QN_CHECK bool qn_chain_holds(const struct qn_chain *chain, const struct qn_hash *parent,
                              const struct qn_hash *id);

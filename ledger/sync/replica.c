@@ -52,6 +52,7 @@ struct body {
     struct qn_bft_block b;
     struct qn_buf message;
     bool pledged; /* the journal has it */
+    bool mine;    /* made here, and not cast yet: that waits for the vote to be synced */
 };
 
 struct peer {
@@ -97,7 +98,8 @@ struct qn_replica {
     unsigned pledge_cnt, pledge_cert_cnt;
     struct evidence *evidence;
     unsigned evidence_cnt;
-    qn_rc rc; /* what the disk said: nothing goes on */
+    const struct qn_cert *by; /* while opening: what made the head final */
+    qn_rc rc;                 /* what the disk said: nothing goes on */
     struct qn_why why;
 };
 
@@ -344,8 +346,7 @@ static void publish(struct qn_replica *r, const struct qn_block *block, uint64_t
     add_certs(r, &b, &p, certs, QN_COUNT(certs));
     say(&message, SAY_PROPOSAL, qn_proposal_record(), &p);
     if (!alone(r)) {
-        body_put(r, &b, qn_buf_get(&message));
-        r->conf.wire.cast(r->conf.wire.self, QN_CLASS_VOTE, qn_buf_get(&message));
+        body_put(r, &b, qn_buf_get(&message))->mine = true;
     }
     qn_buf_free(&message);
     qn_bft_proposal(r->bft, &b);
@@ -444,15 +445,32 @@ static void next_epoch(struct qn_replica *r, const struct qn_cert *cert)
     qn_bft_start(r->bft, now_ms(r));
 }
 
+/* The last block of an epoch that a filler's certificate made final: the chain does not keep fillers, but who is still below needs them, and may
+ * be needed. */
+static qn_rc keep_fillers(struct qn_replica *r, const struct qn_bft_action *a, struct qn_why *why)
+{
+    struct qn_proposal fillers[PLEDGE_BLOCKS];
+    struct qn_cert cert = *a->by;
+    struct qn_pledge p = { .proposals = { 0, fillers }, .certs = { 1, &cert } };
+    struct qn_arena arena = { 0 };
+    struct qn_hash at = cert.block;
+    for (struct body *b; !qn_hash_eq(&at, &a->block) && (b = body_find(r, &at)); at = b->b.parent)
+        if (p.proposals.cnt < PLEDGE_BLOCKS) read_body(b, &arena, &fillers[p.proposals.cnt++]);
+    qn_rc rc = qn_chain_pledge(r->chain, &p, why);
+    qn_arena_free(&arena);
+    return rc;
+}
+
 static void on_final(struct qn_replica *r, const struct qn_bft_action *a)
 {
     struct qn_why why = { "" };
+    qn_rc rc = QN_OK;
     if (r->rc) return;
-    /* Of an epoch's last block the fillers are final too, and one of them may carry the certificate. */
-    bool over = qn_chain_set(r->chain)->epoch != r->set.epoch;
-    if (!over) failed(r, qn_chain_final(r->chain, &a->block, a->cert, &why), &why);
-    if (r->rc) return;
-    if (a->cert && qn_chain_set(r->chain)->epoch != r->set.epoch) next_epoch(r, a->cert);
+    bool ends = qn_chain_ends_epoch(r->chain, &a->block);
+    if (ends && !a->cert && !alone(r)) rc = keep_fillers(r, a, &why);
+    if (rc == QN_OK) rc = qn_chain_final(r->chain, &a->block, a->cert, &why);
+    failed(r, rc, &why);
+    if (rc == QN_OK && ends) next_epoch(r, a->by);
     prune_bodies(r);
 }
 
@@ -530,6 +548,16 @@ static void want(struct qn_replica *r, const struct qn_hash *hash, uint64_t view
     send(r, r->peers[r->turn_peer].no, QN_CLASS_VOTE, SAY_WANT, sync_want_record(), &w);
 }
 
+/* A vote may leave. With the one for our own block goes the block: two of one view would be two only if both were synced. */
+static void on_voted(struct qn_replica *r, const struct qn_vote *vote)
+{
+    struct body *b = body_find(r, &vote->block);
+    if (b && b->mine && !alone(r))
+        r->conf.wire.cast(r->conf.wire.self, QN_CLASS_VOTE, qn_buf_get(&b->message));
+    if (b) b->mine = false;
+    cast(r, QN_CLASS_VOTE, SAY_VOTE, qn_vote_record(), vote);
+}
+
 static void drain(struct qn_replica *r)
 {
     struct qn_bft_action a;
@@ -544,11 +572,11 @@ static void drain(struct qn_replica *r)
                 break;
             case QN_BFT_EXECUTE: execute(r, &a.block); break;
             case QN_BFT_JOURNAL: add_pledge(r, &a); break;
-            case QN_BFT_VOTE: cast(r, QN_CLASS_VOTE, SAY_VOTE, qn_vote_record(), &a.vote); break;
+            case QN_BFT_VOTE: on_voted(r, &a.vote); break;
             case QN_BFT_CERT: cast(r, QN_CLASS_VOTE, SAY_CERT, qn_cert_record(), a.cert); break;
             case QN_BFT_PROPOSAL: {
                 const struct body *b = body_find(r, &a.block);
-                if (b && !alone(r))
+                if (b && !b->mine && !alone(r))
                     r->conf.wire.cast(r->conf.wire.self, QN_CLASS_VOTE, qn_buf_get(&b->message));
                 break;
             }
@@ -1104,18 +1132,30 @@ static void restore_blocks(void *arg, const struct qn_pledge *p)
     for (uint32_t i = 0; i < p->proposals.cnt; i++) {
         const struct qn_proposal *q = &p->proposals.ptr[i];
         struct qn_bft_block b = known(r, &q->block.header, q->parent_view);
-        if (b.height <= head_height(r) || q->block.header.epoch != r->set.epoch ||
+        bool filler = q->block.header.epoch + 1 == r->set.epoch; /* for who is still below */
+        if (b.height <= head_height(r) || (q->block.header.epoch != r->set.epoch && !filler) ||
             body_find(r, &b.hash))
             continue;
-        for (uint32_t k = 0; k < q->certs.cnt; k++)
+        for (uint32_t k = 0; !filler && k < q->certs.cnt; k++)
             if (q->certs.ptr[k].view > qn_bft_last(r->bft).view)
                 qn_bft_cert(r->bft, &q->certs.ptr[k]);
         struct qn_buf message = { 0 };
         say(&message, SAY_PROPOSAL, qn_proposal_record(), q);
         body_put(r, &b, qn_buf_get(&message))->pledged = true;
         qn_buf_free(&message);
-        qn_bft_proposal(r->bft, &b);
+        if (!filler) qn_bft_proposal(r->bft, &b);
     }
+}
+
+/* What made the head final when its own certificate did not: a filler's. */
+static void seek_cert(void *arg, const struct qn_pledge *p)
+{
+    struct qn_replica *r = arg;
+    const struct qn_header *head = qn_chain_header(r->chain);
+    for (uint32_t i = 0; i < p->certs.cnt; i++)
+        if (p->certs.ptr[i].kind != QN_CERT_VIEW && p->certs.ptr[i].epoch == head->epoch &&
+            p->certs.ptr[i].view > head->view)
+            r->by = &p->certs.ptr[i];
 }
 
 static void open_bft(struct qn_replica *r)
@@ -1124,7 +1164,10 @@ static void open_bft(struct qn_replica *r)
     struct qn_cert cert;
     bool has = qn_chain_cert(r->chain).len &&
                qn_decode(qn_cert_record(), qn_chain_cert(r->chain), &arena, &cert, NULL) == QN_OK;
-    begin_bft(r, has ? &cert : NULL);
+    qn_chain_pledges(r->chain, seek_cert, r);
+    bool over = qn_chain_header(r->chain)->epoch != qn_chain_set(r->chain)->epoch;
+    begin_bft(r, has ? &cert : over ? r->by : NULL);
+    r->by = NULL;
     qn_arena_free(&arena);
     qn_chain_pledges(r->chain, restore_votes, r);
     qn_bft_start(r->bft, now_ms(r));
