@@ -109,8 +109,6 @@ void __real_qn_due_set(struct qn_apply *ap, uint16_t kind, const struct qn_hash 
                        uint64_t at_ms);
 void __wrap_qn_due_set(struct qn_apply *ap, uint16_t kind, const struct qn_hash *id,
                        uint64_t at_ms);
-void __real_qn_due_del(struct qn_apply *ap, uint16_t kind, const struct qn_hash *id);
-void __wrap_qn_due_del(struct qn_apply *ap, uint16_t kind, const struct qn_hash *id);
 unsigned long __real_crc32(unsigned long crc, const unsigned char *buf, unsigned len);
 unsigned long __wrap_crc32(unsigned long crc, const unsigned char *buf, unsigned len);
 qn_rc __real_qn_store_del(struct qn_store *st, struct qn_span key, struct qn_why *why);
@@ -138,11 +136,6 @@ void __wrap_qn_due_set(struct qn_apply *ap, uint16_t kind, const struct qn_hash 
 {
     bool late = now.bug == SIM_BUG_clock_apply && now.host && sim_host_ms(now.host) % 2;
     __real_qn_due_set(ap, kind, id, at_ms + late);
-}
-
-void __wrap_qn_due_del(struct qn_apply *ap, uint16_t kind, const struct qn_hash *id)
-{
-    if (now.bug != SIM_BUG_no_due) __real_qn_due_del(ap, kind, id);
 }
 
 unsigned long __wrap_crc32(unsigned long crc, const unsigned char *buf, unsigned len)

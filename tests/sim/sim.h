@@ -70,7 +70,6 @@ const char *sim_fault_doc(enum sim_fault f);
     BUG(no_verify, "signatures are not looked at")                                                 \
     BUG(blind_cert, "certificates are not weighed")                                                \
     BUG(clock_apply, "execution reads the machine's clock")                                        \
-    BUG(no_due, "deadlines are taken back by nobody")                                              \
     BUG(no_crc, "a frame's checksum is not looked at")                                             \
     BUG(no_mark, "a checkpoint forgets the rows that were deleted")
 

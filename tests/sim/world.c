@@ -130,8 +130,10 @@ static void describe(struct sim_host *h, int to, struct qn_span m)
     struct qn_cert c;
     if (m.ptr[0] == 3 && qn_decode(qn_vote_record(), rest, &arena, &v, NULL) == QN_OK)
         sim_trace(h->w, "host %d votes %s view %" PRIu64 " for %02x%02x", h->idx,
-                  v.kind == 1 ? "FIRST" : v.kind == 2 ? "EXTRA" : "FINAL", v.view, v.block.b[0],
-                  v.block.b[1]);
+                  v.kind == 1   ? "FIRST"
+                  : v.kind == 2 ? "EXTRA"
+                                : "FINAL",
+                  v.view, v.block.b[0], v.block.b[1]);
     else if (m.ptr[0] == 4 && qn_decode(qn_cert_record(), rest, &arena, &c, NULL) == QN_OK)
         sim_trace(h->w, "host %d certifies (%u) view %" PRIu64 " for %02x%02x", h->idx, c.kind,
                   c.view, c.block.b[0], c.block.b[1]);
