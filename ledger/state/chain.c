@@ -445,7 +445,7 @@ static bool is_filler_place(const struct branch *up)
 /* What a filler says of the state: that it is as before. */
 static void fill(const struct qn_header *before, struct qn_header *h)
 {
-    h->body_root = body_root_of(NULL, 0);
+    h->body_root = qn_body_root(NULL, 0);
     h->state_root = before->state_root;
     h->beacon = beacon_of(&before->beacon, &h->body_root, h->t_ms);
 }
