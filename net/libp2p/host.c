@@ -276,6 +276,7 @@ void qn_host_close(struct qn_host *h)
     QN_ASSERT(h->conns == NULL && h->peer_cnt == 0 && h->memory.used == 0);
     event_del(&h->turn);
     event_del(&h->tick);
+    identify_fini(h);
     qn_gate_fini(&h->gate);
     qn_aead_free(h->aead);
     explicit_bzero(&h->self, sizeof h->self);

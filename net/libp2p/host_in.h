@@ -144,6 +144,12 @@ struct qn_host {
     uint64_t rest_us;
     struct qn_maddr announce;
     uint64_t record_seq;
+    struct told_record { /* our signed record, for peers on the internet and for neighbours */
+        uint64_t seq;
+        uint32_t cnt;
+        struct qn_maddr addrs[QN_IDENTIFY_ADDRS];
+        struct qn_buf bytes;
+    } * records[2];
     struct qn_proto protos[PROTO_MAX];
     uint32_t proto_cnt;
     struct qn_host_watch *watches;
@@ -203,6 +209,7 @@ bool peer_is_explicit(const struct qn_host *h, const struct qn_peer_id *id);
 void identify_serve(struct qn_host *h);
 void identify_ask(struct peer *p);
 void identify_push(struct qn_host *h);
+void identify_fini(struct qn_host *h);
 void ping_serve(struct qn_host *h);
 void perf_serve(struct qn_host *h);
 

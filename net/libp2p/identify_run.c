@@ -18,29 +18,45 @@ static bool fit_for(const struct qn_endpoint *remote, const struct qn_maddr *add
     return true;
 }
 
+/* A signature costs more than the rest of the answer; the addresses hardly ever change. */
+static struct qn_span self_record(struct qn_host *h, bool public, const struct qn_identify *id)
+{
+    struct told_record *r = h->records[public];
+    if (!r) r = h->records[public] = calloc(1, sizeof *r);
+    QN_ASSERT(r != NULL);
+    bool same = r->bytes.len && r->seq == h->record_seq && r->cnt == id->addr_cnt;
+    for (uint32_t i = 0; same && i < r->cnt; i++)
+        same = qn_maddr_eq(&r->addrs[i], &id->addrs[i]);
+    if (!same) {
+        qn_buf_clear(&r->bytes);
+        r->seq = h->record_seq;
+        r->cnt = id->addr_cnt;
+        memcpy(r->addrs, id->addrs, sizeof r->addrs);
+        qn_record_write(h->conf.key, r->seq, id->addrs, id->addr_cnt, &r->bytes);
+    }
+    return qn_buf_get(&r->bytes);
+}
+
 static void write_self(struct qn_host *h, const struct qn_endpoint *remote, struct qn_buf *ret)
 {
     struct qn_identify *id = calloc(1, sizeof *id);
     uint8_t key[36];
-    struct qn_buf record = { 0 };
     QN_ASSERT(id != NULL);
     qn_peer_public(&h->conf.key->pub, key);
     struct qn_maddr all[QN_IDENTIFY_ADDRS];
     uint32_t cnt = qn_host_addrs(h, all, QN_IDENTIFY_ADDRS);
     for (uint32_t i = 0; i < cnt; i++)
         if (fit_for(remote, &all[i])) id->addrs[id->addr_cnt++] = all[i];
-    qn_record_write(h->conf.key, h->record_seq, id->addrs, id->addr_cnt, &record);
     id->public_key = QN_SPAN_OF(key);
     id->version = QN_SPAN_STR("quoin/1");
     id->agent = QN_SPAN_STR(h->agent);
-    id->record = qn_buf_get(&record);
+    id->record = self_record(h, qn_endpoint_public(remote), id);
     struct qn_endpoint seen = *remote;
     seen.has_id = false;
     qn_maddr_of(&seen, &id->observed);
     for (uint32_t i = 0; i < h->proto_cnt; i++)
         if (h->protos[i].id) id->protos[id->proto_cnt++] = QN_SPAN_STR(h->protos[i].id);
     qn_identify_write(id, ret);
-    qn_buf_free(&record);
     free(id);
 }
 
@@ -161,4 +177,12 @@ void identify_serve(struct qn_host *h)
     qn_rc rc = qn_host_proto(h, &ask);
     if (rc == QN_OK) rc = qn_host_proto(h, &push);
     QN_ASSERT(rc == QN_OK);
+}
+
+void identify_fini(struct qn_host *h)
+{
+    for (size_t i = 0; i < QN_COUNT(h->records); i++) {
+        if (h->records[i]) qn_buf_free(&h->records[i]->bytes);
+        free(h->records[i]);
+    }
 }
