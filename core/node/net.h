@@ -33,6 +33,9 @@ struct qn_wire qn_net_wire(struct qn_net *net);
 QN_CHECK qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(void *arg),
                             void *arg, struct qn_why *why);
 
+/* qn_net_dial connects by hand. QN_E_AGAIN: ask again with the same state (0 at first) after a while. */
+QN_CHECK qn_rc qn_net_dial(struct qn_net *net, const char *addr, uint64_t *state,
+                           uint32_t *ret_peer, struct qn_why *why);
 struct qn_host *qn_net_host(struct qn_net *net);
 /* qn_net_gossip lends the gossip machine for its readers; NULL before qn_net_serve. Topics are numbered tx, vote, block. */
 struct gossip *qn_net_gossip(struct qn_net *net);

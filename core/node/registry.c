@@ -10,8 +10,8 @@
 
 const struct qn_call *qn_call_at(size_t idx)
 {
-    const struct qn_call *const core[] = { QN_CORE_CALLS, QN_STAKE_CALLS, QN_SHARE_CALLS,
-                                           QN_JOB_CALLS, QN_MODEL_CALLS };
+    const struct qn_call *const core[] = { QN_CORE_CALLS,  QN_STAKE_CALLS, QN_NET_CALLS,
+                                           QN_SHARE_CALLS, QN_JOB_CALLS,   QN_MODEL_CALLS };
     for (size_t m = 0;; m++) {
         const struct qn_call *table = m < QN_COUNT(core) ? core[m] : NULL;
         if (m >= QN_COUNT(core)) {

@@ -20,6 +20,7 @@ const struct qn_table *qn_table_at(size_t idx);
 extern const struct qn_call QN_CORE_CALLS[];
 extern const struct qn_call QN_STAKE_CALLS[]; /* stake_calls.c */
 extern const struct qn_call QN_SHARE_CALLS[]; /* share_calls.c */
+extern const struct qn_call QN_NET_CALLS[];   /* net_calls.c */
 
 /* qn_contract_vm_get is the contracts' machine of this build, or NULL. */
 const struct qn_contract_vm *qn_contract_vm_get(void);

@@ -352,6 +352,11 @@ bool gossip_peer_info(const struct gossip *g, uint32_t number, struct gossip_pee
     return true;
 }
 
+uint32_t gossip_topic_cnt(const struct gossip *g)
+{
+    return g->topic_cnt;
+}
+
 struct gossip_topic_info gossip_topic_info(const struct gossip *g, uint32_t topic)
 {
     QN_ASSERT(topic < g->topic_cnt);
