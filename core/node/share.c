@@ -19,9 +19,14 @@ struct shelf *share_shelf_new(struct share *s, const struct qn_hash *id, uint64_
 {
     struct shelf *shelf = calloc(1, sizeof *shelf);
     QN_ASSERT(shelf != NULL);
-    *shelf = (struct shelf){
-        .next = s->shelves, .id = *id, .size = size, .fd = fd, .outer = outer, .users = 1
-    };
+    *shelf = (struct shelf){ .next = s->shelves,
+                             .id = *id,
+                             .size = size,
+                             .fd = fd,
+                             .outer = outer,
+                             .right = calloc(blob_group_cnt(size) / 8 + 1, 1),
+                             .users = 1 };
+    QN_ASSERT(shelf->right != NULL);
     s->shelves = shelf;
     return shelf;
 }
@@ -34,6 +39,7 @@ static void shelf_free(struct share *s, struct shelf *shelf)
     *at = shelf->next;
     close(shelf->fd);
     free(shelf->outer);
+    free(shelf->right);
     free(shelf);
 }
 
@@ -156,6 +162,17 @@ void share_close(struct share *s)
         shelf_free(s, s->shelves);
     event_free(s->pump);
     free(s);
+}
+
+void share_forget(struct share *s, const struct qn_hash *id)
+{
+    for (struct shelf *at = s->shelves; at; at = at->next) {
+        if (!qn_hash_eq(&at->id, id) || at->fetch) continue;
+        at->broken = true;
+        at->users++;
+        share_shelf_put(s, at);
+        return;
+    }
 }
 
 struct share_stat share_stat(const struct share *s)

@@ -36,6 +36,9 @@ QN_CHECK qn_rc share_find(struct share *s, const struct qn_hash *id, json_t **re
 QN_CHECK qn_rc share_fetch(struct share *s, const struct qn_hash *id, json_t **ret QN_GIVES,
                            struct qn_why *why);
 
+/* share_forget closes a blob that was removed from the disk. */
+void share_forget(struct share *s, const struct qn_hash *id);
+
 struct share_stat {
     uint64_t in_bytes, out_bytes; /* of blobs, verified */
     uint32_t serving, fetching, refused, bad_peers;

@@ -23,6 +23,7 @@ struct shelf {
     uint64_t size, used_ms;
     int fd;
     uint8_t *outer; /* NULL: one group */
+    uint8_t *right; /* a bit a group: hashed since it was opened */
     uint32_t users;
     struct fetch *fetch; /* what is here so far; NULL: all of it */
     bool broken;         /* its fetch failed: goes with its last user */

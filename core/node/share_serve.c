@@ -32,6 +32,19 @@ static qn_rc get_group(void *self, uint64_t group, uint8_t *dst, uint32_t len)
     return QN_OK;
 }
 
+/* Once while it is open: a file that rots under an open reader costs us our name with the peer, no more. */
+static bool is_trusted(void *self, uint64_t group)
+{
+    const struct shelf *shelf = self;
+    return shelf->right[group / 8] >> group % 8 & 1;
+}
+
+static void is_right(void *self, uint64_t group)
+{
+    struct shelf *shelf = self;
+    shelf->right[group / 8] |= (uint8_t)(1u << group % 8);
+}
+
 /* The last frame of an answer that cannot go on. */
 static void refuse(struct serve *sv, enum blob_code code, const char *text)
 {
@@ -59,7 +72,7 @@ static void refuse_rc(struct serve *sv, qn_rc rc)
 /* A few groups into one frame; false when the stream has its fill, or the answer is over. */
 static bool send_some(struct serve *sv, struct qn_buf *buf)
 {
-    const struct blob_source from = { sv->shelf, get_node, get_group };
+    const struct blob_source from = { sv->shelf, get_node, get_group, is_trusted, is_right };
     bool more = true;
     qn_rc rc = QN_OK;
     uint8_t head[5] = { 0 };

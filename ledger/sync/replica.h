@@ -87,6 +87,10 @@ struct qn_replica_info {
 };
 struct qn_replica_info qn_replica_info(const struct qn_replica *r);
 
+/* qn_replica_leader gives the key of who may propose in a view of the present epoch; false: of another epoch, or before it knows its set. */
+QN_CHECK bool qn_replica_leader(const struct qn_replica *r, uint32_t epoch, uint64_t view,
+                                struct qn_hash *ret);
+
 /* qn_replica_evidence visits what proves that a validator voted twice. */
 void qn_replica_evidence(const struct qn_replica *r,
                          void (*visit)(void *arg, const struct qn_vote *a, const struct qn_vote *b),

@@ -103,7 +103,7 @@ static qn_rc see_group(void *self, uint64_t group, struct qn_span bytes)
 /* One core encodes (and hashes what it reads), then decodes, in requests of 16 MiB; only the receiver's half is the value. */
 static void bench_stream(struct file *f)
 {
-    const struct blob_source from = { f, get_node, get_group };
+    const struct blob_source from = { f, get_node, get_group, NULL, NULL };
     uint8_t *to = malloc(f->size);
     QN_ASSERT(to != NULL);
     const struct blob_sink sink = { to, NULL, see_node, see_group };

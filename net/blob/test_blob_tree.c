@@ -77,7 +77,7 @@ static void encode(const struct file *f, const struct blob_range *range, uint32_
                    struct qn_buf *out)
 {
     struct blob_encoder *e = malloc(sizeof *e);
-    const struct blob_source from = { (void *)(uintptr_t)f, get_node, get_group };
+    const struct blob_source from = { (void *)(uintptr_t)f, get_node, get_group, NULL, NULL };
     bool more = true;
     blob_encode_init(e, &f->id, f->size, range, cnt);
     while (more)
@@ -237,7 +237,7 @@ static void test_rot(struct qn_test_state *t)
 {
     struct file f = file_of(100000);
     struct blob_encoder *e = malloc(sizeof *e);
-    const struct blob_source from = { &f, get_node, get_group };
+    const struct blob_source from = { &f, get_node, get_group, NULL, NULL };
     const struct blob_range all = { 0, 7 };
     struct qn_buf out = { 0 };
     bool more = true;

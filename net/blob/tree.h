@@ -54,6 +54,9 @@ struct blob_source {
     void *self;
     qn_rc (*node)(void *self, uint64_t node, uint8_t ret[BLOB_NODE]);
     qn_rc (*group)(void *self, uint64_t group, uint8_t *dst, uint32_t len);
+    /* What was read and found right before need not be hashed again; right notes that it was. NULL: each time. */
+    bool (*trusted)(void *self, uint64_t group);
+    void (*right)(void *self, uint64_t group);
 };
 
 struct blob_encoder {
