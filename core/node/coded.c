@@ -131,6 +131,11 @@ bool qn_coded_cast(struct qn_coded *c, uint32_t epoch, uint64_t view, struct qn_
     return true;
 }
 
+uint32_t qn_coded_peer_cnt(const struct qn_coded *c)
+{
+    return c->peer_cnt;
+}
+
 struct qn_coded_stat qn_coded_stat(const struct qn_coded *c)
 {
     return c->stat;

@@ -36,6 +36,8 @@ void qn_coded_close(struct qn_coded *c);
 QN_CHECK bool qn_coded_cast(struct qn_coded *c, uint32_t epoch, uint64_t view,
                             struct qn_span message);
 
+uint32_t qn_coded_peer_cnt(const struct qn_coded *c);
+
 struct qn_coded_stat {
     uint64_t sent, rebuilt, relayed, split, twins;
 };

@@ -1,6 +1,7 @@
 /* net.c - host, dialling, and the ledger's messages between peers. */
 #include "core/node/net.h"
 
+#include "core/node/coded.h"
 #include "core/node/gossip_net.h"
 #include "net/libp2p/frames.h"
 
@@ -54,7 +55,9 @@ struct qn_net {
     struct qn_host_watch watch;
     struct qn_frames *frames;
     struct qn_gossip *gossip;
+    struct qn_coded *coded;
     uint32_t topics[TOPIC_CNT];
+    uint64_t coded_view; /* of the last proposal that went out in pieces */
     struct qn_replica *replica;
     char proto[64];
     void (*turn)(void *arg);
@@ -262,10 +265,31 @@ static qn_rc spread(struct qn_net *net, uint32_t but, enum qn_class class, struc
     return rc;
 }
 
+/* A long proposal, where those who must have it are beside us: in pieces. Once a view: what did not help is not said so again. */
+static bool cast_coded(struct qn_net *net, enum qn_class class, struct qn_span message)
+{
+    struct qn_span in = message, skip;
+    uint8_t kind;
+    uint32_t epoch;
+    uint64_t height, view;
+    if (class != QN_CLASS_VOTE || message.len <= SHARD_BODY_MIN) return false;
+    /* kind 5 of sync.def | ver u16 | chain | epoch | height | view: the front of a block's header */
+    if (!qn_take_u8(&in, &kind) || kind != 5 || !qn_take(&in, 34, &skip) ||
+        !qn_take_u32(&in, &epoch) || !qn_take_u64(&in, &height) || !qn_take_u64(&in, &view))
+        return false;
+    if (view == net->coded_view ||
+        qn_replica_info(net->replica).validators > qn_coded_peer_cnt(net->coded) + 1)
+        return false;
+    if (!qn_coded_cast(net->coded, epoch, view, message)) return false;
+    net->coded_view = view;
+    return true;
+}
+
 static void wire_cast(void *self, enum qn_class class, struct qn_span message)
 {
     struct qn_net *net = self;
-    if (!net->gossip) return; /* nobody is served yet */
+    if (!net->gossip || !net->coded) return; /* nobody is served yet */
+    if (cast_coded(net, class, message)) return;
     /* Said before, and it did not help: the mesh would not carry it twice, so those beside us hear it again. */
     if (spread(net, 0, class, message) == QN_E_DUPLICATE)
         qn_frames_cast(net->frames, 0, CLASSES[class], message);
@@ -311,6 +335,27 @@ static enum gossip_verdict on_gossip(void *arg, uint32_t topic, uint32_t peer, u
     return verdict;
 }
 
+static bool leader_of(void *arg, uint32_t epoch, uint64_t view, struct qn_hash *ret)
+{
+    const struct qn_net *net = arg;
+    return qn_replica_leader(net->replica, epoch, view, ret);
+}
+
+static uint64_t view_of(void *arg)
+{
+    const struct qn_net *net = arg;
+    return qn_replica_info(net->replica).view;
+}
+
+/* Out of pieces that its leader signed. Nobody is to blame for what is in it but that leader: each relay saw a piece. */
+static void on_coded(void *arg, uint32_t peer, struct qn_span message)
+{
+    struct qn_net *net = arg;
+    struct qn_why why = { "" };
+    (void)qn_replica_recv(net->replica, peer, message, &why);
+    net->turn(net->turn_arg);
+}
+
 qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(void *arg),
                    void *arg, struct qn_why *why)
 {
@@ -340,7 +385,14 @@ qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(
     rc = qn_gossip_open(&gossip, &net->gossip, why);
     for (int i = 0; i < TOPIC_CNT && rc == QN_OK; i++)
         rc = qn_gossip_topic(net->gossip, &TOPICS[i], &net->topics[i]);
-    return rc;
+    const struct qn_coded_conf coded = { .host = net->host,
+                                         .chain = id,
+                                         .key = net->conf.validator,
+                                         .arg = net,
+                                         .leader = leader_of,
+                                         .view = view_of,
+                                         .on_message = on_coded };
+    return rc ? rc : qn_coded_open(&coded, &net->coded, why);
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------------------------- */
@@ -399,6 +451,8 @@ void qn_net_close(struct qn_net *net)
 {
     if (!net) return;
     if (net->tick) event_free(net->tick);
+    qn_coded_close(net->coded);
+    net->coded = NULL;
     qn_gossip_close(net->gossip);
     net->gossip = NULL;
     if (net->frames) qn_frames_close(net->frames);
@@ -413,6 +467,11 @@ void qn_net_close(struct qn_net *net)
 struct gossip *qn_net_gossip(struct qn_net *net)
 {
     return net->gossip ? qn_gossip_machine(net->gossip) : NULL;
+}
+
+struct qn_coded *qn_net_coded(struct qn_net *net)
+{
+    return net->coded;
 }
 
 struct qn_host *qn_net_host(struct qn_net *net)

@@ -3,7 +3,8 @@
  *
  *     /quoin/genesis/1              asked by who joins without one: the genesis, Borsh, then FIN
  *     /quoin/<8 hex>/ledger/1       a chain's replicas: messages of ledger/sync/sync.def as frames (net/libp2p/frames.h), to one peer
- *     /quoin/<8 hex>/tx/1, vote/1, block/1     topics of the mesh (core/node/gossip_net.h): the same messages, to everybody */
+ *     /quoin/<8 hex>/tx/1, vote/1, block/1     topics of the mesh (core/node/gossip_net.h): the same messages, to everybody
+ *     /quoin/<8 hex>/shard/1        a long proposal in pieces, where most peers are validators (core/node/coded.h) */
 #ifndef QN_CORE_NODE_NET_H
 #define QN_CORE_NODE_NET_H
 
@@ -11,13 +12,16 @@
 #include "net/libp2p/host.h"
 
 struct gossip;
+struct qn_coded;
 struct qn_net;
 
 struct qn_net_conf {
     struct event_base *base;
     const struct qn_key *key; /* of the network; borrowed */
-    const char *listen;       /* "IP:PORT", or NULL: dials only */
-    const char *join;         /* addresses with commas between them, or NULL */
+    const struct qn_key
+        *validator;     /* signs pieces of proposals; borrowed, read from qn_net_serve on */
+    const char *listen; /* "IP:PORT", or NULL: dials only */
+    const char *join;   /* addresses with commas between them, or NULL */
 };
 
 /* qn_net_open listens and begins to dial those in `join`; who is lost is dialled again, later and later, up to every 15 s. */
@@ -37,6 +41,8 @@ QN_CHECK qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void
 QN_CHECK qn_rc qn_net_dial(struct qn_net *net, const char *addr, uint64_t *state,
                            uint32_t *ret_peer, struct qn_why *why);
 struct qn_host *qn_net_host(struct qn_net *net);
+/* qn_net_coded lends what sends proposals in pieces; NULL before qn_net_serve. */
+struct qn_coded *qn_net_coded(struct qn_net *net);
 /* qn_net_gossip lends the gossip machine for its readers; NULL before qn_net_serve. Topics are numbered tx, vote, block. */
 struct gossip *qn_net_gossip(struct qn_net *net);
 /* qn_net_addr writes the address to give to others, with the peer id; "" when it does not listen. */

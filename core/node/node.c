@@ -548,6 +548,7 @@ static qn_rc open_net(struct qn_node *node, struct qn_why *why)
     qn_rc rc = key_of(node, "network", &node->network, &fresh, why);
     struct qn_net_conf conf = { .base = node->base,
                                 .key = &node->network,
+                                .validator = &node->validator,
                                 .listen = node->opts->listen,
                                 .join = node->opts->join };
     return rc ? rc : qn_net_open(&conf, &node->net, why);

@@ -1,4 +1,6 @@
 /* share_calls.c - calls about blobs among peers. */
+#include "core/node/coded.h"
+#include "core/node/net.h"
 #include "core/node/node.h"
 #include "core/node/share.h"
 
@@ -55,6 +57,23 @@ static qn_rc blob_stat(struct qn_call_ctx *ctx, const void *params, json_t **ret
     return QN_OK;
 }
 
+static qn_rc net_coded(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                       struct qn_why *why)
+{
+    struct qn_net *net = qn_node_net(ctx->node);
+    const struct qn_coded *coded = net ? qn_net_coded(net) : NULL;
+    struct qn_coded_stat stat = { 0 };
+    (void)params;
+    (void)why;
+    if (coded) stat = qn_coded_stat(coded);
+    *ret =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "peers",
+                  (json_int_t)(coded ? qn_coded_peer_cnt(coded) : 0), "sent", (json_int_t)stat.sent,
+                  "rebuilt", (json_int_t)stat.rebuilt, "relayed", (json_int_t)stat.relayed, "split",
+                  (json_int_t)stat.split, "twins", (json_int_t)stat.twins);
+    return QN_OK;
+}
+
 const struct qn_call QN_SHARE_CALLS[] = {
     { "blob.find", "which peers have a blob, and how much of it", "blob find 5f3a..",
       QN_CALL_QUERY | QN_CALL_MANY | QN_CALL_LOCAL, share_id_record, "id", "peer bytes pieces of",
@@ -64,5 +83,8 @@ const struct qn_call QN_SHARE_CALLS[] = {
     { "blob.stat", "blobs given to peers and taken from them", "blob stat",
       QN_CALL_QUERY | QN_CALL_LOCAL, NULL, NULL,
       "in_bytes out_bytes serving fetching refused bad_peers", blob_stat },
+    { "net.coded", "proposals that came and went in pieces", "net coded",
+      QN_CALL_QUERY | QN_CALL_LOCAL, NULL, NULL, "peers sent rebuilt relayed split twins",
+      net_coded },
     { 0 },
 };
