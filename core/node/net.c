@@ -272,12 +272,15 @@ static bool cast_coded(struct qn_net *net, enum qn_class class, struct qn_span m
     uint8_t kind;
     uint32_t epoch;
     uint64_t height, view;
+    struct qn_hash leader;
     if (class != QN_CLASS_VOTE || message.len <= SHARD_BODY_MIN) return false;
     /* kind 5 of sync.def | ver u16 | chain | epoch | height | view: the front of a block's header */
     if (!qn_take_u8(&in, &kind) || kind != 5 || !qn_take(&in, 34, &skip) ||
         !qn_take_u32(&in, &epoch) || !qn_take_u64(&in, &height) || !qn_take_u64(&in, &view))
         return false;
-    if (view == net->coded_view ||
+    /* Others' proposals, said again for who missed them, have no signature of ours to go in pieces under. */
+    if (view == net->coded_view || !qn_replica_leader(net->replica, epoch, view, &leader) ||
+        !qn_hash_eq(&leader, &net->conf.validator->pub) ||
         qn_replica_info(net->replica).validators > qn_coded_peer_cnt(net->coded) + 1)
         return false;
     if (!qn_coded_cast(net->coded, epoch, view, message)) return false;

@@ -1104,12 +1104,12 @@ bool qn_replica_leader(const struct qn_replica *r, uint32_t epoch, uint64_t view
                        struct qn_hash *ret)
 {
     struct qn_bft_conf draw = { .chain = qn_chain_id(r->chain),
-                                .cnt = r->set->cnt,
-                                .set = r->set->keys,
-                                .weights = r->set->weights,
-                                .epoch = r->set->epoch };
-    if (r->set->epoch != epoch || r->set->cnt == 0) return false;
-    *ret = r->set->keys[qn_bft_leader(&draw, view)];
+                                .cnt = r->set.cnt,
+                                .set = r->set.keys,
+                                .weights = r->set.weights,
+                                .epoch = r->set.epoch };
+    if (r->set.epoch != epoch || r->set.cnt == 0) return false;
+    *ret = r->set.keys[qn_bft_leader(&draw, view)];
     return true;
 }
 
