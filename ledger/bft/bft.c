@@ -56,7 +56,6 @@ struct qn_bft {
     struct block *blocks;
     uint64_t view, now_ms, deadline_ms, resend_ms, resend_step_ms, ask_ms, delta_ms, token;
     bool proposed;
-    uint64_t resend_turn;
     uint16_t leader; /* of the view: asked for at every input */
     /* A block that votes made final, until it and its ancestors are held and valid. */
     bool ending;
@@ -730,14 +729,6 @@ static void resend(struct qn_bft *m)
 {
     struct view *end = view_find(m, m->last.view);
     if (end && end->cert[2]) emit(m, QN_BFT_CERT)->cert = end->cert[2];
-    /* Views that passed since, a few at a time: who was away for one lacks its certificate, and may not propose above it. */
-    uint64_t gap = m->view > m->last.view + 2 ? m->view - m->last.view - 2 : 0;
-    for (uint64_t i = 0; i < QN_MIN(gap, (uint64_t)RESEND_VIEWS); i++) {
-        const struct view *v = view_find(m, m->last.view + 1 + (m->resend_turn + i) % gap);
-        for (unsigned k = 0; v && k < 2 && !bug(m, QN_BUG_NO_FORWARD); k++)
-            if (v->cert[k]) emit(m, QN_BFT_CERT)->cert = v->cert[k];
-    }
-    m->resend_turn += RESEND_VIEWS;
     for (struct view *v = m->views; v; v = v->next) {
         if (v->no + 1 < m->view) continue;
         if (v->no + 1 == m->view && !bug(m, QN_BUG_NO_FORWARD))

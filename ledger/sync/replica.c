@@ -516,13 +516,10 @@ static void add_pledge_cert(struct qn_replica *r, const struct qn_cert *cert)
     r->pledge_cert[r->pledge_cert_cnt++] = copy;
 }
 
-/* With a FIRST goes what let its view begin: if all lost the certificate of a view without a block, nobody could build above it. */
 static void add_pledge(struct qn_replica *r, const struct qn_bft_action *a)
 {
     r->pledge[r->pledge_cnt++] = *a;
     add_pledge_cert(r, a->cert);
-    if (a->vote.kind == QN_VOTE_FIRST)
-        add_pledge_cert(r, qn_bft_cert_of(r->bft, a->vote.view - 1, true));
 }
 
 static void on_evidence(struct qn_replica *r, const struct qn_vote *a, const struct qn_vote *b)
