@@ -23,7 +23,7 @@ struct branch {
     struct qn_hash hash;
     struct qn_frame frame; /* cert empty; memory is the arena's */
     struct qn_hash *ids;
-    struct qn_trie *has; /* ids, while it is not final */
+    struct qn_trie *has; /* ids and slots, while it is not final */
     struct qn_arena arena;
     struct qn_delta *delta;     /* NULL: a filler */
     struct qn_stake_sets *sets; /* of a block that ends its epoch: who votes then */
@@ -53,7 +53,7 @@ struct qn_chain {
     struct qn_buf genesis;      /* Borsh */
     struct qn_store_meta saved; /* what the checkpoint holds */
     struct qn_trie *dirty;      /* keys changed since */
-    struct qn_trie *seen;       /* transaction id -> height */
+    struct qn_trie *seen;       /* transaction id -> height; slot -> block time of its last */
     struct qn_frame_at *at;     /* where block at_base + i + 1 lies */
     size_t at_cnt, at_cap;
     uint64_t at_base;       /* the journal begins above this block */
@@ -91,8 +91,12 @@ static void note_block(struct qn_chain *c, const struct qn_block *block, const s
     }
     c->at[c->at_cnt++] = at;
     QN_ASSERT(c->at_base + c->at_cnt == block->header.height);
-    for (uint32_t i = 0; i < block->txs.cnt; i++)
+    for (uint32_t i = 0; i < block->txs.cnt; i++) {
+        struct qn_hash slot;
         qn_trie_put(c->seen, QN_SPAN(ids[i].b, 32), QN_SPAN_OF(block->header.height));
+        if (qn_tx_slot(&block->txs.ptr[i].sender, block->txs.ptr[i].salt, &slot))
+            qn_trie_put(c->seen, QN_SPAN(slot.b, 32), QN_SPAN_OF(block->header.t_ms));
+    }
     c->head = qn_header_hash(&block->header);
     c->header = block->header;
 }
@@ -180,7 +184,10 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
         ids[i] = qn_tx_id(&f.block.txs.ptr[i]);
     for (uint32_t i = 0; i < f.block.txs.cnt; i++) {
         struct qn_span val;
-        if (qn_trie_get(c->seen, QN_SPAN(ids[i].b, 32), &val))
+        struct qn_hash slot;
+        if (qn_trie_get(c->seen, QN_SPAN(ids[i].b, 32), &val) ||
+            (qn_tx_slot(&f.block.txs.ptr[i].sender, f.block.txs.ptr[i].salt, &slot) &&
+             qn_chain_slot(c, &c->head, &slot, h->t_ms)))
             return bad_block(why, h->height, "it holds a transaction a second time");
     }
     struct qn_hash body = qn_body_root(f.block.txs.ptr, f.block.txs.cnt), hash = qn_header_hash(h);
@@ -467,8 +474,13 @@ static void grow(struct qn_chain *c, struct branch *b, struct branch *up)
             free(sets);
     }
     b->has = qn_trie_new();
-    for (uint32_t i = 0; i < b->frame.block.txs.cnt; i++)
+    for (uint32_t i = 0; i < b->frame.block.txs.cnt; i++) {
+        struct qn_hash slot;
+        const struct qn_tx *tx = &b->frame.block.txs.ptr[i];
         qn_trie_put(b->has, QN_SPAN(b->ids[i].b, 32), QN_SPAN(NULL, 0));
+        if (qn_tx_slot(&tx->sender, tx->salt, &slot))
+            qn_trie_put(b->has, QN_SPAN(slot.b, 32), QN_SPAN(NULL, 0));
+    }
     c->tip = b;
 }
 
@@ -551,6 +563,14 @@ static qn_rc check_ids(const struct qn_chain *c, const struct branch *b, struct 
         if (qn_chain_holds(c, &b->frame.block.header.parent, &b->ids[i]) ||
             qn_trie_get(mine, key, &val))
             rc = qn_why(why, QN_E_FORMAT, "the block holds a transaction a second time");
+        qn_trie_put(mine, key, QN_SPAN(NULL, 0));
+        const struct qn_tx *tx = &b->frame.block.txs.ptr[i];
+        const struct qn_header *h = &b->frame.block.header;
+        struct qn_hash slot;
+        if (!qn_tx_slot(&tx->sender, tx->salt, &slot)) continue;
+        key = QN_SPAN(slot.b, 32);
+        if (qn_chain_slot(c, &h->parent, &slot, h->t_ms) || qn_trie_get(mine, key, &val))
+            rc = qn_why(why, QN_E_FORMAT, "the block holds two transactions of one slot");
         qn_trie_put(mine, key, QN_SPAN(NULL, 0));
     }
     qn_trie_free(mine);
@@ -642,6 +662,26 @@ bool qn_chain_holds(const struct qn_chain *c, const struct qn_hash *parent,
     if (qn_trie_get(c->seen, key, &val)) return true;
     for (const struct branch *b = branch_find(c, parent); b; b = b->parent)
         if (qn_trie_get(b->has, key, &val)) return true;
+    return false;
+}
+
+static bool so_late(uint64_t last_ms, uint64_t t_ms)
+{
+    return t_ms <= last_ms + QN_TX_SPAN_MS;
+}
+
+bool qn_chain_slot(const struct qn_chain *c, const struct qn_hash *parent,
+                   const struct qn_hash *slot, uint64_t t_ms)
+{
+    struct qn_span key = QN_SPAN(slot->b, 32), val;
+    uint64_t last_ms;
+    if (qn_trie_get(c->seen, key, &val)) {
+        memcpy(&last_ms, val.ptr, sizeof last_ms);
+        if (so_late(last_ms, t_ms)) return true;
+    }
+    for (const struct branch *b = branch_find(c, parent); b; b = b->parent)
+        if (qn_trie_get(b->has, key, &val) && so_late(b->frame.block.header.t_ms, t_ms))
+            return true;
     return false;
 }
 

@@ -93,6 +93,10 @@ QN_CHECK bool qn_chain_ends_epoch(const struct qn_chain *chain, const struct qn_
 /* qn_chain_holds says whether a transaction is final or in a block from parent down. */
 QN_CHECK bool qn_chain_holds(const struct qn_chain *chain, const struct qn_hash *parent,
                              const struct qn_hash *id);
+/* qn_chain_slot says whether a transaction of a slot (qn_tx_slot) is final or in a block from parent down, and so late that a block of t_ms may
+ * hold no other of it. */
+QN_CHECK bool qn_chain_slot(const struct qn_chain *chain, const struct qn_hash *parent,
+                            const struct qn_hash *slot, uint64_t t_ms);
 /* qn_chain_final journals a child of the head, which was made or run, and makes it the head; cert may be NULL when a descendant's comes
  * next. What does not descend from it is forgotten. An error (disk) is final: close, open again. */
 QN_CHECK qn_rc qn_chain_final(struct qn_chain *chain, const struct qn_hash *hash,

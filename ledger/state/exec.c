@@ -143,15 +143,15 @@ static qn_rc decode_body(const struct qn_tx_kind *kind, const struct qn_tx *tx,
     return rc;
 }
 
-static qn_rc payable(const struct qn_state *st, const struct qn_price *price,
-                     const struct qn_tx *tx, size_t bytes, uint64_t now_ms, struct qn_why *why)
+/* What costs little: kind, window, who pays, and whether that covers the fee. */
+static qn_rc charge(const struct qn_state *st, const struct qn_price *price, const struct qn_tx *tx,
+                    size_t bytes, uint64_t now_ms, struct qn_charge *ret, struct qn_why *why)
 {
     const struct qn_tx_kind *kind = qn_state_kind(st, tx->kind);
-    struct qn_arena arena = { .max = 8u << 20 };
+    struct qn_arena arena = { .max = 1u << 20 };
     struct qn_amount fee;
     struct qn_mandate m;
     struct qn_hash payer = tx->sender;
-    void *body;
     qn_rc rc = QN_OK;
     if (!kind)
         return qn_why(why, QN_E_ABSENT, "no module of this chain knows transaction kind %u",
@@ -167,13 +167,33 @@ static qn_rc payable(const struct qn_state *st, const struct qn_price *price,
             rc = qn_why(why, QN_E_AUTH, "there is no such mandate for this key");
         payer = m.owner;
     }
-    if (rc == QN_OK && qn_view_balance(&st->view, &payer).uqn < fee.uqn)
-        rc = qn_why(why, QN_E_FUNDS, "have %" PRIu64 " uqn, need %" PRIu64 " for the fee",
-                    qn_view_balance(&st->view, &payer).uqn, fee.uqn);
+    qn_arena_free(&arena);
+    if (rc) return rc;
+    *ret = (struct qn_charge){ payer, fee, qn_view_balance(&st->view, &payer) };
+    if (ret->balance.uqn < fee.uqn)
+        return qn_why(why, QN_E_FUNDS, "have %" PRIu64 " uqn, need %" PRIu64 " for the fee",
+                      ret->balance.uqn, fee.uqn);
+    return QN_OK;
+}
+
+static qn_rc payable(const struct qn_state *st, const struct qn_price *price,
+                     const struct qn_tx *tx, size_t bytes, uint64_t now_ms, struct qn_why *why)
+{
+    struct qn_arena arena = { .max = 8u << 20 };
+    struct qn_charge c;
+    void *body;
+    qn_rc rc = charge(st, price, tx, bytes, now_ms, &c, why);
     if (rc == QN_OK) /* last: a kind's check may be dear, and who cannot pay has none made */
-        rc = decode_body(kind, tx, &arena, &body, why);
+        rc = decode_body(qn_state_kind(st, tx->kind), tx, &arena, &body, why);
     qn_arena_free(&arena);
     return rc;
+}
+
+qn_rc qn_state_charge(const struct qn_state *st, const struct qn_tx *tx, size_t bytes,
+                      uint64_t now_ms, struct qn_charge *ret, struct qn_why *why)
+{
+    struct qn_price price = qn_fee_price(&st->view);
+    return charge(st, &price, tx, bytes, now_ms, ret, why);
 }
 
 qn_rc qn_state_payable(const struct qn_state *st, const struct qn_tx *tx, size_t bytes,

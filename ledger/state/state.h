@@ -80,6 +80,14 @@ void qn_delta_keys(const struct qn_delta *delta, void (*dirty)(void *arg, struct
                    void *arg);
 void qn_delta_free(struct qn_delta *delta);
 
+/* qn_state_charge looks at what costs little to look at: kind, window, and whether who pays has the most that it may take in fees, tip included. */
+struct qn_charge {
+    struct qn_hash payer;
+    struct qn_amount fee, balance;
+};
+QN_CHECK qn_rc qn_state_charge(const struct qn_state *st, const struct qn_tx *tx, size_t bytes,
+                               uint64_t now_ms, struct qn_charge *ret, struct qn_why *why);
+
 /* qn_state_payable says whether a transaction could enter a block now: window, kind known, body decodes and passes check, fee
  * covered. What the pool asks. */
 QN_CHECK qn_rc qn_state_payable(const struct qn_state *st, const struct qn_tx *tx, size_t bytes,

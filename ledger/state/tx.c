@@ -137,10 +137,18 @@ struct qn_hash qn_body_root(const struct qn_tx *txs, uint32_t cnt)
     return qn_hasher_end(&h);
 }
 
-qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id, const struct qn_hash *chain,
-                  struct qn_why *why)
+bool qn_tx_slot(const struct qn_hash *sender, uint64_t salt, struct qn_hash *ret)
 {
-    uint8_t msg[73];
+    uint8_t buf[40];
+    if (salt >> 63 == 0) return false;
+    memcpy(buf, sender->b, 32);
+    memcpy(buf + 32, &salt, 8);
+    *ret = qn_h("slot", buf, sizeof buf);
+    return true;
+}
+
+qn_rc qn_tx_look(const struct qn_tx *tx, const struct qn_hash *chain, struct qn_why *why)
+{
     if (tx->ver != 1)
         return qn_why(why, QN_E_FORMAT, "transaction version %u, this node knows 1", tx->ver);
     if (!qn_hash_eq(&tx->chain, chain))
@@ -150,6 +158,15 @@ qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id, const struct
     /* Signatures are not in the id: one more than needed would be a stranger's to add, at the sender's cost. */
     if (tx->auths.cnt != 1 || !qn_hash_eq(&tx->auths.ptr[0].acct, &tx->sender))
         return qn_why(why, QN_E_SIGNATURE, "the sender signs, and nobody else");
+    return QN_OK;
+}
+
+qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id, const struct qn_hash *chain,
+                  struct qn_why *why)
+{
+    uint8_t msg[73];
+    qn_rc rc = qn_tx_look(tx, chain, why);
+    if (rc) return rc;
     message(chain, id, msg);
     return check_auth(&tx->auths.ptr[0], QN_SPAN(msg, sizeof msg), why);
 }

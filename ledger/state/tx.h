@@ -68,6 +68,13 @@ struct qn_hash qn_tx_id(const struct qn_tx *tx);
 /* qn_tx_whole is H("tx whole", all of it): what a block's body root is made of, so that nobody can change a signature in a block. */
 struct qn_hash qn_tx_whole(const struct qn_tx *tx);
 
+/* qn_tx_slot says whether a salt names a slot (its top bit is set), and that slot: the chain takes one transaction of it within QN_TX_SPAN_MS, so
+ * that a sender may offer another in its place without both becoming final. */
+QN_CHECK bool qn_tx_slot(const struct qn_hash *sender, uint64_t salt, struct qn_hash *ret);
+
+/* qn_tx_look is qn_tx_check without its signatures. */
+QN_CHECK qn_rc qn_tx_look(const struct qn_tx *tx, const struct qn_hash *chain, struct qn_why *why);
+
 /* qn_tx_check looks at a transaction alone: version, chain, window, every signature, the sender among them. */
 QN_CHECK qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id,
                            const struct qn_hash *chain, struct qn_why *why);

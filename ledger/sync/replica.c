@@ -327,12 +327,14 @@ static void execute(struct qn_replica *r, const struct qn_hash *hash)
 struct skip {
     const struct qn_chain *chain;
     struct qn_hash parent;
+    uint64_t t_ms; /* about the block's */
 };
 
-static bool is_held(void *arg, const struct qn_hash *id)
+static bool is_held(void *arg, const struct qn_hash *id, const struct qn_hash *slot)
 {
     const struct skip *s = arg;
-    return qn_chain_holds(s->chain, &s->parent, id);
+    return qn_chain_holds(s->chain, &s->parent, id) ||
+           (slot && qn_chain_slot(s->chain, &s->parent, slot, s->t_ms));
 }
 
 static void publish(struct qn_replica *r, const struct qn_block *block, uint64_t parent_view)
@@ -358,7 +360,7 @@ static bool make(struct qn_replica *r)
 {
     struct qn_arena arena = { 0 };
     struct qn_why why = { "" };
-    struct skip skip = { r->chain, r->ask.block };
+    struct skip skip = { r->chain, r->ask.block, now_ms(r) };
     struct qn_hash hash;
     uint64_t now = mono_ms(r), block_ms = r->conf.block_ms;
     bool due = now - r->ask_ms >= block_ms || head_height(r) == 0;
@@ -399,7 +401,7 @@ static void on_block(void *arg, const struct qn_frame *f, const struct qn_hash *
     struct qn_replica *r = arg;
     for (uint32_t i = 0; i < f->block.txs.cnt; i++) {
         struct qn_hash id = qn_tx_id(&f->block.txs.ptr[i]);
-        qn_pool_drop(r->pool, &id);
+        qn_pool_final(r->pool, &f->block.txs.ptr[i], &id);
     }
     if (r->conf.chain.on_block) r->conf.chain.on_block(r->conf.chain.arg, f, hash);
 }
@@ -785,11 +787,33 @@ static qn_rc pool_tx(struct qn_replica *r, struct qn_span bytes, struct qn_hash 
     if (rc) goto out;
     *ret_id = qn_tx_id(&tx);
     if (qn_chain_tx(r->chain, ret_id, &height) || qn_pool_has(r->pool, ret_id)) goto out;
-    rc = qn_tx_check(&tx, ret_id, &chain, why); /* before anything that costs more */
+    struct qn_hash slot, head = qn_chain_head(r->chain);
+    if (qn_tx_slot(&tx.sender, tx.salt, &slot) &&
+        qn_chain_slot(r->chain, &head, &slot, qn_chain_header(r->chain)->t_ms)) {
+        rc = qn_why(why, QN_E_EXISTS, "one with this salt is final");
+        goto out;
+    }
+    struct qn_charge
+        charge; /* what costs less is looked at first: a signature is 60 us, a kind's own check may be more */
+    uint64_t next_ms = QN_MAX(now_ms(r), qn_chain_header(r->chain)->t_ms + 1);
+    rc = qn_tx_look(&tx, &chain, why);
     if (rc == QN_OK)
-        rc = qn_state_payable(qn_chain_state(r->chain), &tx, bytes.len,
-                              QN_MAX(now_ms(r), qn_chain_header(r->chain)->t_ms + 1), why);
-    if (rc == QN_OK) rc = qn_pool_put(r->pool, ret_id, &tx, bytes, why);
+        rc = qn_state_charge(qn_chain_state(r->chain), &tx, bytes.len, next_ms, &charge, why);
+    if (rc) goto out;
+    struct qn_pool_tx wait = { .id = *ret_id,
+                               .payer = charge.payer,
+                               .sender = tx.sender,
+                               .salt = tx.salt,
+                               .until_ms = tx.until_ms,
+                               .fee_uqn = charge.fee.uqn,
+                               .balance_uqn = charge.balance.uqn,
+                               .tip_uqn = tx.tip.uqn,
+                               .gas_max = tx.gas_max,
+                               .bytes = bytes };
+    rc = qn_pool_room(r->pool, &wait, why);
+    if (rc == QN_OK) rc = qn_tx_check(&tx, ret_id, &chain, why);
+    if (rc == QN_OK) rc = qn_state_payable(qn_chain_state(r->chain), &tx, bytes.len, next_ms, why);
+    if (rc == QN_OK) rc = qn_pool_put(r->pool, &wait, why);
     *ret_new = rc == QN_OK;
     if (*ret_new) r->fresh = true;
 out:
@@ -1192,7 +1216,7 @@ qn_rc qn_replica_open(const struct qn_replica_conf *conf, struct qn_replica **re
     QN_ASSERT(r != NULL);
     r->conf = *conf;
     if (r->conf.block_ms == 0) r->conf.block_ms = BLOCK_MS;
-    r->pool = qn_pool_new();
+    r->pool = qn_pool_new(NULL);
     struct qn_chain_conf chain = conf->chain;
     chain.on_block = on_block;
     chain.arg = r;

@@ -1,4 +1,5 @@
-/* test_history.c - a journal whose old segments are let go: what is left opens, goes on, and says what it no longer has. */
+/* test_history.c - what a chain keeps of its past: old segments of the journal are let go, and what is left opens, goes on, and says what it no
+ * longer has; one transaction of a slot is final in ten minutes, wherever it comes from. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
 #include "ledger/sync/replica.h"
@@ -142,10 +143,88 @@ static void test_let_go(struct qn_test_state *t)
     qn_arena_free(&arena);
 }
 
+static struct qn_hash send_slot(struct world *w, uint64_t uqn, uint64_t tip, struct qn_buf *ret)
+{
+    struct qn_hash chain = qn_chain_id(qn_replica_chain(w->r)), id;
+    struct qn_buf body = { 0 };
+    struct ledger_send s = { .to = qn_blake3("x", 1), .amount = QN_UQN(uqn) };
+    struct qn_tx_opts opts = { .salt = UINT64_C(1) << 63 | 5,
+                               .tip = QN_UQN(tip),
+                               .span_ms = 500000 };
+    qn_encode(ledger_send_record(), &s, &body);
+    qn_buf_clear(ret);
+    qn_tx_build(&chain, QN_TX_SEND, qn_buf_get(&body), &w->rich, w->now_ms, &opts, ret, &id);
+    qn_buf_free(&body);
+    return id;
+}
+
+static void test_slot(struct qn_test_state *t)
+{
+    struct world w;
+    struct qn_buf first = { 0 }, second = { 0 };
+    struct qn_arena arena = { 0 };
+    struct qn_hash id, a, b;
+    uint64_t wait, height;
+    char cmd[200];
+    world_init(&w);
+    CHECK_RC(up(&w, false), QN_OK);
+    struct qn_chain *c = qn_replica_chain(w.r);
+    block(&w, 1);
+    a = send_slot(&w, 1, 1000, &first);
+    b = send_slot(&w, 2, 2000, &second);
+    CHECK_RC(qn_replica_submit(w.r, qn_buf_get(&first), &id, &w.why), QN_OK);
+    CHECK_RC(qn_replica_submit(w.r, qn_buf_get(&second), &id, &w.why), QN_OK);
+    CHECK(qn_replica_tx(w.r, &a, &height) == QN_TX_UNKNOWN);
+    for (unsigned i = 0; i < 9; i++, w.now_ms += 500)
+        CHECK_RC(qn_replica_turn(w.r, &wait, &w.why), QN_OK);
+    CHECK(qn_replica_tx(w.r, &b, &height) == QN_TX_FINAL);
+    CHECK_RC(qn_replica_submit(w.r, qn_buf_get(&first), &id, &w.why), QN_E_EXISTS);
+    /* A proposer that holds it all the same makes a block that nobody runs: not beside the first, nor with both in one. */
+    struct qn_tx txs[2];
+    struct qn_hash ids[2] = { a, b }, hash;
+    bool misfit[2];
+    CHECK_RC(qn_decode(qn_tx_record(), qn_buf_get(&first), &arena, &txs[0], &w.why), QN_OK);
+    CHECK_RC(qn_decode(qn_tx_record(), qn_buf_get(&second), &arena, &txs[1], &w.why), QN_OK);
+    struct qn_make m = { .parent = qn_chain_head(c),
+                         .view = 1000,
+                         .t_ms = w.now_ms,
+                         .proposer = w.validator.pub,
+                         .txs = txs,
+                         .ids = ids,
+                         .cnt = 1 };
+    CHECK_RC(qn_chain_make(c, &m, misfit, &hash, &w.why), QN_OK);
+    struct qn_block bad = *qn_chain_block(c, &hash);
+    struct qn_buf bytes = { 0 };
+    qn_encode(qn_block_record(), &bad, &bytes);
+    qn_replica_close(w.r);
+    CHECK_RC(up(&w, false), QN_OK); /* has made no such block, but hears of it */
+    c = qn_replica_chain(w.r);
+    CHECK_RC(qn_decode(qn_block_record(), qn_buf_get(&bytes), &arena, &bad, &w.why), QN_OK);
+    CHECK_RC(qn_chain_run(c, &bad, &w.why), QN_E_FORMAT);
+    CHECK(strstr(w.why.text, "of one slot") != NULL);
+    for (unsigned i = 0; i < 62; i++) /* when the ten minutes are over the slot is free */
+        block(&w, 100 + i);
+    a = send_slot(&w, 3, 1, &first);
+    CHECK_RC(qn_replica_submit(w.r, qn_buf_get(&first), &id, &w.why), QN_OK);
+    for (unsigned i = 0; i < 9; i++, w.now_ms += 500)
+        CHECK_RC(qn_replica_turn(w.r, &wait, &w.why), QN_OK);
+    CHECK(qn_replica_tx(w.r, &a, &height) == QN_TX_FINAL);
+    qn_replica_close(w.r);
+    CHECK_RC(up(&w, true), QN_OK); /* and all of it replays */
+    qn_replica_close(w.r);
+    qn_buf_free(&first);
+    qn_buf_free(&second);
+    qn_buf_free(&bytes);
+    qn_arena_free(&arena);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", w.home);
+    CHECK(system(cmd) == 0);
+}
+
 int main(void)
 {
     TEST_BEGIN();
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_let_go);
+    TEST(test_slot);
     return TEST_END();
 }
