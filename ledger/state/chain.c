@@ -269,6 +269,7 @@ static qn_rc open_begin(struct qn_chain *c, const struct qn_anchor *a, struct qn
                           "; restore a snapshot or a backup",
                           h->height);
         qn_state_at(c->st, &c->id, h->height, h->t_ms, &h->beacon);
+        read_set(c);
     }
     qn_buf_clear(&c->cert);
     if (a->cert.kind) qn_encode(qn_cert_record(), &a->cert, &c->cert);
