@@ -3,6 +3,7 @@
 #include "core/node/demo.h"
 
 #include "core/base/embed.h"
+#include "core/node/devnet.h"
 #include "core/node/script.h"
 #include "core/node/wallet.h"
 
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #define SCRIPT "lua/lego/fashion.lua"
+#define NODES  4
 #define TEXT   (char *)(uintptr_t) /* execv's argv is not const, though nobody writes to it */
 
 /* --- processes ------------------------------------------------------------------------------------------------------ */
@@ -36,33 +38,6 @@ static pid_t spawn(char *const argv[], int out)
         _exit(127);
     }
     return pid;
-}
-
-static qn_rc start(struct qn_cli *cli, pid_t *ret, struct qn_why *why)
-{
-    char log[4096];
-    snprintf(log, sizeof log, "%s/up.log", cli->client.home);
-    FILE *out = fopen(log, "w");
-    if (!out) return qn_why(why, QN_E_IO, "%s: %s", log, strerror(errno));
-    char *argv[] = { TEXT "quoin", TEXT "up",          TEXT "--home", cli->client.home,
-                     TEXT "--api", TEXT "127.0.0.1:0", TEXT "--json", NULL };
-    *ret = spawn(argv, fileno(out));
-    fclose(out);
-    for (int i = 0; i < 400; i++) {
-        json_t *status = NULL;
-        int how;
-        struct qn_why ignored;
-        if (qn_client_call(&cli->client, "node.status", NULL, &status, &ignored) == QN_OK) {
-            json_decref(status);
-            return QN_OK;
-        }
-        if (waitpid(*ret, &how, WNOHANG) == *ret) {
-            *ret = -1;
-            return qn_why(why, QN_E_SYSTEM, "the node ended at once; its words are above");
-        }
-        usleep(25000);
-    }
-    return qn_why(why, QN_E_TIMEOUT, "the node did not start within ten seconds");
 }
 
 /* Executes the stopped node's chain from genesis in another process; *ret is what it says. */
@@ -123,18 +98,45 @@ static uint64_t lost(const json_t *said, const json_t *wallet, unsigned *ret_hel
     return uqn;
 }
 
-static qn_rc audit(const struct qn_cli *cli, pid_t *pid, json_t *result, struct qn_why *why)
+/* How many nodes have the block and root that node 0 had when it stopped; the others went on. */
+static unsigned agreeing(const struct qn_cli *cli, const struct qn_devnet *net,
+                         const json_t *stopping)
 {
-    json_t *said = NULL, *again = NULL, *stopping = NULL,
-           *wallet = qn_wallet_list(cli->client.home);
+    const char *root = json_string_value(json_object_get(stopping, "state_root"));
+    json_t *height = json_object_get(stopping, "height");
+    unsigned cnt = 1; /* the one that says so */
+    for (unsigned i = 1; i < NODES; i++) {
+        struct qn_client c = cli->client;
+        snprintf(c.where, sizeof c.where, "%.4000s/api.sock", qn_devnet_home(net, i));
+        json_t *params = json_pack("{s:O}", "height", height), *block = NULL;
+        for (int k = 0; k < 200 && !block; k++) { /* it may be a moment behind */
+            if (qn_client_call(&c, "block.get", params, &block, NULL)) usleep(10000);
+        }
+        const json_t *header = json_object_get(json_object_get(block, "block"), "header");
+        const char *other = json_string_value(json_object_get(header, "state_root"));
+        cnt += root && other && strcmp(root, other) == 0;
+        json_decref(params);
+        json_decref(block);
+    }
+    return cnt;
+}
+
+static qn_rc audit(const struct qn_cli *cli, struct qn_devnet *net, json_t *result,
+                   struct qn_why *why)
+{
+    json_t *said = NULL, *again = NULL, *stopping = NULL, *wallet = json_array();
     uint64_t begun = qn_env_mono_us(qn_env_real());
-    unsigned held = 0;
-    int how;
+    unsigned held = 0, agree = 0;
+    for (unsigned i = 0; i < NODES; i++) {
+        json_t *list = qn_wallet_list(qn_devnet_home(net, i));
+        json_array_extend(wallet, list);
+        json_decref(list);
+    }
     qn_rc rc = qn_client_call(&cli->client, "ledger.audit", NULL, &said, why);
     if (rc == QN_OK) rc = qn_client_call(&cli->client, "node.stop", NULL, &stopping, why);
     if (rc == QN_OK) {
-        waitpid(*pid, &how, 0);
-        *pid = -1;
+        agree = agreeing(cli, net, stopping);
+        qn_devnet_await(net, 0);
         rc = replay(cli, &again, why);
     }
     if (rc) goto out;
@@ -143,15 +145,15 @@ static qn_rc audit(const struct qn_cli *cli, pid_t *pid, json_t *result, struct 
     uint64_t sum = (uint64_t)json_integer_value(json_object_get(said, "sum_uqn")),
              gone = lost(said, wallet, &held);
     bool same = root && replayed && strcmp(root, replayed) == 0,
-         ok = same && sum == QN_SUPPLY_UQN && gone == 0;
+         ok = same && sum == QN_SUPPLY_UQN && gone == 0 && agree == NODES;
     char text[300];
-    snprintf(text, sizeof text,
-             "%" PRIu64 " blocks; sum of %" PRIu64
-             " accounts %s supply; %u locked accounts, %" PRIu64
-             " uqn without an owner; replay from genesis: %s root",
-             (uint64_t)json_integer_value(json_object_get(again, "height")),
-             (uint64_t)json_integer_value(json_object_get(said, "accounts")),
-             sum == QN_SUPPLY_UQN ? "=" : "IS NOT", held, gone, same ? "same" : "ANOTHER");
+    snprintf(
+        text, sizeof text,
+        "%" PRIu64 " blocks; sum of %" PRIu64 " accounts %s supply; %u locked accounts, %" PRIu64
+        " uqn without an owner; %u of %d nodes have this root; replay from genesis: %s root",
+        (uint64_t)json_integer_value(json_object_get(again, "height")),
+        (uint64_t)json_integer_value(json_object_get(said, "accounts")),
+        sum == QN_SUPPLY_UQN ? "=" : "IS NOT", held, gone, agree, NODES, same ? "same" : "ANOTHER");
     json_t *row =
         json_pack("{s:s, s:s, s:b, s:I, s:s}", "event", "step", "name", "audit", "ok", ok, "ms",
                   (json_int_t)((qn_env_mono_us(qn_env_real()) - begun) / 1000), "text", text);
@@ -189,14 +191,18 @@ static void print_rows(const json_t *steps)
     }
 }
 
-static qn_rc pipeline(const struct qn_cli *cli, const char *seed, json_t **ret, struct qn_why *why)
+static qn_rc pipeline(const struct qn_cli *cli, const struct qn_devnet *net, const char *seed,
+                      json_t **ret, struct qn_why *why)
 {
+    const char *homes[NODES];
+    for (unsigned i = 0; i < NODES; i++)
+        homes[i] = qn_devnet_home(net, i);
     struct qn_span source;
     if (!qn_embed_get(SCRIPT, &source))
         return qn_why(why, QN_E_ABSENT, "this build has no %s", SCRIPT);
     json_t *args = json_pack("{s:I, s:s}", "seed", (json_int_t)strtoull(seed, NULL, 10), "home",
                              cli->client.home);
-    qn_rc rc = qn_script_run(cli, SCRIPT, source, args, ret, why);
+    qn_rc rc = qn_script_spread(cli, homes, NODES, SCRIPT, source, args, ret, why);
     json_decref(args);
     if (rc == QN_OK && !json_is_array(json_object_get(*ret, "steps")))
         rc = qn_why(why, QN_E_SCRIPT, "%s returned no steps", SCRIPT);
@@ -244,7 +250,7 @@ int qn_demo(struct qn_cli *cli, const char *seed, bool keep)
     struct qn_why why = { "" };
     char home[] = "/tmp/quoin-demo-XXXXXX", first[4096];
     json_t *result = NULL;
-    pid_t pid = -1;
+    struct qn_devnet *net = NULL;
     sigset_t stop, pending;
     bool own_home = cli->home == NULL, ok = false;
     qn_rc rc = qn_crypto_init();
@@ -264,16 +270,13 @@ int qn_demo(struct qn_cli *cli, const char *seed, bool keep)
                     cli->client.home);
     if (rc) return qn_fail(cli, rc, &why);
     if (!cli->json && !cli->quiet)
-        printf("quoin demo: a node here, in %s; seed %s%s\n", cli->client.home, seed,
+        printf("quoin demo: %d nodes here, in %s; seed %s%s\n", NODES, cli->client.home, seed,
                keep || !own_home ? "" : "; removed at the end (--keep stays)");
     fflush(stdout);
-    rc = start(cli, &pid, &why);
-    if (rc == QN_OK) rc = pipeline(cli, seed, &result, &why);
-    if (rc == QN_OK) rc = audit(cli, &pid, result, &why);
-    if (pid > 0) {
-        kill(pid, SIGTERM);
-        waitpid(pid, NULL, 0);
-    }
+    rc = qn_devnet_open(cli->client.home, NODES, true, &net, &why);
+    if (rc == QN_OK) rc = pipeline(cli, net, seed, &result, &why);
+    if (rc == QN_OK) rc = audit(cli, net, result, &why);
+    qn_devnet_close(net);
     if (rc == QN_OK) {
         ok = all_ok(json_object_get(result, "steps"));
         say(cli, seed, result, ok, keep || !own_home);
@@ -282,7 +285,8 @@ int qn_demo(struct qn_cli *cli, const char *seed, bool keep)
     if (own_home && !keep) /* only a folder that this process made */
         remove_home(home);
     else if (!cli->json && !cli->quiet)
-        printf("kept: quoin up --home %s\n", cli->client.home);
+        printf("kept: quoin devnet %d --home %s, then quoin --home %s status\n", NODES,
+               cli->client.home, cli->client.home);
     if (rc && cli->json) { /* a stream of events ends with what ended it */
         json_t *end = json_pack("{s:s, s:s, s:s}", "event", "error", "code", qn_err_code(rc),
                                 "text", why.text[0] ? why.text : qn_err_text(rc));

@@ -45,16 +45,22 @@ static qn_rc key_of(const char *home, const char *name, const struct qn_key *sam
 }
 
 /* Homes with a validator's key each, the same owner and faucet, and one genesis. A folder that holds them already stays as it is. */
-static qn_rc prepare(const char *home, struct qn_devnet *net, struct qn_why *why)
+static qn_rc prepare(const char *home, bool at_home, struct qn_devnet *net, struct qn_why *why)
 {
     struct qn_hash validators[QN_DEVNET_MAX];
     struct qn_key owner, faucet, key;
     char path[4200];
     qn_rc rc = QN_OK;
+    if (strlen(home) > sizeof net->at[0].home - 200)
+        return qn_why(why, QN_E_USAGE, "the path of the home is too long");
+    snprintf(path, sizeof path, "%s/wallet", home);
+    at_home |= access(path, F_OK) == 0;
     for (unsigned i = 0; rc == QN_OK && i < net->cnt; i++) {
         struct member *m = &net->at[i];
-        if (snprintf(m->home, sizeof m->home, "%s/node-%u", home, i) >= (int)sizeof m->home - 100)
-            return qn_why(why, QN_E_USAGE, "the path of the home is too long");
+        if (i || !at_home)
+            snprintf(m->home, sizeof m->home, "%.3900s/node-%u", home, i);
+        else
+            snprintf(m->home, sizeof m->home, "%.3900s", home);
         rc = qn_dir_make(m->home, why);
         if (rc == QN_OK) rc = key_of(m->home, "validator", NULL, &key, why);
         validators[i] = key.pub;
@@ -180,12 +186,13 @@ static qn_rc await(struct member *m, struct qn_why *why)
                   READY_MS / 1000);
 }
 
-qn_rc qn_devnet_open(const char *home, unsigned cnt, struct qn_devnet **ret, struct qn_why *why)
+qn_rc qn_devnet_open(const char *home, unsigned cnt, bool at_home, struct qn_devnet **ret,
+                     struct qn_why *why)
 {
     struct qn_devnet *net = calloc(1, sizeof *net);
     QN_ASSERT(net != NULL && cnt >= 1 && cnt <= QN_DEVNET_MAX);
     net->cnt = cnt;
-    qn_rc rc = prepare(home, net, why);
+    qn_rc rc = prepare(home, at_home, net, why);
     for (unsigned i = 0; rc == QN_OK && i < cnt; i++) {
         rc = launch(home, net, i, why);
         if (rc == QN_OK) rc = await(&net->at[i], why);
@@ -205,6 +212,12 @@ void qn_devnet_close(struct qn_devnet *net)
     for (unsigned i = 0; i < net->cnt; i++)
         if (net->at[i].pid > 0) waitpid(net->at[i].pid, NULL, 0);
     free(net);
+}
+
+void qn_devnet_await(struct qn_devnet *net, unsigned idx)
+{
+    if (net->at[idx].pid > 0) waitpid(net->at[idx].pid, NULL, 0);
+    net->at[idx].pid = 0;
 }
 
 const char *qn_devnet_home(const struct qn_devnet *net, unsigned idx)
@@ -274,7 +287,7 @@ int qn_verb_devnet(struct qn_cli *cli)
     if (rc == QN_OK && cli->home) rc = qn_dir_make(cli->home, &why);
     if (rc == QN_OK && !realpath(cli->home ? cli->home : home, absolute))
         rc = qn_why(&why, qn_err_errno(errno), "%s: %s", cli->home, strerror(errno));
-    if (rc == QN_OK) rc = qn_devnet_open(absolute, (unsigned)cnt, &net, &why);
+    if (rc == QN_OK) rc = qn_devnet_open(absolute, (unsigned)cnt, false, &net, &why);
     if (rc) return qn_fail(cli, rc, &why);
     for (unsigned i = 0; i < net->cnt; i++)
         say_node(cli, net, i);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define NAMES_MAX 400
+#define SETTLE_US 30000000 /* all nodes are at one block by then */
 
 /* --- the host --------------------------------------------------------------------------------------------------- */
 
@@ -22,6 +23,8 @@ struct host {
     const struct qn_cli *cli;
     struct qn_client client; /* the cli's */
     struct qn_locals locals;
+    const char *const *homes; /* of all nodes, when there are several; else NULL */
+    unsigned home_cnt;
     const char *names[NAMES_MAX];
     uint64_t begun_us, shown_us;
     bool bar; /* a progress bar stands on the line */
@@ -120,6 +123,62 @@ static qn_rc own(struct host *h, const char *name, json_t *args, json_t **ret, s
     return QN_OK;
 }
 
+/* --- several nodes ------------------------------------------------------------------------------------------------ */
+
+static struct qn_client client_of(const struct host *h, unsigned idx)
+{
+    struct qn_client c = h->cli->client; /* its wallet */
+    if (idx) snprintf(c.where, sizeof c.where, "%.4000s/api.sock", h->homes[idx]);
+    return c;
+}
+
+static qn_rc height_of(const struct qn_client *c, json_int_t *ret, struct qn_why *why)
+{
+    json_t *status = NULL;
+    qn_rc rc = qn_client_call(c, "node.status", NULL, &status, why);
+    *ret = json_integer_value(json_object_get(status, "height"));
+    json_decref(status);
+    return rc;
+}
+
+/* Waits until every node is where node `from` is. */
+static qn_rc settle(const struct host *h, unsigned from, struct qn_why *why)
+{
+    struct qn_client c = client_of(h, from);
+    json_int_t height, other;
+    qn_rc rc = height_of(&c, &height, why);
+    uint64_t until = qn_env_mono_us(qn_env_real()) + SETTLE_US;
+    for (unsigned i = 0; rc == QN_OK && i < h->home_cnt; i++) {
+        if (i == from) continue;
+        c = client_of(h, i);
+        while ((rc = height_of(&c, &other, why)) == QN_OK && other < height) {
+            if (qn_env_mono_us(qn_env_real()) > until)
+                return qn_why(why, QN_E_TIMEOUT, "node %u stands at block %lld, node %u at %lld", i,
+                              (long long)other, from, (long long)height);
+            usleep(2000);
+        }
+    }
+    return rc;
+}
+
+static qn_rc send_tx(struct host *h, const char *name, const json_t *args, const char *as,
+                     const struct qn_hash *mandate, json_t **ret, struct qn_why *why)
+{
+    unsigned at = 0;
+    struct qn_why late;
+    for (const char *c = as; h->home_cnt && *c; c++)
+        at = (at * 31 + (uint8_t)*c) % h->home_cnt;
+    struct qn_client client = client_of(h, at);
+    qn_rc rc = qn_client_tx(&client, name, args, as, mandate, true, ret, why);
+    qn_rc settled = h->home_cnt ? settle(h, at, &late) : QN_OK;
+    if (rc == QN_OK && settled) {
+        json_decref(*ret);
+        *ret = NULL;
+        *why = late;
+    }
+    return rc ? rc : settled;
+}
+
 static qn_rc invoke(void *self, const char *name, json_t *args, json_t **ret, struct qn_why *why)
 {
     struct host *h = self;
@@ -152,9 +211,8 @@ static qn_rc invoke(void *self, const char *name, json_t *args, json_t **ret, st
     if (limited && !qn_unhex(hex, strlen(hex), mandate.b, 32))
         rc = qn_why(why, QN_E_USAGE, "mandate: expected 64 hex digits");
     else
-        rc = qn_client_tx(&h->cli->client, name, args,
-                          json_string_value(as) ? json_string_value(as) : "owner",
-                          limited ? &mandate : NULL, true, ret, why);
+        rc = send_tx(h, name, args, json_string_value(as) ? json_string_value(as) : "owner",
+                     limited ? &mandate : NULL, ret, why);
     json_decref(as);
     json_decref(under);
     return rc;
@@ -183,8 +241,17 @@ static void host_init(struct host *h, const struct qn_cli *cli)
 qn_rc qn_script_run(const struct qn_cli *cli, const char *name, struct qn_span source,
                     const json_t *args, json_t **ret, struct qn_why *why)
 {
+    return qn_script_spread(cli, NULL, 0, name, source, args, ret, why);
+}
+
+qn_rc qn_script_spread(const struct qn_cli *cli, const char *const *homes, unsigned cnt,
+                       const char *name, struct qn_span source, const json_t *args, json_t **ret,
+                       struct qn_why *why)
+{
     struct host host;
     host_init(&host, cli);
+    host.homes = homes;
+    host.home_cnt = cnt;
     qn_rc rc = qn_lua_run(&host.lua, name, source, args, ret, why);
     qn_locals_end(&host.locals);
     return rc;

@@ -72,7 +72,7 @@ for _ in $(seq 300); do [ "$("$q" --home "$tmp/fifth" status --json 2>/dev/null 
 check "a fifth follows" 1 $(($("$q" --home "$tmp/fifth" status --json | jq -r .height) >= top))
 
 h=$(for i in 0 1 2 3; do height $i; done | sort -n | head -1)
-check "one block at height $h" 1 "$({ for i in 0 1 2 3; do at $i block get "$h" --json; done; "$q" --home "$tmp/fifth" block get "$h" --json; } | jq -r '.hash + .state_root' | sort -u | wc -l)"
+check "one block at height $h" 1 "$({ for i in 0 1 2 3; do at $i block get "$h" --json; done; "$q" --home "$tmp/fifth" block get "$h" --json; } | jq -r '.hash + .block.header.state_root' | sort -u | wc -l)"
 check "the whole supply at each" "21000000000000 21000000000000 21000000000000 21000000000000" "$(for i in 0 1 2 3; do at $i status --json | jq -r .sum_uqn; done | xargs)"
 kill -TERM $devnet
 wait $devnet
