@@ -185,7 +185,7 @@ static void place_new(struct addrbook *book, uint32_t i, const struct net_ip *so
     book->node[i].refs++;
 }
 
-bool addrbook_add(struct addrbook *book, const struct net_addr *addr, const struct net_id *id,
+bool addrbook_add(struct addrbook *book, const struct net_addr *addr, const struct qn_peer_id *id,
                   const struct net_ip *source, uint64_t seen_ms, uint64_t now_ms)
 {
     if (!addrbook_wants(book, addr)) return false;
@@ -269,7 +269,7 @@ static void dispute(struct addrbook *book, const struct net_addr *addr)
         book->dispute[book->dispute_cnt++] = (struct addrbook_dispute){ .addr = *addr };
 }
 
-void addrbook_good(struct addrbook *book, const struct net_addr *addr, const struct net_id *id,
+void addrbook_good(struct addrbook *book, const struct net_addr *addr, const struct qn_peer_id *id,
                    uint64_t now_ms)
 {
     uint32_t i = find(book, addr);

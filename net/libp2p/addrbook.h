@@ -13,6 +13,7 @@
 #define QN_NET_LIBP2P_ADDRBOOK_H
 
 #include "core/env/env.h"
+#include "net/libp2p/peerid.h"
 #include "net/link/dice.h"
 #include "net/link/ip.h"
 
@@ -26,7 +27,7 @@ struct addrbook;
 
 struct addrbook_entry {
     struct net_addr addr;
-    struct net_id id; /* a hint until ok_ms is set */
+    struct qn_peer_id id; /* a hint until ok_ms is set */
     struct net_ip source;
     uint64_t seen_ms, ok_ms, try_ms;
     uint32_t fails; /* attempts since the last success */
@@ -44,12 +45,12 @@ void addrbook_free(struct addrbook *book);
 bool addrbook_wants(const struct addrbook *book, const struct net_addr *addr);
 
 /* addrbook_add notes that `source` spoke of addr, last seen then; true when it is new here. What is not wanted is dropped. */
-bool addrbook_add(struct addrbook *book, const struct net_addr *addr, const struct net_id *id,
+bool addrbook_add(struct addrbook *book, const struct net_addr *addr, const struct qn_peer_id *id,
                   const struct net_ip *source, uint64_t seen_ms, uint64_t now_ms);
 /* addrbook_tried notes an attempt to dial; addrbook_good a handshake done, with the id found; addrbook_seen that a long-lived
  * connection to it still stands (at most once in 20 minutes counts). Unknown addresses are left unknown, but for good's. */
 void addrbook_tried(struct addrbook *book, const struct net_addr *addr, uint64_t now_ms);
-void addrbook_good(struct addrbook *book, const struct net_addr *addr, const struct net_id *id,
+void addrbook_good(struct addrbook *book, const struct net_addr *addr, const struct qn_peer_id *id,
                    uint64_t now_ms);
 void addrbook_seen(struct addrbook *book, const struct net_addr *addr, uint64_t now_ms);
 

@@ -60,7 +60,7 @@ static bool row_entry(const struct book_row *row, struct addrbook_entry *ret)
     if (row->ip.len != 16 || row->source.len != 16) return false;
     memcpy(e.addr.ip.b, row->ip.ptr, 16);
     memcpy(e.source.b, row->source.ptr, 16);
-    if (row->id.len && !net_id_take(row->id, &e.id)) return false;
+    if (row->id.len && qn_peer_id_read(row->id, &e.id)) return false;
     *ret = e;
     return true;
 }

@@ -34,11 +34,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct kad_conf conf = { .server = true,
                              .private = size & 1,
                              .ops = { &query, on_ask, NULL, NULL } };
-    QN_ASSERT(net_id_take(QN_SPAN_OF(ME), &conf.self));
+    QN_ASSERT(qn_peer_id_read(QN_SPAN_OF(ME), &conf.self) == QN_OK);
     struct kad *kad = kad_new(&conf);
     struct net_addr addr = { net_ip4(8, 8, 8, 8), 1 };
     struct kad_peer peer = { .addr_cnt = 1 };
-    QN_ASSERT(net_id_take(QN_SPAN_OF(WHO), &peer.id));
+    QN_ASSERT(qn_peer_id_read(QN_SPAN_OF(WHO), &peer.id) == QN_OK);
     peer.addr[0] = kad_addr_of(&addr);
     kad_self_set(kad, peer.addr, 1);
     kad_hello(kad, &peer, &addr.ip, 1000);

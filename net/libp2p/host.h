@@ -70,7 +70,7 @@ struct qn_proto {
 struct qn_peer_info {
     uint32_t peer;
     struct qn_peer_id id;
-    bool outbound, identified;
+    bool outbound, identified, explicit;
     struct qn_endpoint remote;              /* the socket's other end; has_id */
     struct qn_endpoint observed;            /* ours as the peer sees it; port 0: not told */
     uint64_t up_ms;                         /* env's monotonic clock, ms, when it came up */

@@ -11,7 +11,7 @@
 struct query {
     uint32_t no; /* 0: free */
     uint32_t search;
-    struct net_id peer;
+    struct qn_peer_id peer;
     uint64_t end_ms;
 };
 
@@ -203,7 +203,7 @@ uint32_t kad_search(struct kad *kad, enum kad_type type, struct qn_span key, uin
         struct kad_peer known[KAD_K];
         uint32_t cnt = kad_store_get(&kad->store, &s->find->target, now_ms, KAD_K, known);
         for (uint32_t i = 0; i < cnt; i++)
-            if (!net_id_eq(&known[i].id, &kad->conf.self))
+            if (!qn_peer_id_eq(&known[i].id, &kad->conf.self))
                 s->find->found[s->find->found_cnt++] = known[i];
     }
     /* Its first questions go out with the next turn, so that fn is not called in here. */
@@ -261,7 +261,7 @@ qn_rc kad_answer(struct kad *kad, uint32_t no, const struct net_ip *ip, struct q
     for (uint32_t i = 0; i < KAD_PATHS && s && !n;
          i++) /* a newcomer: its addresses as the search knows them */
         for (uint32_t j = 0; j < s->find->path[i].cnt; j++)
-            if (net_id_eq(&s->find->path[i].list[j].peer.id, &was.peer))
+            if (qn_peer_id_eq(&s->find->path[i].list[j].peer.id, &was.peer))
                 peer = s->find->path[i].list[j].peer;
     kad_hello(kad, &peer, ip, now_ms);
     for (uint32_t i = 0; i < m->closer_cnt; i++)
@@ -269,7 +269,7 @@ qn_rc kad_answer(struct kad *kad, uint32_t no, const struct net_ip *ip, struct q
     for (uint32_t i = 0; i < m->provider_cnt; i++)
         usable(kad, &m->provider[i]);
     for (uint32_t i = 0; i < m->closer_cnt && kad->conf.ops.heard; i++)
-        if (m->closer[i].addr_cnt && !net_id_eq(&m->closer[i].id, &kad->conf.self))
+        if (m->closer[i].addr_cnt && !qn_peer_id_eq(&m->closer[i].id, &kad->conf.self))
             kad->conf.ops.heard(kad->conf.ops.arg, &m->closer[i], ip);
     if (s) {
         kad_find_answer(s->find, &was.peer, m);
@@ -294,21 +294,21 @@ void kad_fail(struct kad *kad, uint32_t no, uint64_t now_ms)
 
 /* --- answering ----------------------------------------------------------------------------------------- */
 
-static qn_rc add_provider(struct kad *kad, const struct net_id *from, const struct kad_message *m,
-                          uint64_t now_ms)
+static qn_rc add_provider(struct kad *kad, const struct qn_peer_id *from,
+                          const struct kad_message *m, uint64_t now_ms)
 {
     struct qn_hash key = kad_key(m->key);
     if (m->key.len == 0 || m->key.len > KAD_RECORD_KEY) return QN_E_RANGE;
     for (uint32_t i = 0; i < m->provider_cnt; i++) {
         struct kad_peer p = m->provider[i];
-        if (!net_id_eq(&p.id, from)) continue; /* nobody speaks for another */
+        if (!qn_peer_id_eq(&p.id, from)) continue; /* nobody speaks for another */
         usable(kad, &p);
         if (p.addr_cnt) return kad_store_put(&kad->store, &key, &p, now_ms);
     }
     return QN_OK;
 }
 
-static uint32_t closer(struct kad *kad, const struct net_id *from, struct qn_span key,
+static uint32_t closer(struct kad *kad, const struct qn_peer_id *from, struct qn_span key,
                        struct kad_peer ret[KAD_K])
 {
     struct qn_hash target = kad_key(key);
@@ -329,8 +329,8 @@ static uint32_t closer(struct kad *kad, const struct net_id *from, struct qn_spa
     return cnt + 1;
 }
 
-qn_rc kad_serve(struct kad *kad, const struct net_id *from, struct qn_span request, uint64_t now_ms,
-                struct qn_buf *reply)
+qn_rc kad_serve(struct kad *kad, const struct qn_peer_id *from, struct qn_span request,
+                uint64_t now_ms, struct qn_buf *reply)
 {
     struct qn_hash target;
     if (!kad->conf.server) return QN_E_REFUSED;
@@ -429,7 +429,7 @@ static void refresh(struct kad *kad, uint64_t now_ms)
     uint8_t key[32];
     kad->refresh_ms = now_ms + KAD_REFRESH_MS / 2 + net_dice_below(&kad->dice, KAD_REFRESH_MS);
     if (!kad->refresh_far) {
-        struct net_id *id = &kad->conf.self;
+        struct qn_peer_id *id = &kad->conf.self;
         (void)start(kad, KAD_FIND_NODE, QN_SPAN(id->b, id->len), 0, NULL, NULL, false);
     } else {
         for (size_t i = 0; i < sizeof key; i += 8) {

@@ -31,7 +31,7 @@ struct kad_ops {
 };
 
 struct kad_conf {
-    struct net_id self;
+    struct qn_peer_id self;
     struct qn_hash seed; /* secret */
     bool server;         /* answers others: can be reached by them */
     bool private;        /* the network is a house or a machine: private addresses are good */
@@ -56,7 +56,7 @@ void kad_hello(struct kad *kad, const struct kad_peer *peer, const struct net_ip
 
 /* kad_serve answers a request: the reply is appended to `reply`, nothing for those that have none. An error means: reset the stream;
  * QN_E_REFUSED (PUT_VALUE) is no offence, QN_E_LIMIT neither; others are. */
-QN_CHECK qn_rc kad_serve(struct kad *kad, const struct net_id *from, struct qn_span request,
+QN_CHECK qn_rc kad_serve(struct kad *kad, const struct qn_peer_id *from, struct qn_span request,
                          uint64_t now_ms, struct qn_buf *reply);
 
 /* The end of a query. ip is where the peer answered from. An answer that cannot be read is a failure, and returned as its error. */

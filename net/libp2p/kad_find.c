@@ -3,16 +3,16 @@
 
 #include <string.h>
 
-static struct kad_candidate *on_path(struct kad_path *p, const struct net_id *id)
+static struct kad_candidate *on_path(struct kad_path *p, const struct qn_peer_id *id)
 {
     for (uint32_t i = 0; i < p->cnt; i++)
-        if (net_id_eq(&p->list[i].peer.id, id)) return &p->list[i];
+        if (qn_peer_id_eq(&p->list[i].peer.id, id)) return &p->list[i];
     return NULL;
 }
 
-static bool known(struct kad_find *f, const struct net_id *id)
+static bool known(struct kad_find *f, const struct qn_peer_id *id)
 {
-    if (net_id_eq(&f->self, id)) return true;
+    if (qn_peer_id_eq(&f->self, id)) return true;
     for (uint32_t i = 0; i < f->path_cnt; i++)
         if (on_path(&f->path[i], id)) return true;
     return false;
@@ -54,7 +54,7 @@ static void add(struct kad_find *f, struct kad_path *p, const struct kad_peer *p
 }
 
 void kad_find_init(struct kad_find *f, enum kad_type type, struct qn_span key,
-                   const struct net_id *self, uint32_t paths, uint32_t want,
+                   const struct qn_peer_id *self, uint32_t paths, uint32_t want,
                    const struct kad_peer *start, uint32_t start_cnt)
 {
     QN_ASSERT(type == KAD_FIND_NODE || type == KAD_GET_PROVIDERS);
@@ -107,7 +107,7 @@ bool kad_find_next(struct kad_find *f, struct kad_peer *ret)
     return true;
 }
 
-static struct kad_candidate *asked(struct kad_find *f, const struct net_id *from,
+static struct kad_candidate *asked(struct kad_find *f, const struct qn_peer_id *from,
                                    struct kad_path **ret_path)
 {
     for (uint32_t i = 0; i < f->path_cnt; i++) {
@@ -126,12 +126,12 @@ static void find_add(struct kad_find *f, const struct kad_peer *peer)
         bool same = o->addr_cnt == peer->addr_cnt &&
                     memcmp(o->addr, peer->addr, peer->addr_cnt * sizeof *o->addr) == 0;
         /* A provider counts once; of a peer sought each claim does, since some are lies. */
-        if (net_id_eq(&o->id, &peer->id) && (f->type == KAD_GET_PROVIDERS || same)) return;
+        if (qn_peer_id_eq(&o->id, &peer->id) && (f->type == KAD_GET_PROVIDERS || same)) return;
     }
     if (f->found_cnt < KAD_FOUND_MAX) f->found[f->found_cnt++] = *peer;
 }
 
-void kad_find_answer(struct kad_find *f, const struct net_id *from, const struct kad_message *m)
+void kad_find_answer(struct kad_find *f, const struct qn_peer_id *from, const struct kad_message *m)
 {
     struct kad_path *p;
     struct kad_candidate *c = asked(f, from, &p);
@@ -150,7 +150,7 @@ void kad_find_answer(struct kad_find *f, const struct net_id *from, const struct
     }
 }
 
-void kad_find_fail(struct kad_find *f, const struct net_id *from)
+void kad_find_fail(struct kad_find *f, const struct qn_peer_id *from)
 {
     struct kad_path *p;
     struct kad_candidate *c = asked(f, from, &p);

@@ -33,7 +33,7 @@ struct kad_find {
     enum kad_type type; /* KAD_FIND_NODE, KAD_GET_PROVIDERS */
     uint8_t key_len, key[KAD_KEY_MAX];
     struct qn_hash target;
-    struct net_id self;
+    struct qn_peer_id self;
     uint32_t path_cnt, want; /* want: enough found; 0: all that can be found */
     struct kad_path path[KAD_PATHS];
     uint32_t found_cnt;
@@ -43,13 +43,14 @@ struct kad_find {
 
 /* kad_find_init starts from peers known (nearest first), dealt out over the paths. paths 0: KAD_PATHS. */
 void kad_find_init(struct kad_find *f, enum kad_type type, struct qn_span key,
-                   const struct net_id *self, uint32_t paths, uint32_t want,
+                   const struct qn_peer_id *self, uint32_t paths, uint32_t want,
                    const struct kad_peer *start, uint32_t start_cnt);
 /* kad_find_next gives somebody to ask now; false when enough run or nobody is left. */
 QN_CHECK bool kad_find_next(struct kad_find *f, struct kad_peer *ret);
 /* What became of it. Answers from peers that were not asked are ignored. */
-void kad_find_answer(struct kad_find *f, const struct net_id *from, const struct kad_message *m);
-void kad_find_fail(struct kad_find *f, const struct net_id *from);
+void kad_find_answer(struct kad_find *f, const struct qn_peer_id *from,
+                     const struct kad_message *m);
+void kad_find_fail(struct kad_find *f, const struct qn_peer_id *from);
 /* kad_find_done: nobody is left to ask and nobody owes an answer, or enough was found. */
 bool kad_find_done(const struct kad_find *f);
 /* kad_find_near copies the up to 20 nearest that answered, nearest first. */

@@ -32,7 +32,7 @@ void kad_store_fini(struct kad_store *store)
 }
 
 static uint32_t *head(struct kad_store *store, int chain, const struct qn_hash *key,
-                      const struct net_id *id)
+                      const struct qn_peer_id *id)
 {
     struct qn_span s = chain == CHAIN_KEY ? QN_SPAN(key->b, 32) : QN_SPAN(id->b, id->len);
     uint32_t *heads = chain == CHAIN_KEY ? store->by_key : store->by_peer;
@@ -122,14 +122,14 @@ qn_rc kad_store_put(struct kad_store *store, const struct qn_hash *key, const st
         struct kad_record *r = &store->record[i];
         if (!qn_hash_eq(&r->key, key)) continue;
         of_key++;
-        if (!net_id_eq(&r->peer.id, &peer->id)) continue;
+        if (!qn_peer_id_eq(&r->peer.id, &peer->id)) continue;
         r->peer = *peer;
         r->until_ms = now_ms + KAD_RECORD_MS;
         return QN_OK;
     }
     for (uint32_t i = *head(store, CHAIN_PEER, NULL, &peer->id); i != NONE;
          i = store->record[i].next[CHAIN_PEER])
-        of_peer += net_id_eq(&store->record[i].peer.id, &peer->id);
+        of_peer += qn_peer_id_eq(&store->record[i].peer.id, &peer->id);
     if (of_key >= KAD_RECORD_KEY || of_peer >= KAD_RECORD_ONE) return QN_E_LIMIT;
     if (store->cnt == store->max && !make_room(store, key)) return QN_E_LIMIT;
     grow(store);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void kad_table_init(struct kad_table *table, const struct net_id *self)
+void kad_table_init(struct kad_table *table, const struct qn_peer_id *self)
 {
     memset(table, 0, sizeof *table);
     table->self = kad_key(QN_SPAN(self->b, self->len));
@@ -26,10 +26,10 @@ static uint32_t shared(const struct qn_hash *a, const struct qn_hash *b)
     return KAD_BUCKETS; /* ourselves */
 }
 
-static struct kad_node *in_bucket(struct kad_bucket *bucket, const struct net_id *id)
+static struct kad_node *in_bucket(struct kad_bucket *bucket, const struct qn_peer_id *id)
 {
     for (uint32_t i = 0; bucket && i < bucket->cnt; i++)
-        if (net_id_eq(&bucket->node[i].peer.id, id)) return &bucket->node[i];
+        if (qn_peer_id_eq(&bucket->node[i].peer.id, id)) return &bucket->node[i];
     return NULL;
 }
 
@@ -81,7 +81,7 @@ qn_rc kad_table_seen(struct kad_table *table, const struct kad_peer *peer, const
     return QN_OK;
 }
 
-void kad_table_fail(struct kad_table *table, const struct net_id *id)
+void kad_table_fail(struct kad_table *table, const struct qn_peer_id *id)
 {
     struct qn_hash key = kad_key(QN_SPAN(id->b, id->len));
     uint32_t at = shared(&table->self, &key);
@@ -89,13 +89,13 @@ void kad_table_fail(struct kad_table *table, const struct net_id *id)
     if (n && ++n->fails >= KAD_FAILS) remove_node(table, table->bucket[at], n);
 }
 
-void kad_table_drop(struct kad_table *table, const struct net_id *id)
+void kad_table_drop(struct kad_table *table, const struct qn_peer_id *id)
 {
     for (int i = 0; i < KAD_FAILS; i++)
         kad_table_fail(table, id);
 }
 
-const struct kad_node *kad_table_get(const struct kad_table *table, const struct net_id *id)
+const struct kad_node *kad_table_get(const struct kad_table *table, const struct qn_peer_id *id)
 {
     struct qn_hash key = kad_key(QN_SPAN(id->b, id->len));
     uint32_t at = shared(&table->self, &key);
@@ -103,7 +103,7 @@ const struct kad_node *kad_table_get(const struct kad_table *table, const struct
 }
 
 uint32_t kad_table_near(const struct kad_table *table, const struct qn_hash *key, uint32_t max,
-                        const struct net_id *but, struct kad_peer *ret)
+                        const struct qn_peer_id *but, struct kad_peer *ret)
 {
     const struct kad_node *best[KAD_K];
     uint32_t cnt = 0;
@@ -111,7 +111,7 @@ uint32_t kad_table_near(const struct kad_table *table, const struct qn_hash *key
     for (uint32_t b = 0; b < KAD_BUCKETS; b++)
         for (uint32_t i = 0; table->bucket[b] && i < table->bucket[b]->cnt; i++) {
             const struct kad_node *n = &table->bucket[b]->node[i];
-            if (but && net_id_eq(&n->peer.id, but)) continue;
+            if (but && qn_peer_id_eq(&n->peer.id, but)) continue;
             uint32_t at = cnt;
             while (at > 0 && kad_near(key, &n->key, &best[at - 1]->key))
                 at--;

@@ -32,7 +32,7 @@ struct kad_table {
     struct kad_bucket *bucket[KAD_BUCKETS]; /* made when the first one comes */
 };
 
-void kad_table_init(struct kad_table *table, const struct net_id *self);
+void kad_table_init(struct kad_table *table, const struct qn_peer_id *self);
 void kad_table_fini(struct kad_table *table);
 
 /* kad_table_seen notes that a server answered from ip. QN_E_LIMIT: its group has its share; QN_E_BUSY: the bucket is full, and
@@ -40,13 +40,13 @@ void kad_table_fini(struct kad_table *table);
 QN_CHECK qn_rc kad_table_seen(struct kad_table *table, const struct kad_peer *peer,
                               const struct net_ip *ip, uint64_t now_ms, struct kad_peer *ret_old);
 /* kad_table_fail notes that it did not answer; the second time in a row it is out. */
-void kad_table_fail(struct kad_table *table, const struct net_id *id);
-void kad_table_drop(struct kad_table *table, const struct net_id *id);
-const struct kad_node *kad_table_get(const struct kad_table *table, const struct net_id *id);
+void kad_table_fail(struct kad_table *table, const struct qn_peer_id *id);
+void kad_table_drop(struct kad_table *table, const struct qn_peer_id *id);
+const struct kad_node *kad_table_get(const struct kad_table *table, const struct qn_peer_id *id);
 
 /* kad_table_near copies the up to max (<= KAD_K) nearest to key, nearest first, but not the peer `but` (may be NULL). */
 uint32_t kad_table_near(const struct kad_table *table, const struct qn_hash *key, uint32_t max,
-                        const struct net_id *but, struct kad_peer *ret);
+                        const struct qn_peer_id *but, struct kad_peer *ret);
 
 /* kad_table_deep returns the number of the deepest bucket in use: farther ones are those worth refreshing. */
 uint32_t kad_table_deep(const struct kad_table *table);

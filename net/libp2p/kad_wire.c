@@ -9,7 +9,8 @@
 enum { P_IP4 = 4, P_TCP = 6, P_IP6 = 41 }; /* multiaddr codes below 128 are one byte */
 
 /* What is written must be readable by us as well: the most that limits allow fits. */
-_Static_assert(2 * KAD_K * (8 + NET_ID_MAX + KAD_ADDRS * (2 + KAD_ADDR_MAX)) + KAD_KEY_MAX + 64 <=
+_Static_assert(2 * KAD_K * (8 + QN_PEER_ID_MAX + KAD_ADDRS * (2 + KAD_ADDR_MAX)) + KAD_KEY_MAX +
+                       64 <=
                    KAD_MESSAGE_MAX,
                "an answer fits in a message");
 
@@ -20,7 +21,7 @@ static qn_rc read_peer(struct qn_span s, struct kad_peer *ret, bool *ret_ok)
     qn_rc rc;
     while ((rc = qn_pb_next(&s, &f)) == QN_OK) {
         if (f.number == 1 && f.wire == QN_PB_BYTES) {
-            if (!net_id_take(f.bytes, &p.id)) p.id.len = 0;
+            if (qn_peer_id_read(f.bytes, &p.id)) p.id.len = 0;
         } else if (f.number == 2 && f.wire == QN_PB_BYTES) {
             if (f.bytes.len == 0 || f.bytes.len > KAD_ADDR_MAX || p.addr_cnt == KAD_ADDRS) continue;
             struct kad_addr *a = &p.addr[p.addr_cnt++];

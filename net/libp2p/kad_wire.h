@@ -6,6 +6,7 @@
 #ifndef QN_NET_LIBP2P_KAD_WIRE_H
 #define QN_NET_LIBP2P_KAD_WIRE_H
 
+#include "net/libp2p/peerid.h"
 #include "net/link/ip.h"
 
 #define KAD_K           20 /* peers of a bucket and of an answer */
@@ -30,7 +31,7 @@ struct kad_addr {
 };
 
 struct kad_peer {
-    struct net_id id;
+    struct qn_peer_id id;
     uint8_t addr_cnt;
     uint8_t connected; /* 1: the sender is connected to it */
     struct kad_addr addr[KAD_ADDRS];

@@ -44,7 +44,7 @@ static uint32_t dialling(const struct outbound *out)
     return cnt;
 }
 
-/* Feelers stay short, so they take no group; those named by the user count for theirs. */
+/* Feelers stay short, so they take no group. */
 static bool group_taken(const struct outbound *out, const struct net_ip *ip)
 {
     if (net_ip_range(ip) != NET_PUBLIC) return false;
@@ -146,13 +146,6 @@ void outbound_turn(struct outbound *out, const struct outbound_ops *ops, uint64_
     if (now_ms >= out->feeler_ms) feel(out, ops, now_ms);
 }
 
-void outbound_name(struct outbound *out, const struct outbound_ops *ops,
-                   const struct net_addr *addr, uint64_t now_ms)
-{
-    addrbook_add(out->book, addr, NULL, &addr->ip, now_ms, now_ms);
-    go(out, ops, addr, OUTBOUND_MANUAL, now_ms);
-}
-
 static void anchors(struct outbound *out)
 {
     struct net_addr addr[ADDRBOOK_ANCHOR];
@@ -164,7 +157,7 @@ static void anchors(struct outbound *out)
 }
 
 enum outbound_kind outbound_up(struct outbound *out, const struct net_addr *addr,
-                               const struct net_id *id, uint32_t peer, uint64_t now_ms)
+                               const struct qn_peer_id *id, uint32_t peer, uint64_t now_ms)
 {
     struct outbound_slot *s = of_addr(out, addr);
     addrbook_good(out->book, addr, id, now_ms);

@@ -15,7 +15,6 @@ enum outbound_kind {
     OUTBOUND_FULL,
     OUTBOUND_BLOCK,  /* blocks and votes only */
     OUTBOUND_FEELER, /* hang up when it answered */
-    OUTBOUND_MANUAL, /* the user named it: outside the counts */
 };
 
 #define OUTBOUND_FULL_CNT  8
@@ -59,12 +58,9 @@ void outbound_init(struct outbound *out, struct addrbook *book, bool private, ui
                    uint32_t block);
 /* outbound_turn asks for what is missing; call it every second or so, and after something ended. */
 void outbound_turn(struct outbound *out, const struct outbound_ops *ops, uint64_t now_ms);
-/* outbound_name dials an address that the user gave, now. */
-void outbound_name(struct outbound *out, const struct outbound_ops *ops,
-                   const struct net_addr *addr, uint64_t now_ms);
 /* outbound_up: the dial of addr found a peer with that id. Returns its kind; a feeler is done with and should be closed. */
 enum outbound_kind outbound_up(struct outbound *out, const struct net_addr *addr,
-                               const struct net_id *id, uint32_t peer, uint64_t now_ms);
+                               const struct qn_peer_id *id, uint32_t peer, uint64_t now_ms);
 void outbound_fail(struct outbound *out, const struct net_addr *addr);
 /* outbound_down: that peer went. */
 void outbound_down(struct outbound *out, uint32_t peer);

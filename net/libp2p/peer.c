@@ -212,7 +212,7 @@ void peer_leave(struct conn *c)
     *(p->explicit ? &h->explicit_conns : &h->in_cnt) -= !c->outbound;
     qn_budget_give(&p->memory, BASE_MEMORY);
     c->peer = NULL;
-    if (p->cur != c) return;
+    if (p->cur && p->cur != c) return;
     p->cur = NULL;
     for (struct conn *o = p->conns; o; o = o->peer_next) { /* one that was being left lives on */
         if (o->state != CONN_READY || o->hangup) continue;
@@ -369,6 +369,7 @@ static void info_of(const struct peer *p, struct qn_peer_info *ret)
         .in_bytes = p->in_bytes,
         .out_bytes = p->out_bytes,
         .queued = p->queued,
+        .explicit = p->explicit,
         .memory = p->memory.used,
         .agent = p->agent ? p->agent : "",
         .version = p->version ? p->version : "",

@@ -23,16 +23,16 @@ static struct net_addr at(uint32_t group, uint32_t host)
                               4460 };
 }
 
-static struct net_id id_of(uint32_t n)
+static struct qn_peer_id id_of(uint32_t n)
 {
-    struct net_id id = { .len = 34, .b = { 0x12, 32 } };
+    struct qn_peer_id id = { .len = 34, .b = { 0x12, 32 } };
     memcpy(id.b + 2, &n, sizeof n);
     return id;
 }
 
 /* Somebody of group `from` speaks of a. */
-static bool told(struct addrbook *book, struct net_addr a, const struct net_id *id, uint32_t from,
-                 uint64_t now)
+static bool told(struct addrbook *book, struct net_addr a, const struct qn_peer_id *id,
+                 uint32_t from, uint64_t now)
 {
     struct net_addr teller = at(from, 9);
     return addrbook_add(book, &a, id, &teller.ip, now, now);
@@ -43,7 +43,7 @@ static void test_life(struct qn_test_state *t)
     struct addrbook *book = book_of(1, false);
     struct addrbook_entry e;
     struct net_addr a = at(1, 1), lan = { net_ip4(192, 168, 0, 5), 4460 };
-    struct net_id liar = id_of(666), real = id_of(1);
+    struct qn_peer_id liar = id_of(666), real = id_of(1);
     CHECK(!addrbook_pick(book, false, NOW, &e));
     CHECK(!addrbook_add(book, &lan, NULL, &lan.ip, NOW, NOW)); /* a house is not the network */
     CHECK(told(book, a, &liar, 9, NOW));
@@ -51,7 +51,7 @@ static void test_life(struct qn_test_state *t)
     CHECK(addrbook_pick(book, false, NOW, &e) && net_addr_eq(&e.addr, &a));
     addrbook_tried(book, &a, NOW);
     addrbook_good(book, &a, &real, NOW + 1);
-    CHECK(addrbook_find(book, &a, &e) && e.tried && e.fails == 0 && net_id_eq(&e.id, &real));
+    CHECK(addrbook_find(book, &a, &e) && e.tried && e.fails == 0 && qn_peer_id_eq(&e.id, &real));
     CHECK(addrbook_count(book).tried == 1 && addrbook_count(book).told == 0);
     CHECK(addrbook_pick(book, false, NOW, &e) && e.tried);
     CHECK(!addrbook_pick(book, true, NOW, &e));
@@ -151,7 +151,7 @@ static void test_file(struct qn_test_state *t)
     struct qn_why why;
     for (uint32_t i = 0; i < 500; i++) {
         struct net_addr a = at(i * 7, i);
-        struct net_id id = id_of(i);
+        struct qn_peer_id id = id_of(i);
         told(book, a, &id, i, NOW);
         if (i % 3 == 0) addrbook_good(book, &a, &id, NOW + i);
     }
@@ -165,7 +165,7 @@ static void test_file(struct qn_test_state *t)
     struct addrbook_entry x, y;
     struct net_addr a = at(21, 3);
     CHECK(addrbook_find(book, &a, &x) && addrbook_find(again, &a, &y));
-    CHECK(y.tried && net_id_eq(&x.id, &y.id) && x.ok_ms == y.ok_ms &&
+    CHECK(y.tried && qn_peer_id_eq(&x.id, &y.id) && x.ok_ms == y.ok_ms &&
           net_ip_eq(&x.source, &y.source));
     addrbook_write(again, &twice);
     CHECK(qn_span_eq(qn_buf_get(&buf), qn_buf_get(&twice)));

@@ -6,9 +6,9 @@
 
 #define NOW UINT64_C(1800000000000)
 
-static struct net_id id_of(uint32_t n)
+static struct qn_peer_id id_of(uint32_t n)
 {
-    struct net_id id = { .len = 34, .b = { 0x12, 32 } };
+    struct qn_peer_id id = { .len = 34, .b = { 0x12, 32 } };
     memcpy(id.b + 2, &n, sizeof n);
     return id;
 }
@@ -85,22 +85,22 @@ static void test_message(struct qn_test_state *t)
 
 static void test_id(struct qn_test_state *t)
 {
-    struct net_id id;
-    uint8_t b[64] = { 0x12, 32 }, key[64] = { 0, 36 };
-    CHECK(net_id_take(QN_SPAN(b, 34), &id) && id.len == 34);
-    CHECK(net_id_take(QN_SPAN(key, 38), &id) && id.len == 38);
-    CHECK(!net_id_take(QN_SPAN(b, 33), &id) && !net_id_take(QN_SPAN(b, 35), &id));
+    struct qn_peer_id id;
+    uint8_t b[64] = { 0x12, 32 }, key[64] = { 0, 36, 8, 1, 0x12, 32 };
+    CHECK(qn_peer_id_read(QN_SPAN(b, 34), &id) == QN_OK && id.len == 34);
+    CHECK(qn_peer_id_read(QN_SPAN(key, 38), &id) == QN_OK && id.len == 38);
+    CHECK(qn_peer_id_read(QN_SPAN(b, 33), &id) && qn_peer_id_read(QN_SPAN(b, 35), &id));
     b[0] = 0x13; /* SHA-512 names nobody here */
-    CHECK(!net_id_take(QN_SPAN(b, 34), &id));
+    CHECK(qn_peer_id_read(QN_SPAN(b, 34), &id));
     key[1] = 60;
-    CHECK(!net_id_take(QN_SPAN(key, 62), &id)); /* a key so long is hashed */
-    CHECK(!net_id_take(QN_SPAN(key, 0), &id));
+    CHECK(qn_peer_id_read(QN_SPAN(key, 62), &id)); /* a key so long is hashed */
+    CHECK(qn_peer_id_read(QN_SPAN(key, 0), &id));
 }
 
 static void test_table(struct qn_test_state *t)
 {
     struct kad_table table;
-    struct net_id self = id_of(1 << 20);
+    struct qn_peer_id self = id_of(1 << 20);
     struct kad_peer near[KAD_K], old;
     kad_table_init(&table, &self);
     uint32_t taken = 0, refused = 0, full = 0;
@@ -130,7 +130,7 @@ static void test_table(struct qn_test_state *t)
         CHECK(kad_near(&key, &a, &b));
     }
     uint32_t before = table.cnt;
-    struct net_id gone = near[0].id;
+    struct qn_peer_id gone = near[0].id;
     kad_table_fail(&table, &gone);
     CHECK(table.cnt == before);
     kad_table_fail(&table, &gone);
@@ -160,7 +160,7 @@ static void test_store(struct qn_test_state *t)
     CHECK_RC(kad_store_put(&store, &key, &p, NOW + 1000), QN_OK); /* renewing is no new one */
     CHECK(kad_store_get(&store, &key, NOW, KAD_K, got) == KAD_K);
     CHECK(kad_store_get(&store, &key, NOW + KAD_RECORD_MS, KAD_K, got) == 1 &&
-          net_id_eq(&got[0].id, &p.id));
+          qn_peer_id_eq(&got[0].id, &p.id));
     for (uint32_t i = 0; i < 100; i++)
         CHECK_RC(kad_store_put(&store, &key, &(struct kad_peer){ .id = id_of(500 + i % 50) },
                                NOW + KAD_RECORD_MS + 2000),
@@ -190,7 +190,7 @@ static void test_store(struct qn_test_state *t)
 struct seen {
     uint32_t asked, last, heard;
     enum kad_type type;
-    struct net_id to;
+    struct qn_peer_id to;
     bool done;
 };
 
@@ -221,7 +221,7 @@ static qn_rc serve(struct kad *kad, uint32_t from, const struct kad_message *m,
                    struct kad_message *ret)
 {
     struct qn_buf in = { 0 }, out = { 0 };
-    struct net_id id = id_of(from);
+    struct qn_peer_id id = id_of(from);
     kad_write(m, &in);
     qn_rc rc = kad_serve(kad, &id, qn_buf_get(&in), NOW, &out);
     if (!rc && ret) {
@@ -263,10 +263,10 @@ static void test_serve(struct qn_test_state *t)
     m = (struct kad_message){ .type = KAD_GET_PROVIDERS, .key = QN_SPAN_OF(key) };
     CHECK_RC(serve(kad, 100, &m, &a), QN_OK);
     CHECK(a.provider_cnt == 1 && a.closer_cnt == 9); /* all but who asks */
-    struct net_id want = id_of(105);
+    struct qn_peer_id want = id_of(105);
     m = (struct kad_message){ .type = KAD_FIND_NODE, .key = QN_SPAN(want.b, want.len) };
     CHECK_RC(serve(kad, 1, &m, &a), QN_OK);
-    CHECK(a.closer_cnt == 10 && net_id_eq(&a.closer[0].id, &want));
+    CHECK(a.closer_cnt == 10 && qn_peer_id_eq(&a.closer[0].id, &want));
     m = (struct kad_message){ .type = KAD_PING };
     CHECK_RC(serve(kad, 1, &m, &a), QN_OK);
     CHECK(a.type == KAD_PING && a.closer_cnt == 0);
@@ -306,8 +306,8 @@ static void test_search(struct qn_test_state *t)
     kad_write(&m, &buf);
     CHECK_RC(kad_answer(kad, seen.last, &addr.ip, qn_buf_get(&buf), now), QN_OK);
     CHECK(seen.heard == 1); /* not who lives in a house, not ourselves */
-    struct net_id six = id_of(6);
-    CHECK(seen.asked == 3 && net_id_eq(&seen.to, &six));
+    struct qn_peer_id six = id_of(6);
+    CHECK(seen.asked == 3 && qn_peer_id_eq(&seen.to, &six));
     CHECK_RC(kad_answer(kad, seen.last, &addr.ip, QN_SPAN_STR("\xff\xff"), now), QN_E_FORMAT);
     CHECK_RC(kad_answer(kad, 4711, &addr.ip, qn_buf_get(&buf), now), QN_OK); /* nobody asked */
     for (int i = 0; i < 30; i++)
@@ -330,7 +330,7 @@ static void test_find(struct qn_test_state *t)
     static struct kad_find f;
     static struct kad_message m;
     struct kad_peer start[KAD_K], p;
-    struct net_id self = id_of(1 << 20);
+    struct qn_peer_id self = id_of(1 << 20);
     for (uint32_t i = 0; i < KAD_K; i++)
         start[i] = peer_of(i);
     kad_find_init(&f, KAD_FIND_NODE, QN_SPAN_STR("x"), &self, 0, 0, start, KAD_K);
@@ -344,7 +344,8 @@ static void test_find(struct qn_test_state *t)
             for (uint32_t j = 0; j < f.path[i].cnt; j++)
                 for (uint32_t k = i + 1; k < f.path_cnt; k++)
                     for (uint32_t l = 0; l < f.path[k].cnt; l++)
-                        CHECK(!net_id_eq(&f.path[i].list[j].peer.id, &f.path[k].list[l].peer.id));
+                        CHECK(
+                            !qn_peer_id_eq(&f.path[i].list[j].peer.id, &f.path[k].list[l].peer.id));
         kad_find_answer(&f, &p.id, &m);
     }
     CHECK(kad_find_done(&f) && asks >= KAD_PATHS * KAD_ENOUGH && asks <= KAD_PATHS * KAD_ASKS_MAX);

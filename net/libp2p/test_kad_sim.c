@@ -67,11 +67,11 @@ static struct event pop(struct world *w)
     return top;
 }
 
-static struct node *by_id(struct world *w, const struct net_id *id)
+static struct node *by_id(struct world *w, const struct qn_peer_id *id)
 {
     uint32_t i;
     memcpy(&i, id->b + 2, sizeof i);
-    return i < w->cnt && net_id_eq(&w->node[i].self.id, id) ? &w->node[i] : NULL;
+    return i < w->cnt && qn_peer_id_eq(&w->node[i].self.id, id) ? &w->node[i] : NULL;
 }
 
 static uint64_t delay_us(struct world *w)
@@ -133,7 +133,7 @@ static bool lie(struct world *w, const struct node *n, struct qn_span request, s
         if (n->evil == LIAR && m->key.len) {
             struct kad_peer wrong = { .addr_cnt = 1 };
             wrong.addr[0] = kad_addr_of(&nowhere);
-            if (net_id_take(m->key, &wrong.id))
+            if (qn_peer_id_read(m->key, &wrong.id) == QN_OK)
                 m->closer[0] = wrong; /* "the one you seek lives there" */
             if (m->type == KAD_GET_PROVIDERS) m->provider_cnt = bad_near(w, &target, m->provider);
         }
@@ -201,7 +201,7 @@ static struct world *world_new(uint32_t cnt, uint32_t bad, uint32_t paths, uint6
         n->evil = i < cnt - bad ? HONEST : (enum evil)(1 + i % 3);
         n->ip = net_ip4((uint8_t)(40 + i % 50), (uint8_t)(i / 50), 1,
                         1); /* each in a network of its own: the dearest attack */
-        n->self.id = (struct net_id){ .len = 34, .b = { 0x12, 32 } };
+        n->self.id = (struct qn_peer_id){ .len = 34, .b = { 0x12, 32 } };
         memcpy(n->self.id.b + 2, &i, sizeof i);
         uint64_t salt = net_dice_draw(&w->dice);
         memcpy(n->self.id.b + 6, &salt, sizeof salt);
@@ -248,7 +248,7 @@ static void on_found(void *arg, const struct kad_find *f, bool done)
 {
     struct wish *wish = arg;
     for (uint32_t i = 0; i < f->found_cnt && !wish->found; i++)
-        if (net_id_eq(&f->found[i].id, &wish->want->self.id) &&
+        if (qn_peer_id_eq(&f->found[i].id, &wish->want->self.id) &&
             memcmp(&f->found[i].addr[0], &wish->want->self.addr[0], sizeof f->found[i].addr[0]) ==
                 0) {
             wish->found = true;
@@ -280,7 +280,7 @@ static struct rate measure(struct qn_test_state *t, uint32_t cnt, uint32_t bad, 
         struct node *n = honest(w);
         wish[i] = (struct wish){ .want = honest(w), .world = w, .start_us = w->now_us };
         if (wish[i].want == n) wish[i].want = &w->node[(n->idx + 1) % (w->cnt - w->bad)];
-        struct net_id id = wish[i].want->self.id;
+        struct qn_peer_id id = wish[i].want->self.id;
         CHECK(kad_search(n->kad, KAD_FIND_NODE, QN_SPAN(id.b, id.len), 0, on_found, &wish[i],
                          w->now_us / 1000));
         run(w, 1000000);

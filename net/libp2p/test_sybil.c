@@ -15,7 +15,7 @@
 
 struct host {
     struct net_addr addr;
-    struct net_id id;
+    struct qn_peer_id id;
     bool evil, up;
     uint32_t peer; /* its number while connected to us */
     bool inbound;
@@ -58,7 +58,7 @@ static struct world *world_new(void)
         h->addr = addr_of(i);
         h->evil = i >= HONEST;
         h->up = true;
-        h->id = (struct net_id){ .len = 34, .b = { 0x12, 32 } };
+        h->id = (struct qn_peer_id){ .len = 34, .b = { 0x12, 32 } };
         memcpy(h->id.b + 2, &i, sizeof i);
         h->rtt_us =
             h->evil ? 5000 : 10000 + net_dice_below(&w->dice, 150000); /* it rents near us */

@@ -31,21 +31,6 @@ bool net_addr_eq(const struct net_addr *a, const struct net_addr *b)
     return net_ip_eq(&a->ip, &b->ip) && a->port == b->port;
 }
 
-bool net_id_eq(const struct net_id *a, const struct net_id *b)
-{
-    return a->len == b->len && memcmp(a->b, b->b, a->len) == 0;
-}
-
-bool net_id_take(struct qn_span bytes, struct net_id *ret)
-{
-    if (bytes.len < 3 || bytes.len > NET_ID_MAX || bytes.ptr[1] != bytes.len - 2) return false;
-    bool sha256 = bytes.ptr[0] == 0x12 && bytes.ptr[1] == 32;
-    if (!sha256 && bytes.ptr[0] != 0) return false;
-    *ret = (struct net_id){ .len = (uint8_t)bytes.len };
-    memcpy(ret->b, bytes.ptr, bytes.len);
-    return true;
-}
-
 bool net_ip_parse(const char *text, struct net_ip *ret)
 {
     struct net_ip ip = net_ip4(0, 0, 0, 0);

@@ -16,12 +16,6 @@ struct net_addr {
     uint16_t port;
 };
 
-/* A peer's name as the wire writes it: a multihash, 34 bytes (SHA-256) or 38 (an Ed25519 key in full). len 0: not known. */
-#define NET_ID_MAX 44
-struct net_id {
-    uint8_t len, b[NET_ID_MAX];
-};
-
 enum net_range {
     NET_PUBLIC,   /* may be dialled from anywhere */
     NET_PRIVATE,  /* 10/8, 192.168/16, fc00::/7 ...: of some house */
@@ -42,11 +36,6 @@ void net_addr_print(const struct net_addr *addr, char dst[NET_ADDR_TEXT]);
 bool net_ip_is4(const struct net_ip *ip);
 bool net_ip_eq(const struct net_ip *a, const struct net_ip *b);
 bool net_addr_eq(const struct net_addr *a, const struct net_addr *b);
-
-bool net_id_eq(const struct net_id *a, const struct net_id *b);
-/* net_id_take copies a multihash; false when it is none that names a peer: code and length are checked, as is that the length is
- * written in its shortest form, so that one peer has one name. */
-QN_CHECK bool net_id_take(struct qn_span bytes, struct net_id *ret);
 
 /* net_ip_range classes an address; one embedded in 6to4, Teredo or NAT64 counts as what is embedded. */
 enum net_range net_ip_range(const struct net_ip *ip);

@@ -1,0 +1,165 @@
+/* test_discover.c - a dozen hosts over real sockets on loopback, each told one address: they find each other, find a peer by its id and who
+ * provides what, and after a restart need no address at all. */
+#include "net/libp2p/discover.h"
+
+#include "core/base/test.h"
+
+#include <event2/event.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NODES 12
+#define PROTO "/quoin/00112233/kad/1.0.0"
+
+struct node {
+    struct qn_key key;
+    struct qn_host *host;
+    struct qn_discover *d;
+};
+
+struct world {
+    struct event_base *base;
+    struct node n[NODES];
+};
+
+static uint64_t now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+#define UNTIL(w, cond)                                                                             \
+    do {                                                                                           \
+        uint64_t end_ = now_ms() + 30000;                                                          \
+        while (!(cond) && now_ms() < end_)                                                         \
+            event_base_loop((w)->base, EVLOOP_ONCE);                                               \
+        CHECK(cond);                                                                               \
+    } while (0)
+
+static void node_open(struct qn_test_state *t, struct world *w, uint32_t i, const char *book)
+{
+    struct node *n = &w->n[i];
+    uint8_t seed[32] = { (uint8_t)(i + 1), 7 };
+    struct qn_why why;
+    qn_key_from_seed(seed, &n->key);
+    const struct qn_host_conf conf = {
+        .base = w->base, .env = qn_env_real(), .key = &n->key, .listen = "127.0.0.1:0"
+    };
+    CHECK_RC(qn_host_open(&conf, &n->host, &why), QN_OK);
+    const struct qn_discover_conf dc = { .base = w->base,
+                                         .env = qn_env_real(),
+                                         .host = n->host,
+                                         .proto = PROTO,
+                                         .book_path = book,
+                                         .private = true };
+    CHECK_RC(qn_discover_open(&dc, &n->d, &why), QN_OK);
+}
+
+static void node_close(struct world *w, uint32_t i)
+{
+    qn_discover_close(w->n[i].d);
+    qn_host_close(w->n[i].host);
+    w->n[i] = (struct node){ 0 };
+}
+
+static bool all_know(struct world *w, uint32_t cnt, uint32_t want)
+{
+    for (uint32_t i = 0; i < cnt; i++)
+        if (qn_host_peer_cnt(w->n[i].host) < want || qn_discover_info(w->n[i].d).kad.peers < want)
+            return false;
+    return true;
+}
+
+struct answer {
+    int rc; /* -1: not yet */
+    uint32_t peer, providers;
+    bool ended;
+    struct qn_peer_id id;
+};
+
+static void on_found(void *arg, qn_rc rc, uint32_t peer)
+{
+    struct answer *a = arg;
+    a->rc = (int)rc;
+    a->peer = peer;
+}
+
+static void on_provider(void *arg, const struct kad_peer *p)
+{
+    struct answer *a = arg;
+    if (!p)
+        a->ended = true;
+    else
+        a->providers++, a->id = p->id;
+}
+
+static void test_network(struct qn_test_state *t)
+{
+    struct world w = { .base = event_base_new() };
+    char book[] = "/tmp/test_discover.XXXXXX", addr[64];
+    int fd = mkstemp(book);
+    CHECK(fd >= 0);
+    close(fd);
+    unlink(book);
+    for (uint32_t i = 0; i < NODES; i++)
+        node_open(t, &w, i, i == 5 ? book : NULL);
+    snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(w.n[0].host));
+    for (uint32_t i = 1; i < NODES; i++)
+        CHECK_RC(qn_discover_join(w.n[i].d, addr, NULL), QN_OK);
+    CHECK_RC(qn_discover_join(w.n[0].d, "nonsense", NULL), QN_E_FORMAT);
+    UNTIL(&w, all_know(&w, NODES, 8));
+
+    struct answer a = { .rc = -1 };
+    struct qn_peer_id id = *qn_host_id(w.n[9].host);
+    CHECK_RC(qn_discover_peer(w.n[3].d, &id, on_found, &a), QN_OK);
+    UNTIL(&w, a.rc >= 0);
+    CHECK(a.rc == QN_OK);
+    struct qn_peer_info info;
+    CHECK(qn_host_peer(w.n[3].host, a.peer, &info) && qn_peer_id_eq(&info.id, &id));
+    struct qn_key nobody;
+    uint8_t seed[32] = { 99 };
+    qn_key_from_seed(seed, &nobody);
+    id = qn_peer_id_of_key(&nobody.pub);
+    a.rc = -1;
+    CHECK_RC(qn_discover_peer(w.n[3].d, &id, on_found, &a), QN_OK);
+    UNTIL(&w, a.rc >= 0);
+    CHECK(a.rc == QN_E_NOTFOUND);
+
+    uint8_t key[34] = { 0x1e, 32, 5 };
+    CHECK_RC(qn_discover_provide(w.n[2].d, QN_SPAN_OF(key)), QN_OK);
+    uint64_t end = now_ms() + 20000;
+    do { /* publishing takes a moment that nothing tells of */
+        a = (struct answer){ 0 };
+        CHECK_RC(qn_discover_providers(w.n[7].d, QN_SPAN_OF(key), 0, on_provider, &a), QN_OK);
+        UNTIL(&w, a.ended);
+    } while (!a.providers && now_ms() < end);
+    CHECK(a.providers == 1 && qn_peer_id_eq(&a.id, qn_host_id(w.n[2].host)));
+
+    /* A restart from the book alone. */
+    node_close(&w, 5);
+    CHECK(access(book, R_OK) == 0);
+    node_open(t, &w, 5, book);
+    CHECK(qn_discover_info(w.n[5].d).tried + qn_discover_info(w.n[5].d).told >= 8);
+    UNTIL(&w, qn_host_peer_cnt(w.n[5].host) >= 5);
+
+    /* Closed with searches and dials under way. */
+    for (uint32_t i = 0; i < 6; i++) {
+        (void)!qn_discover_peer(w.n[i].d, &id, on_found, &a);
+        (void)!qn_discover_providers(w.n[i].d, QN_SPAN_STR("k"), 0, on_provider, &a);
+    }
+    for (int i = 0; i < 20; i++)
+        event_base_loop(w.base, EVLOOP_NONBLOCK);
+    for (uint32_t i = 0; i < NODES; i++)
+        node_close(&w, i);
+    unlink(book);
+    event_base_free(w.base);
+}
+
+int main(void)
+{
+    if (qn_crypto_init()) return 1;
+    TEST_BEGIN();
+    TEST(test_network);
+    return TEST_END();
+}
