@@ -302,6 +302,13 @@ static void on_identify(void *arg, const struct qn_peer_info *info)
         kad_hello(d->kad, &p, &remote.ip, now_ms);
 }
 
+/* Who fell out of the table while a connection stands (a question was lost with another connection) gets in again. */
+static void greet(void *arg, const struct qn_peer_info *info)
+{
+    struct qn_discover *d = arg;
+    if (info->identified && !kad_table_get(kad_peers(d->kad), &info->id)) on_identify(d, info);
+}
+
 qn_rc qn_discover_hear(struct qn_discover *d, uint32_t peer, struct qn_span record)
 {
     struct qn_record *r = calloc(1, sizeof *r);
@@ -512,6 +519,7 @@ static void turn(struct qn_discover *d)
     kad_turn(d->kad, now_ms);
     if (now_ms >= d->join_ms) {
         d->join_ms = now_ms + JOIN_MS;
+        qn_host_peers(d->conf.host, greet, d);
         bool alone = qn_host_peer_cnt(d->conf.host) == 0;
         for (uint32_t i = 0; i < d->join_cnt && alone; i++) {
             qn_rc rc = d->join[i].running ? QN_OK : join_dial(d, i, NULL);

@@ -111,6 +111,7 @@ static qn_rc frame_take(struct qn_span s, struct qn_span *ret, size_t *ret_used)
 struct asking {
     struct discover_work work;
     uint32_t query; /* 0: answered, or one way */
+    bool again;
     struct kad_peer peer;
     struct asking *next; /* not started yet */
     struct qn_buf out, in;
@@ -153,10 +154,23 @@ static void ask_data(void *arg, struct qn_stream *s, struct qn_span bytes)
     qn_stream_reset(s);
 }
 
+static void ask_stream(struct asking *a, uint32_t peer);
+
+/* Crossing dials leave one connection of two: what was asked on the other is asked again. */
 static void ask_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
 {
-    (void)s, (void)end;
-    ask_end(arg);
+    struct asking *a = arg;
+    struct qn_discover *d = a->work.d;
+    uint32_t peer;
+    (void)s;
+    bool lost = end == QN_STREAM_LOST && d && a->query && !a->again;
+    if (lost && qn_host_find(d->conf.host, &a->peer.id, &peer)) {
+        a->again = true;
+        qn_buf_clear(&a->in);
+        ask_stream(a, peer);
+    } else {
+        ask_end(a);
+    }
 }
 
 static const struct qn_stream_ops ASK_OPS = { .on_data = ask_data, .on_close = ask_close };

@@ -5,6 +5,7 @@
 #include "core/base/test.h"
 
 #include <event2/event.h>
+#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -109,6 +110,15 @@ static void test_network(struct qn_test_state *t)
         CHECK_RC(qn_discover_join(w.n[i].d, addr, NULL), QN_OK);
     CHECK_RC(qn_discover_join(w.n[0].d, "nonsense", NULL), QN_E_FORMAT);
     UNTIL(&w, all_know(&w, NODES, 8));
+    for (uint32_t i = 0; t->bad && i < NODES; i++) {
+        struct qn_discover_info inf = qn_discover_info(w.n[i].d);
+        struct qn_host_stat st = qn_host_stat(w.n[i].host);
+        printf("node %u: %u peers, full %u block %u told %u tried %u, table %u, searches %u "
+               "queries %u; dialled %llu fails %llu conns %u\n",
+               i, qn_host_peer_cnt(w.n[i].host), inf.full, inf.block, inf.told, inf.tried,
+               inf.kad.peers, inf.kad.searches, inf.kad.queries, (unsigned long long)st.dialled,
+               (unsigned long long)st.handshake_fails, st.conns);
+    }
 
     struct answer a = { .rc = -1 };
     struct qn_peer_id id = *qn_host_id(w.n[9].host);
@@ -158,7 +168,7 @@ static void test_network(struct qn_test_state *t)
 
 int main(void)
 {
-    if (qn_crypto_init()) return 1;
+    if (qn_crypto_init() || signal(SIGPIPE, SIG_IGN) == SIG_ERR) return 1;
     TEST_BEGIN();
     TEST(test_network);
     return TEST_END();
