@@ -2,6 +2,7 @@
 #include "core/node/net.h"
 
 #include "core/node/coded.h"
+#include "core/node/compact_net.h"
 #include "core/node/gossip_net.h"
 #include "net/libp2p/frames.h"
 
@@ -21,12 +22,13 @@
 #define VOTE_BYTES   (64u << 10) /* longer proposals do not stand before votes */
 #define GENESIS_NAME "/quoin/genesis/1"
 
-enum { TOPIC_TX, TOPIC_VOTE, TOPIC_BLOCK, TOPIC_CNT };
+enum { TOPIC_TX, TOPIC_VOTE, TOPIC_BLOCK, TOPIC_COMPACT, TOPIC_CNT };
 static const struct gossip_topic_conf TOPICS[TOPIC_CNT] = {
     [TOPIC_TX] = { "tx", 128u << 10, GOSSIP_TX, 500, false },
     [TOPIC_VOTE] = { "vote", VOTE_BYTES, GOSSIP_VOTE, 1000,
                      false }, /* certificates, small proposals too */
     [TOPIC_BLOCK] = { "block", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false },
+    [TOPIC_COMPACT] = { "compact", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false },
 };
 
 struct joint {
@@ -56,6 +58,7 @@ struct qn_net {
     struct qn_frames *frames;
     struct qn_gossip *gossip;
     struct qn_coded *coded;
+    struct qn_compact *compact;
     uint32_t topics[TOPIC_CNT];
     uint64_t coded_view; /* of the last proposal that went out in pieces */
     struct qn_replica *replica;
@@ -265,6 +268,18 @@ static qn_rc spread(struct qn_net *net, uint32_t but, enum qn_class class, struc
     return rc;
 }
 
+/* A long proposal to the mesh by the ids of its transactions. Once: what did not help is not said so again. */
+static bool cast_compact(struct qn_net *net, enum qn_class class, struct qn_span message)
+{
+    struct qn_buf buf = { 0 };
+    bool sent =
+        class == QN_CLASS_VOTE && message.len > VOTE_BYTES &&
+        qn_compact_make(net->compact, message, &buf) && buf.len < message.len / 2 &&
+        qn_gossip_publish(net->gossip, net->topics[TOPIC_COMPACT], qn_buf_get(&buf)) == QN_OK;
+    qn_buf_free(&buf);
+    return sent;
+}
+
 /* A long proposal, where those who must have it are beside us: in pieces. Once a view: what did not help is not said so again. */
 static bool cast_coded(struct qn_net *net, enum qn_class class, struct qn_span message)
 {
@@ -291,8 +306,8 @@ static bool cast_coded(struct qn_net *net, enum qn_class class, struct qn_span m
 static void wire_cast(void *self, enum qn_class class, struct qn_span message)
 {
     struct qn_net *net = self;
-    if (!net->gossip || !net->coded) return; /* nobody is served yet */
-    if (cast_coded(net, class, message)) return;
+    if (!net->gossip || !net->coded || !net->compact) return; /* nobody is served yet */
+    if (cast_coded(net, class, message) || cast_compact(net, class, message)) return;
     /* Said before, and it did not help: the mesh would not carry it twice, so those beside us hear it again. */
     if (spread(net, 0, class, message) == QN_E_DUPLICATE)
         qn_frames_cast(net->frames, 0, CLASSES[class], message);
@@ -328,7 +343,10 @@ static enum gossip_verdict on_gossip(void *arg, uint32_t topic, uint32_t peer, u
     struct qn_net *net = arg;
     struct qn_why why = { "" };
     enum gossip_verdict verdict = GOSSIP_IGNORE;
-    (void)topic, (void)handle;
+    if (topic == net->topics[TOPIC_COMPACT]) {
+        if (!net->compact) return GOSSIP_IGNORE;
+        return qn_compact_take(net->compact, peer, handle, data);
+    }
     switch (qn_replica_recv(net->replica, peer, data, &why)) {
     case QN_ACCEPT: verdict = GOSSIP_ACCEPT; break;
     case QN_IGNORE: break;
@@ -357,6 +375,30 @@ static void on_coded(void *arg, uint32_t peer, struct qn_span message)
     struct qn_why why = { "" };
     (void)qn_replica_recv(net->replica, peer, message, &why);
     net->turn(net->turn_arg);
+}
+
+/* Put together from ids, or from the ids and what was asked for. */
+static enum qn_verdict on_compact(void *arg, uint32_t peer, struct qn_span message)
+{
+    struct qn_net *net = arg;
+    struct qn_why why = { "" };
+    enum qn_verdict verdict = qn_replica_recv(net->replica, peer, message, &why);
+    net->turn(net->turn_arg);
+    return verdict;
+}
+
+static void on_verdict(void *arg, uint64_t handle, enum gossip_verdict verdict)
+{
+    struct qn_net *net = arg;
+    if (net->gossip) qn_gossip_verdict(net->gossip, handle, verdict);
+}
+
+static void waiting(void *arg,
+                    void (*visit)(void *to, const struct qn_hash *id, struct qn_span bytes),
+                    void *to)
+{
+    const struct qn_net *net = arg;
+    qn_replica_waiting(net->replica, visit, to);
 }
 
 qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(void *arg),
@@ -395,7 +437,17 @@ qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(
                                          .leader = leader_of,
                                          .view = view_of,
                                          .on_message = on_coded };
-    return rc ? rc : qn_coded_open(&coded, &net->coded, why);
+    const struct qn_compact_conf compact = { .base = net->conf.base,
+                                             .env = qn_env_real(),
+                                             .host = net->host,
+                                             .chain = id,
+                                             .arg = net,
+                                             .pool = waiting,
+                                             .leader = leader_of,
+                                             .on_message = on_compact,
+                                             .verdict = on_verdict };
+    if (rc == QN_OK) rc = qn_coded_open(&coded, &net->coded, why);
+    return rc ? rc : qn_compact_open(&compact, &net->compact, why);
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------------------------- */
@@ -456,6 +508,7 @@ void qn_net_close(struct qn_net *net)
     if (net->tick) event_free(net->tick);
     qn_coded_close(net->coded);
     net->coded = NULL;
+    qn_compact_detach(net->compact);
     qn_gossip_close(net->gossip);
     net->gossip = NULL;
     if (net->frames) qn_frames_close(net->frames);
@@ -464,12 +517,18 @@ void qn_net_close(struct qn_net *net)
         qn_host_unwatch(net->host, &net->watch);
         qn_host_close(net->host);
     }
+    qn_compact_close(net->compact);
     free(net);
 }
 
 struct gossip *qn_net_gossip(struct qn_net *net)
 {
     return net->gossip ? qn_gossip_machine(net->gossip) : NULL;
+}
+
+struct qn_compact *qn_net_compact(struct qn_net *net)
+{
+    return net->compact;
 }
 
 struct qn_coded *qn_net_coded(struct qn_net *net)

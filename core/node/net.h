@@ -13,6 +13,7 @@
 
 struct gossip;
 struct qn_coded;
+struct qn_compact;
 struct qn_net;
 
 struct qn_net_conf {
@@ -43,6 +44,8 @@ QN_CHECK qn_rc qn_net_dial(struct qn_net *net, const char *addr, uint64_t *state
 struct qn_host *qn_net_host(struct qn_net *net);
 /* qn_net_coded lends what sends proposals in pieces; NULL before qn_net_serve. */
 struct qn_coded *qn_net_coded(struct qn_net *net);
+/* qn_net_compact lends what sends them by ids; NULL before qn_net_serve. */
+struct qn_compact *qn_net_compact(struct qn_net *net);
 /* qn_net_gossip lends the gossip machine for its readers; NULL before qn_net_serve. Topics are numbered tx, vote, block. */
 struct gossip *qn_net_gossip(struct qn_net *net);
 /* qn_net_addr writes the address to give to others, with the peer id; "" when it does not listen. */

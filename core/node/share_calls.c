@@ -1,5 +1,6 @@
 /* share_calls.c - calls about blobs among peers. */
 #include "core/node/coded.h"
+#include "core/node/compact_net.h"
 #include "core/node/net.h"
 #include "core/node/node.h"
 #include "core/node/share.h"
@@ -74,6 +75,23 @@ static qn_rc net_coded(struct qn_call_ctx *ctx, const void *params, json_t **ret
     return QN_OK;
 }
 
+static qn_rc net_compact(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                         struct qn_why *why)
+{
+    struct qn_net *net = qn_node_net(ctx->node);
+    const struct qn_compact *compact = net ? qn_net_compact(net) : NULL;
+    struct qn_compact_stat stat = { 0 };
+    (void)params;
+    (void)why;
+    if (compact) stat = qn_compact_stat(compact);
+    *ret = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "made", (json_int_t)stat.made,
+                     "made_bytes", (json_int_t)stat.made_bytes, "whole_bytes",
+                     (json_int_t)stat.whole_bytes, "built", (json_int_t)stat.built, "asked",
+                     (json_int_t)stat.asked, "filled", (json_int_t)stat.filled, "failed",
+                     (json_int_t)stat.failed);
+    return QN_OK;
+}
+
 const struct qn_call QN_SHARE_CALLS[] = {
     { "blob.find", "which peers have a blob, and how much of it", "blob find 5f3a..",
       QN_CALL_QUERY | QN_CALL_MANY | QN_CALL_LOCAL, share_id_record, "id", "peer bytes pieces of",
@@ -86,5 +104,8 @@ const struct qn_call QN_SHARE_CALLS[] = {
     { "net.coded", "proposals that came and went in pieces", "net coded",
       QN_CALL_QUERY | QN_CALL_LOCAL, NULL, NULL, "peers sent rebuilt relayed split twins",
       net_coded },
+    { "net.compact", "proposals that came and went as ids of their transactions", "net compact",
+      QN_CALL_QUERY | QN_CALL_LOCAL, NULL, NULL,
+      "made made_bytes whole_bytes built asked filled failed", net_compact },
     { 0 },
 };

@@ -399,3 +399,12 @@ uint32_t qn_pool_order(const struct qn_pool *pool, struct qn_hash *ids, uint32_t
     walk(pool, pick, &p);
     return p.cnt;
 }
+
+void qn_pool_visit(const struct qn_pool *pool,
+                   void (*visit)(void *to, const struct qn_hash *id, struct qn_span bytes),
+                   void *to)
+{
+    for (const struct payer *p = pool->payers; p; p = p->next)
+        for (const struct entry *e = p->first; e; e = e->next)
+            visit(to, &e->id, QN_SPAN(e->bytes, e->len));
+}

@@ -56,6 +56,10 @@ uint32_t qn_pool_pick(const struct qn_pool *pool, struct qn_arena *arena,
                       struct qn_tx *txs, struct qn_hash *ids, uint32_t max, size_t bytes);
 /* qn_pool_order is the same without decoding: ids alone, of at most max. */
 uint32_t qn_pool_order(const struct qn_pool *pool, struct qn_hash *ids, uint32_t max);
+/* qn_pool_visit shows every transaction that waits, in no order; lent. */
+void qn_pool_visit(const struct qn_pool *pool,
+                   void (*visit)(void *to, const struct qn_hash *id, struct qn_span bytes),
+                   void *to);
 /* qn_pool_get lends the bytes of a transaction that waits. */
 QN_CHECK bool qn_pool_get(const struct qn_pool *pool, const struct qn_hash *id,
                           struct qn_span *ret);

@@ -1134,6 +1134,13 @@ bool qn_replica_leader(const struct qn_replica *r, uint32_t epoch, uint64_t view
     return true;
 }
 
+void qn_replica_waiting(const struct qn_replica *r,
+                        void (*visit)(void *to, const struct qn_hash *id, struct qn_span bytes),
+                        void *to)
+{
+    qn_pool_visit(r->pool, visit, to);
+}
+
 void qn_replica_evidence(const struct qn_replica *r,
                          void (*visit)(void *arg, const struct qn_vote *a, const struct qn_vote *b),
                          void *arg)

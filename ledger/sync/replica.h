@@ -91,6 +91,11 @@ struct qn_replica_info qn_replica_info(const struct qn_replica *r);
 QN_CHECK bool qn_replica_leader(const struct qn_replica *r, uint32_t epoch, uint64_t view,
                                 struct qn_hash *ret);
 
+/* qn_replica_waiting shows every transaction in the pool; lent for the call. */
+void qn_replica_waiting(const struct qn_replica *r,
+                        void (*visit)(void *to, const struct qn_hash *id, struct qn_span bytes),
+                        void *to);
+
 /* qn_replica_evidence visits what proves that a validator voted twice. */
 void qn_replica_evidence(const struct qn_replica *r,
                          void (*visit)(void *arg, const struct qn_vote *a, const struct qn_vote *b),

@@ -1,0 +1,473 @@
+/* compact_net.c - the short form of proposals, made and put together; transactions asked for and given. */
+#include "core/node/compact_net.h"
+
+#include "net/gossip/compact.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEPT        4u /* proposals to answer from */
+#define PENDING_MAX 8u
+#define PENDING_MS  1500u
+#define ANSWER_MAX  (8u << 20)
+#define ASK_MAX     (4u + 36u + 4u * BLOCKTX_MAX)
+#define KIND        5u /* of sync.def: a proposal */
+#define ARENA_MAX   (64u << 20)
+#define ABSENT      3u /* code of an answer */
+
+/* A proposal that was sent or put together here: its transactions, one behind the other. */
+struct kept {
+    struct qn_hash block;
+    struct qn_buf bytes;
+    struct qn_span *tx; /* into bytes */
+    uint32_t tx_cnt;
+};
+
+/* One being put together. */
+struct pending {
+    struct qn_compact *of; /* NULL: given up, waits for its stream's end */
+    struct pending *next;
+    struct compact *compact;
+    struct qn_stream *stream;
+    uint32_t peer, cnt;
+    uint64_t handle;
+    uint32_t *idx;
+    struct qn_buf in;
+    struct event *late;
+};
+
+/* A peer's question. */
+struct question {
+    struct qn_compact *of;
+    struct question *next;
+    struct qn_buf in;
+    bool over;
+};
+
+struct qn_compact {
+    struct qn_compact_conf conf;
+    char proto[64];
+    struct kept kept[KEPT];
+    uint32_t kept_at, pending_cnt;
+    struct pending *pending;
+    struct question *questions;
+    struct qn_compact_stat stat;
+};
+
+static bool read_proposal(struct qn_span message, struct qn_arena *arena, struct qn_proposal *ret)
+{
+    uint8_t kind;
+    return qn_take_u8(&message, &kind) && kind == KIND &&
+           qn_decode(qn_proposal_record(), message, arena, ret, NULL) == QN_OK;
+}
+
+static struct kept *find_kept(struct qn_compact *c, const struct qn_hash *block)
+{
+    for (uint32_t i = 0; i < KEPT; i++)
+        if (c->kept[i].tx && qn_hash_eq(&c->kept[i].block, block)) return &c->kept[i];
+    return NULL;
+}
+
+static void keep(struct qn_compact *c, const struct qn_hash *block, const struct qn_tx *txs,
+                 uint32_t cnt)
+{
+    struct kept *k = &c->kept[c->kept_at++ % KEPT];
+    size_t *end = calloc(cnt + 1, sizeof *end);
+    qn_buf_clear(&k->bytes);
+    free(k->tx);
+    k->tx = calloc(cnt + 1, sizeof *k->tx);
+    QN_ASSERT(end != NULL && k->tx != NULL);
+    k->block = *block;
+    k->tx_cnt = cnt;
+    for (uint32_t i = 0; i < cnt; i++) {
+        qn_encode(qn_tx_record(), &txs[i], &k->bytes);
+        end[i + 1] = k->bytes.len;
+    }
+    for (uint32_t i = 0; i < cnt; i++)
+        k->tx[i] = QN_SPAN(k->bytes.ptr + end[i], end[i + 1] - end[i]);
+    free(end);
+}
+
+bool qn_compact_make(struct qn_compact *c, struct qn_span message, struct qn_buf *ret)
+{
+    struct qn_arena arena = { .max = ARENA_MAX };
+    struct qn_proposal p;
+    struct qn_buf head = { 0 };
+    uint64_t nonce;
+    bool ok = read_proposal(message, &arena, &p) && p.block.txs.cnt <= COMPACT_TX_MAX;
+    struct qn_hash block = { { 0 } };
+    if (ok) block = qn_header_hash(&p.block.header);
+    ok = ok && !find_kept(c, &block);
+    if (ok) {
+        uint32_t cnt = p.block.txs.cnt;
+        struct compact_tx *tx = calloc(cnt + 1, sizeof *tx);
+        QN_ASSERT(tx != NULL);
+        for (uint32_t i = 0; i < cnt; i++)
+            tx[i].id = qn_tx_id(&p.block.txs.ptr[i]);
+        keep(c, &block, p.block.txs.ptr, cnt);
+        p.block.txs.cnt = 0;
+        qn_encode(qn_proposal_record(), &p, &head);
+        ok = head.len <= COMPACT_HEAD_MAX;
+        qn_env_random(c->conf.env, &nonce, sizeof nonce);
+        if (ok) {
+            size_t before = ret->len;
+            compact_put(&block, nonce, qn_buf_get(&head), tx, cnt, NULL, ret);
+            c->stat.made++;
+            c->stat.made_bytes += ret->len - before;
+            c->stat.whole_bytes += message.len;
+        }
+        free(tx);
+    }
+    qn_buf_free(&head);
+    qn_arena_free(&arena);
+    return ok;
+}
+
+/* Whether the head is a proposal that its view's leader signed: before that, no memory and no question is spent on it. */
+static enum gossip_verdict check_head(struct qn_compact *c, struct compact *compact)
+{
+    struct qn_arena arena = { .max = 1 << 20 };
+    struct qn_proposal p;
+    struct qn_hash leader, block;
+    uint8_t text[47] = "quoin proposal";
+    enum gossip_verdict verdict = GOSSIP_REJECT;
+    if (qn_decode(qn_proposal_record(), compact_head(compact), &arena, &p, NULL) != QN_OK ||
+        p.block.txs.cnt)
+        goto out;
+    block = qn_header_hash(&p.block.header);
+    if (!qn_hash_eq(&block, compact_block(compact))) goto out;
+    verdict = GOSSIP_IGNORE; /* of another epoch: late, or early */
+    if (!c->conf.leader(c->conf.arg, p.block.header.epoch, p.block.header.view, &leader)) goto out;
+    memcpy(text + 15, block.b, 32);
+    verdict = qn_hash_eq(&leader, &p.block.header.proposer) &&
+                      qn_verify(&leader, QN_SPAN(text, sizeof text), &p.sig)
+                  ? GOSSIP_ACCEPT
+                  : GOSSIP_REJECT;
+out:
+    qn_arena_free(&arena);
+    return verdict;
+}
+
+/* All places are full: the proposal, if its header stands for it. check_head has passed. */
+static enum gossip_verdict build(struct qn_compact *c, struct compact *compact, uint32_t peer)
+{
+    struct qn_arena arena = { .max = ARENA_MAX };
+    struct qn_proposal p;
+    struct qn_buf message = { 0 };
+    enum gossip_verdict verdict = GOSSIP_IGNORE;
+    uint32_t cnt = compact_tx_cnt(compact);
+    qn_rc rc = qn_decode(qn_proposal_record(), compact_head(compact), &arena, &p, NULL);
+    QN_ASSERT(rc == QN_OK);
+    struct qn_hash block = *compact_block(compact);
+    struct qn_tx *txs = qn_arena_alloc(&arena, (cnt + 1) * sizeof *txs);
+    bool ok = txs != NULL;
+    for (uint32_t i = 0; ok && i < cnt; i++)
+        ok = qn_decode(qn_tx_record(), compact_tx(compact, i), &arena, &txs[i], NULL) == QN_OK;
+    struct qn_hash root = ok ? qn_body_root(txs, cnt) : block;
+    /* A body that does not fit may be our own wrong guess. */
+    if (!ok || !qn_hash_eq(&root, &p.block.header.body_root)) {
+        c->stat.failed++;
+        goto out;
+    }
+    p.block.txs.ptr = txs;
+    p.block.txs.cnt = cnt;
+    qn_buf_u8(&message, KIND);
+    qn_encode(qn_proposal_record(), &p, &message);
+    if (!find_kept(c, &block)) keep(c, &block, txs, cnt);
+    c->stat.built++;
+    switch (c->conf.on_message(c->conf.arg, peer, qn_buf_get(&message))) {
+    case QN_ACCEPT: verdict = GOSSIP_ACCEPT; break;
+    case QN_IGNORE: break;
+    case QN_REJECT: verdict = GOSSIP_REJECT; break;
+    }
+out:
+    qn_buf_free(&message);
+    qn_arena_free(&arena);
+    return verdict;
+}
+
+/* --- asking ---------------------------------------------------------------------------------------------------------------- */
+
+static void pending_free(struct pending *p)
+{
+    if (p->late) event_free(p->late);
+    compact_close(p->compact);
+    qn_buf_free(&p->in);
+    free(p->idx);
+    free(p);
+}
+
+/* The end of it, with what gossip is to think; the struct lives on until its stream's end. */
+static void settle(struct pending *p, enum gossip_verdict verdict)
+{
+    struct qn_compact *c = p->of;
+    struct pending **at = &c->pending;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    c->pending_cnt--;
+    p->of = NULL;
+    event_del(p->late);
+    c->conf.verdict(c->conf.arg, p->handle, verdict);
+}
+
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+    struct pending *p = arg;
+    (void)fd, (void)what;
+    if (!p->of) return;
+    p->of->stat.failed++;
+    qn_stream_reset(p->stream);
+    settle(p, GOSSIP_IGNORE);
+}
+
+static void answer_data(void *arg, struct qn_stream *s, struct qn_span bytes)
+{
+    struct pending *p = arg;
+    if (!p->of) return;
+    if (bytes.len > ANSWER_MAX - p->in.len) {
+        qn_stream_reset(s);
+        p->of->stat.failed++;
+        settle(p, GOSSIP_IGNORE);
+        return;
+    }
+    qn_buf_span(&p->in, bytes);
+}
+
+static void answer_end(void *arg, struct qn_stream *s)
+{
+    struct pending *p = arg;
+    struct qn_span in = qn_buf_get(&p->in);
+    uint8_t code;
+    uint32_t len;
+    (void)s;
+    if (!p->of) return;
+    struct qn_compact *c = p->of;
+    bool ok = qn_take_u8(&in, &code) && code == 0 && qn_take_u32(&in, &len) && in.len == len &&
+              compact_answer_fill(in, p->idx, p->cnt, p->compact) == QN_OK;
+    if (ok) {
+        c->stat.filled += p->cnt;
+        settle(p, build(c, p->compact, p->peer));
+    } else {
+        c->stat.failed++;
+        settle(p, GOSSIP_IGNORE);
+    }
+}
+
+static void answer_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
+{
+    struct pending *p = arg;
+    (void)s, (void)end;
+    if (p->of) {
+        p->of->stat.failed++;
+        settle(p, GOSSIP_IGNORE);
+    }
+    pending_free(p);
+}
+
+static const struct qn_stream_ops ANSWER_OPS = { .on_data = answer_data,
+                                                 .on_finish = answer_end,
+                                                 .on_close = answer_close };
+
+/* Asks who sent it for what is missing. compact is the callee's from here on. */
+static enum gossip_verdict ask(struct qn_compact *c, struct compact *compact QN_TAKES,
+                               uint32_t missing, uint32_t peer, uint64_t handle)
+{
+    struct pending *p = calloc(1, sizeof *p);
+    struct qn_buf body = { 0 }, buf = { 0 };
+    const struct timeval late = { PENDING_MS / 1000, PENDING_MS % 1000 * 1000 };
+    QN_ASSERT(p != NULL);
+    p->compact = compact;
+    if (missing > BLOCKTX_MAX || c->pending_cnt >= PENDING_MAX) goto fail;
+    p->idx = calloc(missing, sizeof *p->idx);
+    QN_ASSERT(p->idx != NULL);
+    p->cnt = compact_missing(compact, p->idx, missing, &missing);
+    if (qn_host_stream(c->conf.host, peer, c->proto, QN_NET_BLOCK, &ANSWER_OPS, p, &p->stream))
+        goto fail;
+    p->of = c;
+    p->peer = peer;
+    p->handle = handle;
+    p->late = event_new(c->conf.base, -1, 0, on_late, p);
+    QN_ASSERT(p->late != NULL);
+    event_add(p->late, &late);
+    p->next = c->pending;
+    c->pending = p;
+    c->pending_cnt++;
+    c->stat.asked += p->cnt;
+    compact_ask_put(compact_block(compact), p->idx, p->cnt, &body);
+    qn_buf_u32(&buf, (uint32_t)body.len);
+    qn_buf_span(&buf, qn_buf_get(&body));
+    if (qn_stream_write(p->stream, qn_buf_get(&buf)))
+        qn_stream_reset(p->stream);
+    else
+        qn_stream_finish(p->stream);
+    qn_buf_free(&body);
+    qn_buf_free(&buf);
+    return GOSSIP_LATER;
+fail:
+    c->stat.failed++;
+    pending_free(p);
+    return GOSSIP_IGNORE;
+}
+
+static void offer(void *to, const struct qn_hash *id, struct qn_span bytes)
+{
+    compact_offer(to, id, bytes);
+}
+
+enum gossip_verdict qn_compact_take(struct qn_compact *c, uint32_t peer, uint64_t handle,
+                                    struct qn_span data)
+{
+    struct compact *compact;
+    uint32_t missing, none;
+    if (compact_open(data, &compact)) return GOSSIP_REJECT;
+    if (find_kept(c, compact_block(compact))) { /* ours, or another peer's short form of the same */
+        compact_close(compact);
+        return GOSSIP_IGNORE;
+    }
+    enum gossip_verdict verdict = check_head(c, compact);
+    if (verdict != GOSSIP_ACCEPT) {
+        compact_close(compact);
+        return verdict;
+    }
+    c->conf.pool(c->conf.arg, offer, compact);
+    compact_missing(compact, &none, 0, &missing);
+    if (missing) return ask(c, compact, missing, peer, handle);
+    verdict = build(c, compact, peer);
+    compact_close(compact);
+    return verdict;
+}
+
+/* --- answering -------------------------------------------------------------------------------------------------------------- */
+
+static void on_open(void *arg, struct qn_stream *s)
+{
+    struct qn_compact *c = arg;
+    struct question *q = calloc(1, sizeof *q);
+    QN_ASSERT(q != NULL);
+    q->of = c;
+    q->next = c->questions;
+    c->questions = q;
+    qn_stream_set_arg(s, q);
+}
+
+static void on_data(void *arg, struct qn_stream *s, struct qn_span bytes)
+{
+    struct question *q = arg;
+    if (q->over) return;
+    if (bytes.len > ASK_MAX - q->in.len) {
+        q->over = true;
+        qn_stream_reset(s);
+        return;
+    }
+    qn_buf_span(&q->in, bytes);
+}
+
+static void on_finish(void *arg, struct qn_stream *s)
+{
+    struct question *q = arg;
+    struct qn_compact *c = q->of;
+    struct qn_span in = qn_buf_get(&q->in);
+    struct qn_hash block = { { 0 } };
+    uint32_t len, cnt = 0, *idx = calloc(BLOCKTX_MAX, sizeof *idx);
+    QN_ASSERT(idx != NULL);
+    if (q->over) goto out;
+    q->over = true;
+    if (!qn_take_u32(&in, &len) || in.len != len ||
+        compact_ask_get(in, COMPACT_TX_MAX, &block, idx, &cnt) != QN_OK) {
+        qn_host_blame(c->conf.host, qn_stream_peer(s), QN_BLAME_OFFENCE,
+                      "a request for transactions that is none");
+        qn_stream_reset(s);
+        goto out;
+    }
+    struct kept *k = find_kept(c, &block);
+    struct qn_buf body = { 0 }, buf = { 0 };
+    if (k && idx[cnt - 1] < k->tx_cnt) {
+        struct qn_span *tx = calloc(cnt, sizeof *tx);
+        QN_ASSERT(tx != NULL);
+        for (uint32_t i = 0; i < cnt; i++)
+            tx[i] = k->tx[idx[i]];
+        compact_answer_put(&block, tx, cnt, &body);
+        free(tx);
+    }
+    qn_buf_u8(&buf, body.len ? 0 : ABSENT);
+    qn_buf_u32(&buf, (uint32_t)body.len);
+    qn_buf_span(&buf, qn_buf_get(&body));
+    qn_stream_set_queue(s, ANSWER_MAX);
+    if (qn_stream_write(s, qn_buf_get(&buf)))
+        qn_stream_reset(s);
+    else
+        qn_stream_finish(s);
+    qn_buf_free(&body);
+    qn_buf_free(&buf);
+out:
+    free(idx);
+}
+
+static void on_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
+{
+    struct question *q = arg, **at = &q->of->questions;
+    (void)s, (void)end;
+    while (*at != q)
+        at = &(*at)->next;
+    *at = q->next;
+    qn_buf_free(&q->in);
+    free(q);
+}
+
+static const struct qn_stream_ops QUESTION_OPS = {
+    .on_open = on_open, .on_data = on_data, .on_finish = on_finish, .on_close = on_close
+};
+
+/* --- opening ----------------------------------------------------------------------------------------------------------------- */
+
+qn_rc qn_compact_open(const struct qn_compact_conf *conf, struct qn_compact **ret,
+                      struct qn_why *why)
+{
+    struct qn_compact *c = calloc(1, sizeof *c);
+    char hex[9];
+    QN_ASSERT(c != NULL);
+    c->conf = *conf;
+    qn_hex(conf->chain.b, 4, hex);
+    snprintf(c->proto, sizeof c->proto, "/quoin/%s/blocktx/1", hex);
+    const struct qn_proto proto = { .id = c->proto,
+                                    .ops = &QUESTION_OPS,
+                                    .arg = c,
+                                    .class = QN_NET_BLOCK,
+                                    .in_max = 2,
+                                    .idle_ms = 5000 };
+    qn_rc rc = qn_host_proto(conf->host, &proto);
+    if (rc) {
+        free(c);
+        return qn_why(why, rc, "the host takes no more protocols");
+    }
+    *ret = c;
+    return QN_OK;
+}
+
+void qn_compact_detach(struct qn_compact *c)
+{
+    if (!c) return;
+    while (c->pending) {
+        qn_stream_reset(c->pending->stream);
+        settle(c->pending, GOSSIP_IGNORE);
+    }
+}
+
+void qn_compact_close(struct qn_compact *c)
+{
+    if (!c) return;
+    QN_ASSERT(c->questions == NULL && c->pending == NULL);
+    for (uint32_t i = 0; i < KEPT; i++) {
+        qn_buf_free(&c->kept[i].bytes);
+        free(c->kept[i].tx);
+    }
+    free(c);
+}
+
+struct qn_compact_stat qn_compact_stat(const struct qn_compact *c)
+{
+    return c->stat;
+}
