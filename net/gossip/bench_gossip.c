@@ -150,6 +150,6 @@ int main(void)
     (void)many("1000_nodes_no_sampling", 1000, 0, WORLD_SILENT, 1024, 60, clean, true);
     (void)many("1000_nodes_200_silent", 1000, 200, WORLD_SILENT, 1024, 120, clean, false);
     (void)many("1000_nodes_200_lying", 1000, 200, WORLD_LIAR, 1024, 120, clean, false);
-    (void)many("100_nodes_64k", 100, 0, WORLD_SILENT, 65536, 20, 0, false);
+    (void)many("100_nodes_64k", 100, 0, WORLD_SILENT, 65536, 40, 0, false);
     return 0;
 }

@@ -79,7 +79,8 @@ void gossip_free(struct gossip *g)
     gossip_book_free(&g->backoff);
     gossip_book_free(&g->sins);
     free(g->promise);
-    free(g->sample);
+    free(g->sample.ring);
+    free(g->stagger.ring);
     qn_buf_free(&g->scratch);
     EVP_MD_CTX_free(g->sha);
     EVP_MD_free(g->sha256);
@@ -327,15 +328,14 @@ uint64_t gossip_turn(struct gossip *g, uint64_t now_ms)
             g->topic[i].recent = 0;
         }
     }
-    gossip_sample_turn(g);
+    gossip_later_turn(g);
     if (now_ms >= g->beat_ms) {
         beat(g);
         g->beat_ms += BEAT_MS;
         if (g->beat_ms <= now_ms) g->beat_ms = now_ms + BEAT_MS;
     }
     uint64_t next = QN_MIN(g->beat_ms, g->second_ms + 1000);
-    if (g->sample_cnt) next = QN_MIN(next, g->sample[g->sample_at].due_ms);
-    return next;
+    return QN_MIN(next, gossip_later_due(g));
 }
 
 /* --- readers --- */
@@ -382,7 +382,8 @@ size_t gossip_memory(const struct gossip *g)
                gossip_tally_memory(&g->asked) + g->scratch.cap +
                (size_t)(g->backoff.cap + g->sins.cap) * sizeof(struct gossip_note);
     if (g->promise) n += PROMISE_CNT * sizeof *g->promise;
-    if (g->sample) n += SAMPLE_CNT * sizeof *g->sample;
+    if (g->sample.ring) n += SAMPLE_CNT * sizeof *g->sample.ring;
+    if (g->stagger.ring) n += STAGGER_CNT * sizeof *g->stagger.ring;
     for (uint32_t i = 0; i < g->slot_high; i++) {
         const struct peer *p = g->peer[i];
         if (!p) continue;

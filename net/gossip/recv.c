@@ -12,43 +12,73 @@ bool gossip_withheld(const struct gossip *g, const struct message *m, const stru
     return gossip_key(g, 2, p->key, m->id, GOSSIP_ID_LEN) % one_in == 0;
 }
 
+static bool later(struct gossip *g, struct later_ring *r, uint32_t max, uint64_t wait_ms,
+                  struct message *m, const struct peer *p)
+{
+    if (!r->ring) r->ring = malloc(max * sizeof *r->ring);
+    QN_ASSERT(r->ring != NULL);
+    if (r->cnt == max) return false;
+    r->ring[(r->at + r->cnt++) % max] = (struct later){
+        .due_ms = g->now_ms + wait_ms, .message = m->idx, .peer = p->number, .slot = p->slot
+    };
+    m->refs++;
+    return true;
+}
+
+/* The next that is due; *ret_peer NULL when the peer is gone. The caller gives the reference back. */
+static struct message *later_take(struct gossip *g, struct later_ring *r, uint32_t max,
+                                  struct peer **ret_peer)
+{
+    if (r->cnt == 0 || r->ring[r->at].due_ms > g->now_ms) return NULL;
+    const struct later *l = &r->ring[r->at];
+    struct peer *p = g->peer[l->slot];
+    *ret_peer = p && p->number == l->peer ? p : NULL;
+    r->at = (r->at + 1) % max;
+    r->cnt--;
+    return message_at(g, l->message);
+}
+
 /* For a second we let p believe that we lack m. Honest, it brings m, for it knows no better; silent, it does not. */
 static bool withhold(struct gossip *g, struct message *m, const struct peer *p)
 {
-    if (!g->sample) g->sample = malloc(SAMPLE_CNT * sizeof *g->sample);
-    QN_ASSERT(g->sample != NULL);
-    if (g->sample_cnt == SAMPLE_CNT) return false;
-    g->sample[(g->sample_at + g->sample_cnt++) % SAMPLE_CNT] = (struct sample){
-        .due_ms = g->now_ms + SAMPLE_MS, .message = m->idx, .peer = p->number, .slot = p->slot
-    };
-    m->refs++;
+    if (!later(g, &g->sample, SAMPLE_CNT, SAMPLE_MS, m, p)) return false;
     g->stats.withheld++;
     return true;
 }
 
-void gossip_sample_turn(struct gossip *g)
+void gossip_later_turn(struct gossip *g)
 {
-    while (g->sample_cnt && g->sample[g->sample_at].due_ms <= g->now_ms) {
-        struct sample s = g->sample[g->sample_at];
-        g->sample_at = (g->sample_at + 1) % SAMPLE_CNT;
-        g->sample_cnt--;
-        struct message *m = message_at(g, s.message);
-        struct peer *p = g->peer[s.slot];
+    struct message *m;
+    struct peer *p;
+    while ((m = later_take(g, &g->sample, SAMPLE_CNT, &p))) {
         /* Only a body counts: an announcement may be an echo of somebody else's. */
-        if (p && p->number == s.peer && p->mesh >> m->topic & 1) {
-            bool brought = peerset_has(&m->sent, s.slot);
+        if (p && p->mesh >> m->topic & 1) {
+            bool brought = peerset_has(&m->sent, p->slot);
             g->stats.withheld_seen += brought;
             gossip_score_sample(g, p, m->topic, brought);
             if (m->wire) gossip_queue_message(g, p, m);
         }
         gossip_message_unref(g, m);
     }
+    while ((m = later_take(g, &g->stagger, STAGGER_CNT, &p))) {
+        if (p && m->wire) gossip_queue_message(g, p, m); /* passes over who has it by now */
+        gossip_message_unref(g, m);
+    }
+}
+
+uint64_t gossip_later_due(const struct gossip *g)
+{
+    uint64_t due = UINT64_MAX;
+    if (g->sample.cnt) due = g->sample.ring[g->sample.at].due_ms;
+    if (g->stagger.cnt) due = QN_MIN(due, g->stagger.ring[g->stagger.at].due_ms);
+    return due;
 }
 
 void gossip_forward(struct gossip *g, struct message *m)
 {
     struct topic *t = &g->topic[m->topic];
     struct peerset to = t->mesh;
+    uint32_t slot[GOSSIP_PEER_CNT], cnt = 0, eager = GOSSIP_PEER_CNT;
     bool flood = m->own && m->data_len <= FLOOD_MAX;
     for (uint32_t i = 0; i < g->slot_high; i++) {
         struct peer *p = g->peer[i];
@@ -57,13 +87,25 @@ void gossip_forward(struct gossip *g, struct message *m)
         if (m->own && !t->on && peerset_has(&t->fanout, i)) peerset_add(&to, i);
     }
     for (uint32_t w = 0; w < QN_COUNT(to.w); w++)
-        for (uint64_t bits = to.w[w] & ~m->sent.w[w]; bits; bits &= bits - 1) {
-            struct peer *p = g->peer[w * 64 + (uint32_t)__builtin_ctzll(bits)];
-            bool meshed = p->mesh >> m->topic & 1;
-            if (meshed && gossip_withheld(g, m, p) && withhold(g, m, p)) continue;
-            if (gossip_want_not(g, p, m)) peerset_add(&m->has, p->slot);
-            gossip_queue_message(g, p, m);
-        }
+        for (uint64_t bits = to.w[w] & ~m->sent.w[w]; bits; bits &= bits - 1)
+            slot[cnt++] = w * 64 + (uint32_t)__builtin_ctzll(bits);
+    if (!m->own && m->data_len >= STAGGER_LEN &&
+        t->class == GOSSIP_TX) {      /* blocks are in a hurry */
+        gossip_shuffle(g, slot, cnt); /* other ones each time */
+        eager = STAGGER_EAGER;
+    }
+    for (uint32_t i = 0; i < cnt; i++) {
+        struct peer *p = g->peer[slot[i]];
+        bool meshed = p->mesh >> m->topic & 1;
+        if (meshed && gossip_withheld(g, m, p) && withhold(g, m, p)) continue;
+        if (gossip_want_not(g, p, m)) peerset_add(&m->has, p->slot);
+        if (peerset_has(&m->has, p->slot)) continue;
+        /* Of long bodies most copies cross on their way; who is told later mostly says meanwhile that it has it. */
+        if (eager == 0 && !p->explicit && later(g, &g->stagger, STAGGER_CNT, STAGGER_MS, m, p))
+            continue;
+        eager -= eager > 0;
+        gossip_queue_message(g, p, m);
+    }
 }
 
 static void judge(struct gossip *g, struct message *m, enum gossip_verdict verdict)

@@ -53,17 +53,22 @@
 #define IN_ALL           (128u << 20)
 #define SAMPLE_MS        1000u
 #define SAMPLE_CNT       4096u /* withheld at once */
-#define SAMPLE_MESH      4u /* in smaller meshes an honest peer may have nobody else to hear from */
-#define SINS_MS          (6u * 3600u * 1000u)
-#define SINS_CNT         65536u
-#define SLOW_MS          10000u
-#define MESSAGE_CNT      65536u
-#define CHUNK_CNT        64u
-#define PENDING_BYTES    (32u << 20)
-#define PENDING_PEER_B   (4u << 20)
-#define CONTROL_MAX      (256u << 10)
-#define RPC_AIM          16384u /* bytes that small messages share */
-#define NONE             UINT32_MAX
+#define STAGGER_LEN                                                                                \
+    8192u /* bytes; longer bodies go to EAGER at once, to the others of the mesh after STAGGER_MS */
+#define STAGGER_EAGER  4u
+#define STAGGER_MS     250u
+#define STAGGER_CNT    4096u
+#define SAMPLE_MESH    4u /* in smaller meshes an honest peer may have nobody else to hear from */
+#define SINS_MS        (6u * 3600u * 1000u)
+#define SINS_CNT       65536u
+#define SLOW_MS        10000u
+#define MESSAGE_CNT    65536u
+#define CHUNK_CNT      64u
+#define PENDING_BYTES  (32u << 20)
+#define PENDING_PEER_B (4u << 20)
+#define CONTROL_MAX    (256u << 10)
+#define RPC_AIM        16384u /* bytes that small messages share */
+#define NONE           UINT32_MAX
 
 /* Scores at which something starts or ends: LINE_MESH, LINE_PUBLISH .. */
 enum {
@@ -174,9 +179,14 @@ struct promise {
     uint32_t peer;        /* number */
 };
 
-struct sample {
+/* A message that a peer may be sent later, if it still lacks it. In a ring, since all of a kind wait equally long. */
+struct later {
     uint64_t due_ms;
-    uint32_t message, gen, peer, slot; /* peer: number */
+    uint32_t message, peer, slot; /* peer: number */
+};
+struct later_ring {
+    struct later *ring; /* made when first used */
+    uint32_t at, cnt;
 };
 
 struct gossip {
@@ -199,9 +209,8 @@ struct gossip {
     struct gossip_book backoff, sins;
     struct promise *promise;
     uint32_t promise_cnt;
-    struct sample *sample; /* a ring of SAMPLE_CNT, made when first used */
-    uint32_t sample_at, sample_cnt;
-    void *sha; /* EVP_MD_CTX */
+    struct later_ring sample, stagger; /* withheld on trial; put off to save copies */
+    void *sha;                         /* EVP_MD_CTX */
     void *sha256;
     struct qn_buf scratch;
     struct gossip_stats stats;
@@ -287,6 +296,7 @@ void gossip_want_beat(struct gossip *g);
 /* recv.c */
 void gossip_forward(struct gossip *g, struct message *m);
 bool gossip_withheld(const struct gossip *g, const struct message *m, const struct peer *p);
-void gossip_sample_turn(struct gossip *g);
+void gossip_later_turn(struct gossip *g);
+uint64_t gossip_later_due(const struct gossip *g); /* UINT64_MAX: nothing waits */
 
 #endif

@@ -25,6 +25,7 @@ struct plan {
     uint64_t seed;
     uint32_t nodes, bad, messages, every_ms, dials;
     enum world_role role;
+    uint32_t len; /* 0: 1,024 */
 };
 
 static void run(struct qn_test_state *t, const struct plan *p)
@@ -32,6 +33,7 @@ static void run(struct qn_test_state *t, const struct plan *p)
     struct world w;
     uint32_t meshed_before, meshed, good;
     world_new(&w, p->seed, p->nodes, p->dials, p->bad, p->role, p->messages, false);
+    if (p->len) w.message_len = p->len;
     world_run(&w, 10000);
     bad_pairs(&w, &meshed_before, &good);
     for (uint32_t i = 0; i < p->messages; i++) {
@@ -57,36 +59,42 @@ static void run(struct qn_test_state *t, const struct plan *p)
 
 static void test_clean(struct qn_test_state *t)
 {
-    run(t, &(struct plan){ "clean", 1, 200, 0, 100, 200, 10, WORLD_SILENT });
+    run(t, &(struct plan){ "clean", 1, 200, 0, 100, 200, 10, WORLD_SILENT, 0 });
 }
 
 static void test_silent(struct qn_test_state *t)
 {
-    run(t, &(struct plan){ "silent", 2, 100, 20, 400, 200, 10, WORLD_SILENT });
+    run(t, &(struct plan){ "silent", 2, 100, 20, 400, 200, 10, WORLD_SILENT, 0 });
 }
 
 static void test_liar(struct qn_test_state *t)
 {
-    run(t, &(struct plan){ "liars", 3, 100, 20, 400, 200, 10, WORLD_LIAR });
+    run(t, &(struct plan){ "liars", 3, 100, 20, 400, 200, 10, WORLD_LIAR, 0 });
+}
+
+/* Long bodies go to half the mesh at once and to the rest when they still lack them: fewer copies, and nobody takes it for silence. */
+static void test_long_bodies(struct qn_test_state *t)
+{
+    run(t, &(struct plan){ "long bodies", 4, 60, 12, 400, 200, 10, WORLD_SILENT, 20000 });
 }
 
 /* Few nodes and few links: the mesh is everybody, samples stay away where an honest peer has no other source. */
 static void test_small(struct qn_test_state *t)
 {
     for (uint32_t nodes = 2; nodes <= 8; nodes++)
-        run(t,
-            &(struct plan){ "small", nodes, nodes, 0, 200, 250, nodes < 4 ? 4 : 12, WORLD_SILENT });
+        run(t, &(struct plan){ "small", nodes, nodes, 0, 200, 250, nodes < 4 ? 4 : 12, WORLD_SILENT,
+                               0 });
 }
 
 /* A thousand, as the figures have it; and a day of slow traffic, in which nobody honest ever falls below 0. */
 static void test_many(struct qn_test_state *t)
 {
-    run(t, &(struct plan){ "many", 4, 1000, 200, 150, 200, 10, WORLD_SILENT });
-    run(t, &(struct plan){ "many", 5, 1000, 200, 150, 200, 10, WORLD_LIAR });
+    run(t, &(struct plan){ "many", 4, 1000, 200, 150, 200, 10, WORLD_SILENT, 0 });
+    run(t, &(struct plan){ "many", 5, 1000, 200, 150, 200, 10, WORLD_LIAR, 0 });
     for (uint64_t seed = 10; seed < 30; seed++)
         run(t, &(struct plan){ "seeds", seed, 50 + (uint32_t)seed * 4, (uint32_t)seed, 200, 100, 10,
-                               seed & 1 ? WORLD_LIAR : WORLD_SILENT });
-    run(t, &(struct plan){ "a day", 6, 40, 0, 8640, 10000, 6, WORLD_SILENT });
+                               seed & 1 ? WORLD_LIAR : WORLD_SILENT, 0 });
+    run(t, &(struct plan){ "a day", 6, 40, 0, 8640, 10000, 6, WORLD_SILENT, 0 });
 }
 
 int main(void)
@@ -95,6 +103,7 @@ int main(void)
     TEST(test_clean);
     TEST(test_silent);
     TEST(test_liar);
+    TEST(test_long_bodies);
     TEST(test_small);
     if (test_long()) TEST(test_many);
     return TEST_END();
