@@ -49,7 +49,7 @@ void sim_checks_fini(struct sim_world *w)
 static void check_vote(struct sim_world *w, struct sim_host *h, const struct qn_vote *v)
 {
     uint64_t key = ((uint64_t)v->epoch << 40 | v->view) + 1;
-    struct said *s = &w->signed_by->said[(size_t)v->signer * SIM_VIEWS + v->view % SIM_VIEWS];
+    struct said *s = &w->signed_by->said[(size_t)h->validator * SIM_VIEWS + v->view % SIM_VIEWS];
     if (s->key != key) {
         if (s->key > key) return; /* an old vote again, whose place is taken */
         *s = (struct said){ .key = key };
@@ -87,26 +87,26 @@ void sim_check_said(struct sim_world *w, struct sim_host *h, struct qn_span m)
     struct qn_span rest = QN_SPAN(m.ptr + 1, m.len - 1);
     struct qn_vote v;
     struct qn_cert c;
-    if (m.ptr[0] == 3 && qn_decode(qn_vote_record(), rest, &arena, &v, NULL) == QN_OK) {
-        if (v.signer == h->validator) check_vote(w, h, &v);
-    } else if (m.ptr[0] == 4 && qn_decode(qn_cert_record(), rest, &arena, &c, NULL) == QN_OK) {
-        for (uint32_t i = 0; i < c.votes.cnt; i++)
-            if (c.votes.ptr[i].signer == h->validator) check_vote(w, h, &c.votes.ptr[i]);
-    } else {
+    if (m.ptr[0] == 3 && qn_decode(qn_vote_record(), rest, &arena, &v, NULL) == QN_OK)
+        check_vote(w, h, &v); /* nobody casts another's vote */
+    else if (m.ptr[0] != 4 || qn_decode(qn_cert_record(), rest, &arena, &c, NULL))
         sim_wrong(w, "host %d says what does not decode", h->idx);
-    }
     qn_arena_free(&arena);
 }
 
 static void on_evidence(void *arg, const struct qn_vote *a, const struct qn_vote *b)
 {
-    struct sim_world *w = arg;
-    (void)b;
-    for (uint32_t i = 0; i < w->host_cnt; i++)
-        if (w->host[i].validator == a->signer &&
-            !(w->host[i].traits & (TRAIT_LIES | TRAIT_FORGETS)))
-            sim_wrong(w, "there is evidence against honest key %u, view %" PRIu64, a->signer,
+    struct sim_host *h = arg;
+    struct sim_world *w = h->w;
+    const struct qn_set *set = qn_chain_set(qn_replica_chain(h->r));
+    if (a->epoch != set->epoch || a->signer >= set->cnt || b->signer != a->signer) return;
+    for (uint32_t i = 0; i < w->host_cnt; i++) {
+        const struct sim_host *o = &w->host[i];
+        if (o->validator >= 0 && qn_hash_eq(&w->keys[o->validator].pub, &set->keys[a->signer]) &&
+            !(o->traits & (TRAIT_LIES | TRAIT_FORGETS)))
+            sim_wrong(w, "there is evidence against honest host %d, view %" PRIu64, o->idx,
                       a->view);
+    }
 }
 
 /* --- one final block a height --------------------------------------------------------------------------------------------------- */
@@ -252,7 +252,7 @@ void sim_check_slow(struct sim_world *w)
                       (uint64_t)QN_SUPPLY_UQN);
         check_head(h);
         check_due(h);
-        if (sim_honest(h)) qn_replica_evidence(h->r, on_evidence, w);
+        if (sim_honest(h)) qn_replica_evidence(h->r, on_evidence, h);
     }
 }
 

@@ -37,6 +37,7 @@ void sim_knobs_draw(const struct sim_opts *o, struct sim_knobs *ret)
     static const uint32_t NODES[] = { 1, 4, 4, 4, 5, 7, 7, 10 };
     static const uint32_t DELAYS[] = { 100, 500, 2000, 20000, 80000 };
     static const uint32_t OFTEN[] = { 50, 200, 1000, 1000, 4000 };
+    static const uint32_t EPOCHS[] = { 60000, 20000, 10000, 3000, 1000 };
     uint64_t r = o->seed * 0x9e3779b97f4a7c15 + 1;
     struct sim_knobs k = { 0 };
     k.nodes = NODES[sim_below(&r, QN_COUNT(NODES))];
@@ -61,6 +62,8 @@ void sim_knobs_draw(const struct sim_opts *o, struct sim_knobs *ret)
     k.block_ms = sim_below(&r, 3) ? 500 : 100 + (uint32_t)sim_below(&r, 900);
     k.traitors = (uint32_t)sim_below(&r, 4); /* at most; and at most what the protocol bears */
     k.real_keys = sim_below(&r, 64) == 0;
+    k.epoch_ms = EPOCHS[sim_below(&r, QN_COUNT(EPOCHS))];
+    k.stake = sim_below(&r, 2);
     if (o->nodes) k.nodes = o->nodes;
     if (o->minutes) k.faults_ms = o->minutes * 60000;
     k.faults &= ~o->without & ALL_FAULTS;
@@ -75,9 +78,10 @@ void sim_knobs_print(const struct sim_knobs *k, FILE *to)
 {
     fprintf(to,
             "%u nodes, %u follow, %u s of faults, block %u ms, links %u us, disk %u us, tx each %u "
-            "ms (%u%% modules)%s;",
+            "ms (%u%% modules), epochs %u s%s%s;",
             k->nodes, k->followers, k->faults_ms / 1000, k->block_ms, k->delay_us, k->disk_us,
-            k->tx_ms, k->modules, k->real_keys ? ", Ed25519" : "");
+            k->tx_ms, k->modules, k->epoch_ms / 1000, k->stake ? ", stake" : "",
+            k->real_keys ? ", Ed25519" : "");
     for (unsigned f = 0; f < SIM_FAULT_COUNT; f++)
         if (k->faults >> f & 1) fprintf(to, " %s", sim_fault_word(f));
     fprintf(to, "\n");
@@ -323,7 +327,7 @@ static void say_cert(struct sim_world *w, struct sim_host *h, int to, const stru
     uint8_t kind = c.kind == QN_CERT_SLOW ? QN_VOTE_FINAL : QN_VOTE_FIRST;
     bool alone = sim_draw(&h->rng) % 2;
     for (uint16_t i = 0; i < w->k.nodes; i++) {
-        if (alone && i != (uint16_t)h->validator) continue;
+        if (alone && i != mine->signer) continue;
         votes[c.votes.cnt] = *mine;
         votes[c.votes.cnt].kind = kind;
         votes[c.votes.cnt++].signer = i;
@@ -336,7 +340,8 @@ void sim_traitor_hears(struct sim_world *w, struct sim_host *h, const struct sim
 {
     struct qn_vote v;
     struct qn_arena arena = { .max = 1u << 16 };
-    if (m->bytes[0] != 3 ||
+    int self = sim_signer(h);
+    if (self < 0 || m->bytes[0] != 3 ||
         qn_decode(qn_vote_record(), QN_SPAN(m->bytes + 1, m->len - 1), &arena, &v, NULL) ||
         sim_draw(&h->rng) % 3)
         goto out;
@@ -345,8 +350,8 @@ void sim_traitor_hears(struct sim_world *w, struct sim_host *h, const struct sim
         struct qn_hash none = { { 0 } };
         uint8_t kind = (uint8_t)(1 + sim_below(&h->rng, 3));
         struct qn_vote mine =
-            qn_vote_make(&w->keys[h->validator], (uint16_t)h->validator, &w->chain, kind, v.epoch,
-                         v.view, sim_draw(&h->rng) % 2 ? &v.block : &none);
+            qn_vote_make(&w->keys[h->validator], (uint16_t)self, &w->chain, kind, v.epoch, v.view,
+                         sim_draw(&h->rng) % 2 ? &v.block : &none);
         unsigned how = (unsigned)sim_below(&h->rng, 16);
         if (how == 0) mine.signer = (uint16_t)sim_below(&h->rng, w->k.nodes);
         if (how == 1)

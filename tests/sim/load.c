@@ -3,8 +3,7 @@
 #include "tests/sim/sim.h"
 
 #include "core/crypto/hash.h"
-#include "core/module/module.h"
-#include "ledger/state/state_in.h"
+#include "core/node/registry.h"
 #include "modules/zkml/zkml.h"
 
 #include <stdlib.h>
@@ -63,7 +62,6 @@ static struct sent *slot(struct sim_load *l, const struct qn_hash *id)
 
 void sim_load_init(struct sim_world *w)
 {
-    static const struct qn_tx_kind *const CORE[] = { QN_CORE_TXS, QN_MANDATE_TXS, QN_CONTRACT_TXS };
     struct sim_load *l = w->load = calloc(1, sizeof *l);
     QN_ASSERT(l != NULL);
     l->sent = calloc(SENT, sizeof *l->sent);
@@ -74,13 +72,9 @@ void sim_load_init(struct sim_world *w)
         qn_key_from_seed(seed.b, &l->keys[i]);
         l->acct[i] = qn_acct_key(&l->keys[i].pub);
     }
-    const struct qn_module *mod;
-    for (size_t m = 0; m < QN_COUNT(CORE); m++)
-        for (const struct qn_tx_kind *k = CORE[m]; k->name; k++)
-            l->kinds[l->kind_cnt++] = k;
-    for (size_t m = 0; (mod = qn_module_at(m)); m++)
-        for (const struct qn_tx_kind *k = mod->txs; k && k->name; k++)
-            l->kinds[l->kind_cnt++] = k;
+    const struct qn_tx_kind *kind;
+    for (; l->kind_cnt < KINDS_MAX && (kind = qn_txkind_at(l->kind_cnt)); l->kind_cnt++)
+        l->kinds[l->kind_cnt] = kind;
     QN_ASSERT(l->kind_cnt <= KINDS_MAX);
     if (w->k.tx_ms) sim_push(w, (struct sim_event){ .t_us = 500000, .what = EV_LOAD });
 }

@@ -127,7 +127,7 @@ static const struct {
 } KNOWN[] = {
     { "quorum", 1 },      { "final_anyway", 1 }, { "two_first", 1 }, { "no_journal", 3 },
     { "no_sync", 3 },     { "no_dir_sync", 3 },  { "no_mark", 3 },   { "clock_apply", 2 },
-    { "no_undo", 1 },     { "forget", 3 },       { "fast", 3 },      { "weak", 1 },
+    { "no_undo", 1 },     { "forget", 3 },       { "fast", 13 },      { "weak", 1 },
     { "no_verify", 29 },  { "blind_cert", 41 },  { "no_extra", 3 },  { "no_body", 3 },
     { "no_forward", 44 },
 };

@@ -16,7 +16,7 @@
 
 enum {
     SIM_HOSTS = 16,      /* replicas, twins and followers included */
-    SIM_PEOPLE = 16,     /* accounts with coins */
+    SIM_PEOPLE = 20,     /* accounts with coins */
     SIM_HEIGHTS = 65536, /* of one run */
     SIM_VIEWS = 8192,    /* whose votes are remembered a signer */
     SIM_SECTOR = 512,    /* bytes that a disk writes at once */
@@ -93,7 +93,8 @@ struct sim_knobs {
     uint32_t tx_ms;   /* a transaction this often; 0: none */
     uint32_t modules; /* of 100 transactions, how many are not plain transfers */
     uint32_t traitors;
-    uint32_t block_ms;
+    uint32_t block_ms, epoch_ms;
+    bool stake;     /* validators have bonds, and lose them */
     bool real_keys; /* Ed25519 instead of keyed hashes */
 };
 
@@ -213,7 +214,8 @@ struct sim_world {
     struct sim_link link[SIM_HOSTS][SIM_HOSTS];
     struct qn_key keys[SIM_HOSTS];
     struct qn_genesis genesis;
-    struct qn_grant grants[SIM_PEOPLE + SIM_HOSTS];
+    struct qn_grant grants[SIM_PEOPLE];
+    struct qn_genesis_bond bonds[SIM_HOSTS];
     struct qn_hash set[SIM_HOSTS], chain;
     const struct qn_exec_module *modules;
     size_t module_cnt;
@@ -245,6 +247,7 @@ bool sim_good(const struct sim_host *h);   /* and progress is owed to it */
 void sim_begin(struct sim_host *h);
 void sim_end(struct sim_host *h);
 void sim_wake(struct sim_host *h, uint64_t t_us);
+int sim_signer(struct sim_host *h); /* its number in the set that votes now, as it knows it; -1 */
 uint64_t sim_host_ms(const struct sim_host *h); /* its wall clock */
 void sim_run(const struct sim_opts *o, struct sim_result *ret);
 void sim_knobs_print(const struct sim_knobs *k, FILE *to);

@@ -178,6 +178,12 @@ static void host_block(void *arg, const struct qn_frame *f, const struct qn_hash
     sim_check_block(h, f, hash);
 }
 
+int sim_signer(struct sim_host *h)
+{
+    if (h->validator < 0) return -1;
+    return qn_set_find(qn_chain_set(qn_replica_chain(h->r)), &h->w->keys[h->validator].pub);
+}
+
 bool sim_honest(const struct sim_host *h)
 {
     return !(h->traits & (TRAIT_LIES | TRAIT_FORGETS));
@@ -360,8 +366,12 @@ static void begin(struct sim_world *w)
     }
     w->genesis =
         (struct qn_genesis){ .name = QN_SPAN_STR("sim"), .t_ms = SIM_EPOCH_MS, .dev = true };
-    static const uint64_t EPOCHS[] = { 60000, 1000, 3000, 10000 };
-    w->genesis.epoch_ms = EPOCHS[w->o.seed % QN_COUNT(EPOCHS)];
+    w->genesis.epoch_ms = w->k.epoch_ms;
+    for (uint32_t i = 0; i < w->k.nodes; i++) /* owners are none of those who act (load.c) */
+        w->bonds[i] = (struct qn_genesis_bond){ w->grants[6 + i].acct,
+                                                QN_UQN(10000 * QN_UQN_PER_QN), 100000 };
+    w->genesis.bonds.cnt = w->k.stake ? w->k.nodes : 0;
+    w->genesis.bonds.ptr = w->bonds;
     w->genesis.validators.cnt = w->k.nodes;
     w->genesis.validators.ptr = w->set;
     w->genesis.grants.cnt = grants;
