@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <event2/event.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -267,9 +268,9 @@ static void bench_bulk(void)
     struct server s = server_start(NULL);
     for (int i = 0; i < ROUNDS;
          i++) { /* in turns, the best of each: others use these cores as well */
-        ours = QN_MAX(ours, stream_rate(s.port));
-        bare = QN_MAX(bare, pipe_rate());
-        if (i < 2) theirs = QN_MAX(theirs, js("bulk", "134217728"));
+        ours = fmax(ours, stream_rate(s.port));
+        bare = fmax(bare, pipe_rate());
+        if (i < 2) theirs = fmax(theirs, js("bulk", "134217728"));
     }
     server_stop(&s);
     printf("{\"name\":\"one "
@@ -320,8 +321,8 @@ static void bench_shakes(void)
     double ours = 0, theirs = 0;
     struct server s = server_start(NULL);
     for (int i = 0; i < ROUNDS; i++) {
-        ours = QN_MAX(ours, shakes(s.port, 1500));
-        if (i < 2) theirs = QN_MAX(theirs, js("shakes", "2500"));
+        ours = fmax(ours, shakes(s.port, 1500));
+        if (i < 2) theirs = fmax(theirs, js("shakes", "2500"));
     }
     server_stop(&s);
     printf("{\"name\":\"handshakes\",\"value\":%.0f,\"unit\":\"1/"

@@ -20,6 +20,7 @@ struct conn *conn_new(struct qn_host *h, int fd, bool outbound, const struct qn_
     c->host = h;
     c->fd = fd;
     c->outbound = outbound;
+    c->batch = BATCH_MAX;
     c->remote = *remote;
     c->born_us = c->seen_us = host_now(h);
     c->next = h->conns;
@@ -186,7 +187,7 @@ static size_t seal_record(struct conn *c, uint8_t *at, size_t len)
 static size_t build(struct conn *c, uint8_t *buf)
 {
     size_t len = 0;
-    while (len + RECORD_MAX + 2 + QN_NOISE_TAG <= WRITE_MAX) {
+    for (uint32_t i = 0; i < c->batch; i++) {
         size_t n = stream_fill(c, buf + len + 2, RECORD_MAX);
         if (n == 0) break;
         len += seal_record(c, buf + len, n);
@@ -203,6 +204,8 @@ void conn_flush(struct conn *c)
         if (len == 0) break;
         ssize_t n = write_some(c, h->write_buf, len);
         if (n < 0) return;
+        /* What is sealed cannot be overtaken: a socket that is full gets one record at a time. */
+        c->batch = (size_t)n < len ? 1 : QN_MIN(2 * c->batch, (uint32_t)BATCH_MAX);
         if ((size_t)n < len) {
             keep_unsent(c, h->write_buf + n, len - (size_t)n);
             c->stuck_us = c->stuck_us ? c->stuck_us : host_now(h);

@@ -235,7 +235,7 @@ qn_rc qn_host_open(const struct qn_host_conf *conf, struct qn_host **ret, struct
     if (conf->out_max) h->limits.out_max = conf->out_max;
     h->agent = strdup(conf->agent ? conf->agent : "quoin/" QN_VERSION);
     h->read_buf = malloc(READ_MAX);
-    h->write_buf = malloc(WRITE_MAX + 64);
+    h->write_buf = malloc(BATCH_MAX * (RECORD_MAX + 2 + QN_NOISE_TAG));
     QN_ASSERT(h->agent && h->read_buf && h->write_buf);
     qn_env_random(conf->env, secret, sizeof secret);
     qn_env_random(conf->env, gate_key, sizeof gate_key);

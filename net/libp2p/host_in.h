@@ -21,7 +21,7 @@ enum {
     READ_MAX = 1 << 18, /* bytes of a read; a record is less than 64 KiB + 2 */
     RECORD_MAX =
         16384, /* plaintext of a record we write: sealing at full speed, and an urgent one waits for one at most */
-    WRITE_MAX = 1 << 16, /* sealed bytes a system call */
+    BATCH_MAX = 4,       /* records a system call, while the socket takes them */
     FLUSH_MAX = 1 << 18, /* of one connection a turn */
     LOW_WATER = 1 << 16, /* on_drain */
     CREDIT_MIN =
@@ -59,7 +59,7 @@ struct conn {
         struct qn_stream *head, *tail;
     } ready[QN_NET_CLASS_CNT];
     int32_t deficit[QN_NET_CLASS_CNT];
-    uint32_t turn; /* class whose turn it is */
+    uint32_t batch; /* records of the next write */
     struct qn_stream *drained;
     uint64_t born_us, seen_us, ping_us, stuck_us,
         end_us;         /* end_us: when a leaving connection goes; others 0: none */

@@ -1,6 +1,7 @@
 // What bench_net holds quoin against: js-libp2p's own figures for the same work, two processes of it. One number a line.
 //   libp2p_bench.mjs bulk BYTES     bytes a second of one stream (perf upload)
 //   libp2p_bench.mjs shakes MS      connections a second, dialled and closed one after the other
+//   libp2p_bench.mjs dial ADDR      ms until a dial is done, the best of five
 //   libp2p_bench.mjs idle COUNT     bytes of memory the listener takes for an idle peer
 import { multiaddr } from "@multiformats/multiaddr";
 import { spawn } from "node:child_process";
@@ -17,6 +18,19 @@ if (mode === "serve") {
     global.gc?.();
     if (line === "rss") console.log(process.memoryUsage().rss);
   }
+  process.exit(0);
+}
+
+if (mode === "dial") {
+  let best = Infinity;
+  for (let i = 0; i < 5; i++) {
+    const node = await makeNode({ ...open, addresses: { listen: [] } });
+    const begin = performance.now();
+    await node.dial(multiaddr(arg));
+    best = Math.min(best, performance.now() - begin);
+    await node.stop();
+  }
+  console.log(best);
   process.exit(0);
 }
 
