@@ -424,7 +424,7 @@ static void tick_ready(struct conn *c, uint64_t now)
         conn_kill(c, QN_E_TIMEOUT, "the peer does not read");
     } else if (c->end_us && now >= c->end_us) {
         conn_kill(c, QN_E_STATE, "left for another connection");
-    } else if (c->leaving && !c->streams &&
+    } else if (c->end_us && c->leaving && !c->streams &&
                now + l->drain_ms * 1000ull >= c->end_us + l->grace_ms * 1000ull) {
         conn_kill(c, QN_E_STATE, "left for another connection");
     } else if (c->ping_us && now - c->ping_us > l->ping_wait_ms * 1000ull) {

@@ -4,8 +4,8 @@
  * - One thread: all calls and callbacks happen on the loop of `base`. Nothing calls back from inside qn_host_open, _dial, _stream, _write,
  *   _finish, _reset: what follows from them comes on a later turn of the loop.
  * - A peer is a number: given when its first connection is ready, never used again after it is gone. Two connections to one peer
- *   (crossing dials) are one peer: the connection dialled by the smaller id stays, the other takes no new stream, gives on_move to those it
- *   has and is closed when they ended, after 5 s at the latest.
+ *   (crossing dials) are one peer: the connection dialled by the smaller id stays (of two dialled by one end the later), the other takes no
+ *   new stream, gives on_move to those it has and is closed when they ended, after 5 s at the latest.
  * - A stream lives until on_close, which comes exactly once for each stream that was told of (by on_open, or by qn_host_stream's return);
  *   after it the pointer is dead.
  * - Everything is bounded by net/link/limit.def: what goes over a limit of a peer costs that peer its stream or connection, never a neighbour. */

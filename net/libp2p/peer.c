@@ -90,23 +90,25 @@ static void unmake(struct peer *p)
 
 /* --- connections ---------------------------------------------------------------------------------------------- */
 
-static void leave(struct conn *c)
+/* close: after a while we end it; else that is left to the peer. */
+static void leave(struct conn *c, bool close)
 {
     if (c->leaving) return;
     c->leaving = true;
-    c->end_us = host_now(c->host) + c->host->limits.drain_ms * 1000ull;
+    if (close) c->end_us = host_now(c->host) + c->host->limits.drain_ms * 1000ull;
     for (struct qn_stream *s = c->streams, *next; s; s = next) {
         next = s->next;
         if (!s->dead && !s->mss && s->ops->on_move) s->ops->on_move(s->arg, s);
     }
 }
 
-/* Of two connections the one stays that was dialled by the smaller id; both ends see the same. Of two dialled by us the first; of two
- * dialled by the peer the later, for it may have lost the first without telling. */
+/* Of two connections dialled by different ends the one stays that the smaller id dialled: both see the same, either closes the other. Of
+ * two dialled by one end the later stays, as the first may be lost without a sign; who dialled closes it, for only there is it sure which
+ * was later. */
 static bool newer_stays(const struct conn *old, const struct conn *c)
 {
     const struct qn_peer_id *us = &c->host->id, *them = &c->remote.id;
-    if (old->outbound == c->outbound) return !c->outbound;
+    if (old->outbound == c->outbound) return true;
     return c->outbound == (qn_peer_id_cmp(us, them) < 0);
 }
 
@@ -184,9 +186,9 @@ bool peer_join(struct conn *c, const struct qn_peer_id *id)
         struct conn *old = p->cur;
         p->cur = c;
         p->outbound = c->outbound;
-        leave(old);
+        leave(old, old->outbound || c->outbound);
     } else {
-        leave(c);
+        leave(c, true);
     }
     drop_surplus(p);
     if (first) {

@@ -311,6 +311,60 @@ static void test_frames(struct qn_test_state *t)
     world_close(&w);
 }
 
+/* A second dial is answered with the connection there is; one that the peer dials anew replaces what it may have lost. */
+static void test_again(struct qn_test_state *t)
+{
+    struct world w;
+    char addr[QN_MADDR_TEXT];
+    world_open(t, &w);
+    connect_both(t, &w);
+    uint32_t peer = w.n[0].dial_peer;
+    for (int i = 0; i < 2;
+         i++) { /* by id: nothing is dialled; by address: a second connection that goes */
+        addr_of(&w.n[1], i == 0, addr);
+        w.n[0].dial_rc = -1;
+        CHECK_RC(qn_host_dial(w.n[0].host, addr, dialled, &w.n[0], NULL), QN_OK);
+        UNTIL(&w, w.n[0].dial_rc >= 0);
+        CHECK(w.n[0].dial_rc == QN_OK && w.n[0].dial_peer == peer);
+    }
+    UNTIL(&w, qn_host_stat(w.n[0].host).conns == 1 && qn_host_stat(w.n[1].host).conns == 1);
+    CHECK(w.n[0].up == 1 && w.n[1].up == 1 && w.n[0].down == 0 && w.n[1].down == 0);
+    CHECK_RC(qn_host_ping(w.n[1].host, w.n[1].last_peer, pinged, &w.n[1]), QN_OK);
+    UNTIL(&w, w.n[1].ping_rc >= 0);
+    CHECK(w.n[1].ping_rc == QN_OK);
+    world_close(&w);
+}
+
+/* All inbound places taken: a newcomer is refused, an explicit peer is not. */
+static void test_full(struct qn_test_state *t)
+{
+    struct world w;
+    struct node third, fourth;
+    char addr[QN_MADDR_TEXT];
+    struct qn_limits l = loose();
+    memset(&w, 0, sizeof w);
+    memset(&third, 0, sizeof third);
+    memset(&fourth, 0, sizeof fourth);
+    w.base = event_base_new();
+    l.in_max = 1;
+    node_open(t, &w, &w.n[0], 1, true, &l);
+    node_open(t, &w, &w.n[1], 2, true, &l);
+    node_open(t, &w, &third, 3, false, &l);
+    node_open(t, &w, &fourth, 4, false, &l);
+    connect_both(t, &w);
+    addr_of(&w.n[1], true, addr);
+    CHECK_RC(qn_host_dial(third.host, addr, dialled, &third, NULL), QN_OK);
+    UNTIL(&w, third.dial_rc >= 0 && (third.dial_rc != QN_OK || third.down == 1));
+    CHECK(w.n[1].up == 1 && qn_host_stat(w.n[1].host).refused == 1);
+    qn_host_explicit(w.n[1].host, qn_host_id(fourth.host), true);
+    CHECK_RC(qn_host_dial(fourth.host, addr, dialled, &fourth, NULL), QN_OK);
+    UNTIL(&w, fourth.dial_rc >= 0 && w.n[1].up == 2);
+    CHECK(fourth.dial_rc == QN_OK && fourth.down == 0);
+    qn_host_close(third.host);
+    qn_host_close(fourth.host);
+    world_close(&w);
+}
+
 static void test_ban(struct qn_test_state *t)
 {
     struct world w;
@@ -407,6 +461,8 @@ int main(int argc, char **argv)
     TEST(test_wrong_id);
     TEST(test_frames);
     TEST(test_ban);
+    TEST(test_again);
+    TEST(test_full);
     TEST(test_crossing);
     return TEST_END();
 }
