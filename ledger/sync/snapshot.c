@@ -16,20 +16,20 @@ static const uint8_t MAGIC[5] = { 'Q', 'N', 'S', 'N', 1 };
 
 /* --- making ------------------------------------------------------------------------------------------------ */
 
-static bool cut_here(struct qn_span key)
+static bool cut_here(struct qn_span key, unsigned bits)
 {
     struct qn_hash h = qn_blake3(key.ptr, key.len);
-    return h.b[0] == 0 && h.b[1] >> (16 - CUT_BITS) == 0;
+    return (h.b[0] << 8 | h.b[1]) >> (16 - bits) == 0;
 }
 
 /* Finds where the chunk that begins at from ends: ret_to is empty for the last. */
-static struct qn_span chunk_end(const struct qn_trie *trie, struct qn_span from,
+static struct qn_span chunk_end(const struct qn_trie *trie, struct qn_span from, unsigned bits,
                                 uint8_t dst[QN_TRIE_KEY_MAX])
 {
     struct qn_span key = from, val;
     size_t bytes = 0, rows = 0;
     for (bool first = true; qn_trie_next(trie, key, first, &key, &val); first = false) {
-        if (rows && (bytes > CHUNK_BYTES || cut_here(key))) {
+        if (rows && (bytes > CHUNK_BYTES || cut_here(key, bits))) {
             memcpy(dst, key.ptr, key.len);
             return QN_SPAN(dst, key.len);
         }
@@ -50,7 +50,7 @@ static qn_rc put_chunks(struct qn_trie *trie, const struct qn_chunks *chunks, st
     qn_buf_u32(ret, 0);
     do {
         struct qn_hash hash;
-        end = chunk_end(trie, start, to);
+        end = chunk_end(trie, start, chunks->cut_bits ? chunks->cut_bits : CUT_BITS, to);
         qn_buf_clear(&rows);
         qn_buf_clear(&edge);
         qn_trie_prove(trie, start, end, &rows, &edge);

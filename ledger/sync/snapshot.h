@@ -9,7 +9,7 @@
  *     chunk      the rows from the chunk's before `to` up to its own, the last one's empty: to the end; ledger/state/trie.h
  *     piece      u32 len | block, Borsh, one after the other, rising
  *
- * A chunk is cut where the hash of a key begins with CUT_BITS zeros, so that an unchanged part of the state is the same chunk, and the same blob,
+ * A chunk is cut where the hash of a key begins with 14 zero bits, so that an unchanged part of the state is the same chunk, and the same blob,
  * in the next snapshot. Hashes are plain BLAKE3, the names of blobs. Nothing is believed but the chain's hash or a block's: each chunk's
  * edge leads to the state root of a final block, the bodies' hashes to that block. */
 #ifndef QN_LEDGER_SYNC_SNAPSHOT_H
@@ -23,6 +23,7 @@
 /* Where chunks and pieces lie. */
 struct qn_chunks {
     void *self;
+    unsigned cut_bits; /* zeros that a key's hash begins with where a chunk is cut; 0: 14 */
     qn_rc (*put)(void *self, struct qn_span bytes, struct qn_hash *ret, struct qn_why *why);
     qn_rc (*get)(void *self, const struct qn_hash *hash, size_t max, struct qn_buf *ret,
                  struct qn_why *why);
