@@ -151,7 +151,8 @@ qn_rc qn_dir_make(const char *path, struct qn_why *why)
         if (*c && *c != '/') continue;
         char keep = *c;
         *c = 0;
-        if (mkdir(part, 0700) && errno != EEXIST)
+        bool made = mkdir(part, 0700) == 0;
+        if ((!made && errno != EEXIST) || (made && sync_parent(part)))
             return qn_why(why, qn_err_errno(errno), "%s: %s", part, strerror(errno));
         *c = keep;
         if (!keep) break;

@@ -187,7 +187,9 @@ qn_rc qn_journal_open_on(const struct qn_disk *disk, const char *dir,
         if (rc) goto out;
     }
     if (cnt) j->seg = cnt - 1;
-    rc = open_segment(j, cnt == 0, why);
+    /* Who made the last one may have died before its name was on the disk. */
+    if (cnt) rc = refused(dir, j->disk->sync_dir(j->disk->self, dir), why);
+    if (rc == QN_OK) rc = open_segment(j, cnt == 0, why);
 out:
     if (rc)
         qn_journal_close(j);

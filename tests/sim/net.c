@@ -88,6 +88,7 @@ void sim_net_deliver(struct sim_world *w, struct sim_event *e)
     sim_begin(h);
     enum qn_verdict v = qn_replica_recv(h->r, e->from + 1u, QN_SPAN(m->bytes, m->len), &why);
     bool relay = v == QN_ACCEPT && m->cast && !(h->traits & TRAIT_CENSOR);
+    if (v == QN_REJECT) sim_trace(w, "host %d refuses what %d sent: %s", h->idx, e->from, why.text);
     if (v == QN_REJECT && m->cast && sim_honest(&w->host[m->from]) && sim_honest(h))
         sim_wrong(w, "host %d refuses what honest host %d said: %s", h->idx, m->from, why.text);
     if (relay && !h->disk.dead) flood(w, h->idx, m);
