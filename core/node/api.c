@@ -1,6 +1,7 @@
 /* api.c - requests to calls, answers to JSON. A call that is not ready is kept and tried again until its time is over. */
 #include "core/node/api.h"
 
+#include "core/node/net.h"
 #include "core/node/node.h"
 
 #include <event2/http.h>
@@ -364,6 +365,7 @@ static void metrics(struct qn_api *api, struct qn_http_req *req)
                   qn_replica_pooled(qn_node_replica(api->conf.node)),
                   (unsigned long long)QN_SUPPLY_UQN, (unsigned long long)api->requests,
                   (unsigned long long)api->errors, api->listener_cnt);
+    if (qn_node_net(api->conf.node)) qn_net_metrics(qn_node_net(api->conf.node), &out);
     qn_http_reply(req, 200, "text/plain; version=0.0.4", qn_buf_get(&out));
     qn_buf_free(&out);
 }

@@ -38,16 +38,17 @@ static qn_rc status_call(struct qn_call_ctx *ctx, const void *params, json_t **r
                    root = qn_chain_root(chain);
     const struct qn_hash unissued = qn_acct_unissued();
     const struct qn_replica_info info = qn_replica_info(qn_node_replica(ctx->node));
-    *ret = json_pack("{s:s, s:o, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:i, s:b, s:i, s:I, s:o}",
-                     "version", QN_VERSION, "chain", hex(&id), "height",
-                     (json_int_t)qn_view_height(ctx->view), "block_hash", hex(&head), "state_root",
-                     hex(&root), "now_ms", (json_int_t)qn_view_now_ms(ctx->view), "supply_uqn",
-                     (json_int_t)QN_SUPPLY_UQN, "sum_uqn", (json_int_t)qn_state_sum(ctx->view).uqn,
-                     "unissued_uqn", (json_int_t)qn_view_balance(ctx->view, &unissued).uqn, "peers",
-                     (int)info.peers, "syncing", info.syncing, "pool",
-                     (int)qn_replica_pooled(qn_node_replica(ctx->node)), "up_ms",
-                     (json_int_t)(qn_env_now_ms(ctx->env) - qn_node_started_ms(ctx->node)),
-                     "modules", qn_node_modules(ctx->node));
+    *ret = json_pack(
+        "{s:s, s:o, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:I, s:b, s:i, s:I, s:o}",
+        "version", QN_VERSION, "chain", hex(&id), "height", (json_int_t)qn_view_height(ctx->view),
+        "block_hash", hex(&head), "state_root", hex(&root), "now_ms",
+        (json_int_t)qn_view_now_ms(ctx->view), "supply_uqn", (json_int_t)QN_SUPPLY_UQN, "sum_uqn",
+        (json_int_t)qn_state_sum(ctx->view).uqn, "unissued_uqn",
+        (json_int_t)qn_view_balance(ctx->view, &unissued).uqn, "peers", (int)info.peers,
+        "validators", (int)info.validators, "view", (json_int_t)info.view, "syncing", info.syncing,
+        "pool", (int)qn_replica_pooled(qn_node_replica(ctx->node)), "up_ms",
+        (json_int_t)(qn_env_now_ms(ctx->env) - qn_node_started_ms(ctx->node)), "modules",
+        qn_node_modules(ctx->node));
     return QN_OK;
 }
 
@@ -410,7 +411,8 @@ static qn_rc call_list(struct qn_call_ctx *ctx, const void *params, json_t **ret
 
 const struct qn_call QN_CORE_CALLS[] = {
     { "node.status", "what this node is and where its chain stands", "node status", QN_CALL_QUERY,
-      NULL, NULL, "version chain height block_hash state_root supply_uqn sum_uqn peers",
+      NULL, NULL,
+      "version chain height block_hash state_root supply_uqn sum_uqn peers validators view syncing",
       status_call },
     { "node.stop", "stop the node cleanly", "node stop", QN_CALL_LOCAL, NULL, NULL,
       "stopping height state_root", stop_call },

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define JOIN_MAX     64
-#define DIAL_MAX     16 /* by hand, at once */
 #define GENESIS_MAX  (1u << 20)
 #define GENESIS_MS   30000
 #define REDIAL_MIN   250 /* ms */
@@ -39,20 +38,8 @@ struct joint {
     uint64_t at_ms, wait_ms; /* monotonic: when to dial again */
 };
 
-/* A dial by hand; asked after by its number. */
-struct by_hand {
-    struct qn_net *net;
-    uint64_t number; /* 0: free */
-    bool done;
-    qn_rc rc;
-    uint32_t peer;
-    struct qn_why why;
-};
-
 struct qn_net {
     struct qn_net_conf conf;
-    struct by_hand by_hand[DIAL_MAX];
-    uint64_t dial_cnt;
     struct qn_host *host;
     struct qn_host_watch watch;
     struct qn_frames *frames;
@@ -163,41 +150,6 @@ static void on_dialled(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *
         j->peer = peer;
         j->wait_ms = 0;
     }
-}
-
-static void on_hand_dialled(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *why)
-{
-    struct by_hand *d = arg;
-    d->done = true;
-    d->rc = rc;
-    d->peer = peer;
-    if (why) d->why = *why;
-    if (d->net->turn) d->net->turn(d->net->turn_arg); /* who waits for it is called again */
-}
-
-qn_rc qn_net_dial(struct qn_net *net, const char *addr, uint64_t *state, uint32_t *ret_peer,
-                  struct qn_why *why)
-{
-    struct by_hand *d = NULL;
-    for (int i = 0; i < DIAL_MAX && !d; i++)
-        if (net->by_hand[i].number == *state) d = &net->by_hand[i];
-    if (!d && *state == 0) /* one whose asker gave up */
-        for (int i = 0; i < DIAL_MAX && !d; i++)
-            if (net->by_hand[i].done) d = &net->by_hand[i];
-    if (!d) return qn_why(why, QN_E_LIMIT, "%d dials by hand are under way", DIAL_MAX);
-    if (*state == 0) {
-        *d = (struct by_hand){ .net = net, .number = ++net->dial_cnt };
-        *state = d->number;
-        qn_rc rc = qn_host_dial(net->host, addr, on_hand_dialled, d, why);
-        if (rc) d->number = 0;
-        return rc ? rc : QN_E_AGAIN;
-    }
-    if (!d->done) return QN_E_AGAIN;
-    d->number = 0;
-    d->done = false;
-    *ret_peer = d->peer;
-    return d->rc ? qn_why(why, d->rc, "%s", d->why.text[0] ? d->why.text : qn_err_text(d->rc))
-                 : QN_OK;
 }
 
 static void redial(struct qn_net *net)

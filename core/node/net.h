@@ -38,9 +38,6 @@ struct qn_wire qn_net_wire(struct qn_net *net);
 QN_CHECK qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(void *arg),
                             void *arg, struct qn_why *why);
 
-/* qn_net_dial connects by hand. QN_E_AGAIN: ask again with the same state (0 at first) after a while. */
-QN_CHECK qn_rc qn_net_dial(struct qn_net *net, const char *addr, uint64_t *state,
-                           uint32_t *ret_peer, struct qn_why *why);
 struct qn_host *qn_net_host(struct qn_net *net);
 /* qn_net_coded lends what sends proposals in pieces; NULL before qn_net_serve. */
 struct qn_coded *qn_net_coded(struct qn_net *net);
@@ -50,5 +47,7 @@ struct qn_compact *qn_net_compact(struct qn_net *net);
 struct gossip *qn_net_gossip(struct qn_net *net);
 /* qn_net_addr writes the address to give to others, with the peer id; "" when it does not listen. */
 void qn_net_addr(const struct qn_net *net, char dst[QN_MADDR_TEXT]);
+/* qn_net_metrics appends what Prometheus reads. */
+void qn_net_metrics(struct qn_net *net, struct qn_buf *out);
 
 #endif

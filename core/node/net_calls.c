@@ -1,162 +1,238 @@
-/* net_calls.c - calls about the network: who is there, what is thought of them, what travels. */
+/* net_calls.c - looking at peers, and dialling, pinging, banning them. */
 #include "core/node/net.h"
+#include "core/node/net_desk.h"
 #include "core/node/node.h"
-#include "core/node/registry.h"
 #include "net/gossip/gossip.h"
-#include "net/link/ip.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/schema/declare.h"
 
-#include "core/node/net_calls.def"
+#include "core/node/net.def"
 
 #include "core/schema/define.h"
 
-#include "core/node/net_calls.def"
+#include "core/node/net.def"
 
-#include <stdio.h>
-#include <string.h>
+#define BAN_S       86400
+#define BAN_MAX_S   (365 * 86400)
+#define PREFIX      "12D3KooW" /* of every id with an Ed25519 key */
+#define PREFIX_MIN  4          /* letters of an id, besides */
+#define GROUPS_MAX  512
+#define GROUPS_GOOD 3   /* fewer networks than this can be one attacker's */
+#define CLOCK_MS    500 /* a block so far ahead of our clock: the clock is slow */
 
-/* The short name of a topic: "tx" of "/quoin/0f3a..2c/tx/1". */
-static void topic_name(const struct gossip *g, uint32_t topic, char dst[64])
+static qn_rc network(const struct qn_call_ctx *ctx, struct qn_net **ret, struct qn_why *why)
 {
-    const char *wire = gossip_topic_wire(g, topic), *name = wire + strlen("/quoin/00000000/");
-    snprintf(dst, 64, "%.*s", (int)strcspn(name, "/"), name);
+    *ret = qn_node_net(ctx->node);
+    return *ret ? QN_OK
+                : qn_why(why, QN_E_STATE,
+                         "this node has no network: start it with quoin up --listen IP:PORT, or "
+                         "--join ADDR");
 }
 
-static void topics_of(const struct gossip *g, uint32_t bits, char *dst, size_t len)
+static json_t *id_json(const struct qn_peer_id *id)
 {
-    char name[64];
-    size_t at = 0;
+    char text[QN_PEER_TEXT_MAX];
+    qn_peer_id_print(id, text);
+    return json_string(text);
+}
+
+static json_t *addr_json(const struct qn_endpoint *e)
+{
+    struct qn_maddr addr;
+    struct qn_endpoint bare = *e;
+    char text[QN_MADDR_TEXT];
+    bare.has_id = false;
+    qn_maddr_of(&bare, &addr);
+    qn_maddr_print(&addr, text);
+    return json_string(text);
+}
+
+/* Foreign text, such as an agent, may be no UTF-8: then it has no place in JSON. */
+static json_t *foreign(const char *text)
+{
+    json_t *ret = json_string(text);
+    return ret ? ret : json_string("?");
+}
+
+/* "tx" of "/quoin/5f3a0000/tx/1" */
+static void topic_name(const struct gossip *g, uint32_t topic, char dst[64])
+{
+    const char *at = gossip_topic_wire(g, topic);
+    for (int slashes = 0; *at && slashes < 3; at++)
+        slashes += *at == '/';
+    snprintf(dst, 64, "%.*s", (int)strcspn(at, "/"), at);
+}
+
+/* Topics of a peer: those in whose mesh it is, and in parentheses those it only listens to. */
+static void topics_of(const struct gossip *g, const struct gossip_peer_info *info, char dst[512])
+{
+    size_t len = 0;
     dst[0] = 0;
-    for (uint32_t i = 0; g && i < gossip_topic_cnt(g) && at < len; i++) {
-        if (!(bits >> i & 1)) continue;
+    for (uint32_t i = 0; i < gossip_topic_cnt(g) && len < 400; i++) {
+        char name[64];
+        bool in = info->meshed >> i & 1;
+        if (!in && !(info->subscribed >> i & 1)) continue;
         topic_name(g, i, name);
-        at += (size_t)snprintf(dst + at, len - at, "%s%s", at ? "," : "", name);
+        len += (size_t)snprintf(dst + len, 512 - len, in ? "%s%s" : "%s(%s)", len ? "," : "", name);
     }
 }
 
-static json_t *peer_json(struct qn_net *net, const struct qn_peer_info *info)
+/* --- who is meant ---------------------------------------------------------------------------------------------------- */
+
+struct search {
+    const char *begin;
+    uint32_t cnt, peer;
+    struct qn_peer_id id;
+};
+
+static void match(void *arg, const struct qn_peer_info *info)
 {
-    char id[QN_PEER_TEXT_MAX], topics[1024];
-    struct gossip_peer_info said = { 0 };
-    struct gossip *g = qn_net_gossip(net);
-    qn_peer_id_print(&info->id, id);
-    if (g && !gossip_peer_info(g, info->peer, &said)) said.meshed = 0;
-    topics_of(g, said.meshed, topics, sizeof topics);
-    return json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:s}", "peer", id, "dir",
-                     info->outbound ? "out" : "in", "rtt_us", (json_int_t)info->rtt_us,
-                     "score_milli", (json_int_t)said.score_milli, "mesh", topics, "in_bytes",
-                     (json_int_t)info->in_bytes, "out_bytes", (json_int_t)info->out_bytes, "agent",
-                     info->agent);
+    struct search *s = arg;
+    char text[QN_PEER_TEXT_MAX];
+    qn_peer_id_print(&info->id, text);
+    const char *rest = strncmp(text, PREFIX, strlen(PREFIX)) == 0 ? text + strlen(PREFIX) : text;
+    if (strncmp(text, s->begin, strlen(s->begin)) != 0 &&
+        strncmp(rest, s->begin, strlen(s->begin)) != 0)
+        return;
+    s->cnt++;
+    s->peer = info->peer;
+    s->id = info->id;
+}
+
+/* A peer by its id or the beginning of one. *ret_peer is 0 for a whole id that is not connected. */
+static qn_rc who(struct qn_host *host, struct qn_span text, struct qn_peer_id *ret_id,
+                 uint32_t *ret_peer, struct qn_why *why)
+{
+    char name[QN_PEER_TEXT_MAX];
+    snprintf(name, sizeof name, "%.*s", (int)text.len, (const char *)text.ptr);
+    *ret_peer = 0;
+    if (qn_peer_id_parse(name, ret_id) == QN_OK) {
+        if (!qn_host_find(host, ret_id, ret_peer)) *ret_peer = 0;
+        return QN_OK;
+    }
+    size_t skip = strncmp(name, PREFIX, strlen(PREFIX)) == 0 ? strlen(PREFIX) : 0;
+    struct search s = { .begin = name };
+    if (strlen(name) < skip + PREFIX_MIN)
+        return qn_why(why, QN_E_USAGE, "a peer is named by its id, or by %d letters of it or more",
+                      PREFIX_MIN);
+    qn_host_peers(host, match, &s);
+    if (s.cnt != 1)
+        return qn_why(why, QN_E_NOTFOUND,
+                      s.cnt ? "%u peers begin with %s"
+                            : "%u peers begin with %s; see quoin net peers",
+                      s.cnt, name);
+    *ret_id = s.id;
+    *ret_peer = s.peer;
+    return QN_OK;
+}
+
+/* --- peers ------------------------------------------------------------------------------------------------------------- */
+
+static json_t *peer_json(struct qn_node *node, const struct qn_peer_info *info)
+{
+    const struct gossip *g = qn_net_gossip(qn_node_net(node));
+    struct gossip_peer_info score = { 0 };
+    uint64_t now_ms = qn_env_mono_us(qn_env_real()) / 1000, up_ms = now_ms - info->up_ms, in_s,
+             out_s;
+    char topics[512] = "", text[QN_MADDR_TEXT];
+    bool scored = g && gossip_peer_info(g, info->peer, &score);
+    if (scored) topics_of(g, &score, topics);
+    if (!net_desk_rate(qn_node_desk(node), info->peer, &in_s, &out_s)) { /* since it came */
+        in_s = info->in_bytes * 1000 / QN_MAX(up_ms, (uint64_t)1000);
+        out_s = info->out_bytes * 1000 / QN_MAX(up_ms, (uint64_t)1000);
+    }
+    json_t *listens = json_array(), *protos = json_array();
+    for (uint32_t i = 0; i < info->addr_cnt; i++) {
+        qn_maddr_print(&info->addrs[i], text);
+        json_array_append_new(listens, foreign(text));
+    }
+    for (uint32_t i = 0; i < info->proto_cnt; i++)
+        json_array_append_new(protos, foreign(info->protos[i]));
+    json_t *ret =
+        json_pack("{s:o, s:s, s:I, s:I, s:s, s:I, s:I, s:o}", "peer", id_json(&info->id), "dir",
+                  info->outbound ? "out" : "in", "rtt_us", (json_int_t)info->rtt_us, "score_milli",
+                  (json_int_t)score.score_milli, "topics", topics, "in_bytes_s", (json_int_t)in_s,
+                  "out_bytes_s", (json_int_t)out_s, "agent", foreign(info->agent));
+    /* Objects and lists: not columns of the table. */
+    json_object_set_new(ret, "link",
+                        json_pack("{s:o, s:I, s:i, s:I, s:I, s:I, s:I}", "addr",
+                                  addr_json(&info->remote), "up_ms", (json_int_t)up_ms, "streams",
+                                  (int)info->streams, "queued", (json_int_t)info->queued, "memory",
+                                  (json_int_t)info->memory, "in_bytes", (json_int_t)info->in_bytes,
+                                  "out_bytes", (json_int_t)info->out_bytes));
+    json_object_set_new(ret, "sent",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "control",
+                                  (json_int_t)info->class_bytes[QN_NET_CONTROL], "urgent",
+                                  (json_int_t)info->class_bytes[QN_NET_URGENT], "block",
+                                  (json_int_t)info->class_bytes[QN_NET_BLOCK], "tx",
+                                  (json_int_t)info->class_bytes[QN_NET_TX], "request",
+                                  (json_int_t)info->class_bytes[QN_NET_REQUEST], "blob",
+                                  (json_int_t)info->class_bytes[QN_NET_BLOB]));
+    json_object_set_new(ret, "gossip",
+                        json_pack("{s:I, s:I}", "mesh_score_milli",
+                                  (json_int_t)score.mesh_score_milli, "queued",
+                                  (json_int_t)score.queued));
+    json_object_set_new(ret, "listens", listens);
+    json_object_set_new(ret, "protocols", protos);
+    return ret;
 }
 
 struct listing {
-    struct qn_net *net;
+    struct qn_node *node;
     json_t *list;
 };
 
-static void add_peer(void *arg, const struct qn_peer_info *info)
+static void list_peer(void *arg, const struct qn_peer_info *info)
 {
     struct listing *l = arg;
-    json_array_append_new(l->list, peer_json(l->net, info));
+    json_array_append_new(l->list, peer_json(l->node, info));
 }
 
 static qn_rc net_peers(struct qn_call_ctx *ctx, const void *params, json_t **ret,
                        struct qn_why *why)
 {
-    struct listing l = { qn_node_net(ctx->node), json_array() };
-    (void)params, (void)why;
-    if (l.net) qn_host_peers(qn_net_host(l.net), add_peer, &l);
+    struct qn_net *net;
+    qn_rc rc = network(ctx, &net, why);
+    (void)params;
+    if (rc) return rc;
+    struct listing l = { ctx->node, json_array() };
+    qn_host_peers(qn_net_host(net), list_peer, &l);
     *ret = l.list;
     return QN_OK;
 }
 
-static qn_rc the_net(const struct qn_call_ctx *ctx, struct qn_net **ret, struct qn_why *why)
-{
-    *ret = qn_node_net(ctx->node);
-    return *ret ? QN_OK
-                : qn_why(why, QN_E_STATE,
-                         "this node is a network of one: `quoin up --listen` or `--join`");
-}
-
-static qn_rc read_id(struct qn_span text, struct qn_peer_id *ret, struct qn_why *why)
-{
-    char id[QN_PEER_TEXT_MAX + 1];
-    snprintf(id, sizeof id, "%.*s", (int)text.len, (const char *)text.ptr);
-    qn_rc rc = qn_peer_id_parse(id, ret);
-    return rc ? qn_why(why, QN_E_USAGE, "'%s' is no peer id", id) : QN_OK;
-}
-
 static qn_rc net_peer(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
 {
-    const struct net_peer *p = params;
+    const struct node_peer *p = params;
     struct qn_net *net;
     struct qn_peer_id id;
     struct qn_peer_info info;
-    uint32_t peer;
-    qn_rc rc = the_net(ctx, &net, why);
-    rc = rc ? rc : read_id(p->peer, &id, why);
-    if (rc) return rc;
-    struct qn_host *host = qn_net_host(net);
-    if (!qn_host_find(host, &id, &peer) || !qn_host_peer(host, peer, &info))
-        return qn_why(why, QN_E_NOTFOUND, "no such peer is connected");
-    json_t *obj = peer_json(net, &info), *protos = json_array(), *addrs = json_array();
-    for (uint32_t i = 0; i < info.proto_cnt; i++)
-        json_array_append_new(protos, json_string(info.protos[i]));
-    for (uint32_t i = 0; i < info.addr_cnt; i++) {
-        char text[QN_MADDR_TEXT];
-        qn_maddr_print(&info.addrs[i], text);
-        json_array_append_new(addrs, json_string(text));
-    }
-    json_object_set_new(obj, "protocols", protos);
-    json_object_set_new(obj, "addresses", addrs);
-    json_object_set_new(obj, "up_ms",
-                        json_integer((json_int_t)(qn_env_mono_us(ctx->env) / 1000 - info.up_ms)));
-    json_object_set_new(obj, "queued", json_integer((json_int_t)info.queued));
-    json_object_set_new(obj, "memory", json_integer((json_int_t)info.memory));
-    json_object_set_new(obj, "streams", json_integer((json_int_t)info.streams));
-    *ret = obj;
-    return QN_OK;
-}
-
-static qn_rc net_dial(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
-{
-    const struct net_addr_at *p = params;
-    char addr[QN_MADDR_TEXT + 1], id[QN_PEER_TEXT_MAX];
-    struct qn_net *net;
-    struct qn_peer_info info;
-    uint32_t peer;
-    qn_rc rc = the_net(ctx, &net, why);
-    if (rc) return rc;
-    snprintf(addr, sizeof addr, "%.*s", (int)p->addr.len, (const char *)p->addr.ptr);
-    rc = qn_net_dial(net, addr, ctx->state, &peer, why);
+    uint32_t peer = 0;
+    qn_rc rc = network(ctx, &net, why);
+    if (rc == QN_OK) rc = who(qn_net_host(net), p->peer, &id, &peer, why);
     if (rc) return rc;
     if (!qn_host_peer(qn_net_host(net), peer, &info))
-        return qn_why(why, QN_E_IO, "the peer was there and is gone again");
-    qn_peer_id_print(&info.id, id);
-    *ret = json_pack("{s:s}", "peer", id);
+        return qn_why(why, QN_E_NOTFOUND, "that peer is not connected");
+    *ret = peer_json(ctx->node, &info);
     return QN_OK;
 }
 
-static qn_rc net_ban(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
-{
-    const struct net_ban *p = params;
-    struct qn_net *net;
-    struct qn_peer_id id;
-    qn_rc rc = the_net(ctx, &net, why);
-    rc = rc ? rc : read_id(p->peer, &id, why);
-    if (rc) return rc;
-    qn_host_ban(qn_net_host(net), &id, p->seconds, "by the owner");
-    *ret = json_pack("{s:I}", "seconds", (json_int_t)p->seconds);
-    return QN_OK;
-}
+/* --- topics -------------------------------------------------------------------------------------------------------------- */
 
 static qn_rc net_topics(struct qn_call_ctx *ctx, const void *params, json_t **ret,
                         struct qn_why *why)
 {
-    struct qn_net *net = qn_node_net(ctx->node);
-    struct gossip *g = net ? qn_net_gossip(net) : NULL;
-    (void)params, (void)why;
+    struct qn_net *net;
+    qn_rc rc = network(ctx, &net, why);
+    (void)params;
+    if (rc) return rc;
+    const struct gossip *g = qn_net_gossip(net);
     *ret = json_array();
     for (uint32_t i = 0; g && i < gossip_topic_cnt(g); i++) {
         struct gossip_topic_info info = gossip_topic_info(g, i);
@@ -170,97 +246,245 @@ static qn_rc net_topics(struct qn_call_ctx *ctx, const void *params, json_t **re
     return QN_OK;
 }
 
-static void finding(json_t *list, const char *what, bool ok, const char *detail)
+/* --- dial, ping, ban -------------------------------------------------------------------------------------------------------- */
+
+static qn_rc net_dial(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
 {
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "check", what, "state",
-                                          ok ? "ok" : "look", "detail", detail));
+    const struct node_net_addr *p = params;
+    struct qn_net *net;
+    struct net_answer answer;
+    struct net_desk *desk = qn_node_desk(ctx->node);
+    char addr[QN_MADDR_TEXT];
+    qn_rc rc = network(ctx, &net, why);
+    if (rc) return rc;
+    if (p->addr.len == 0) return qn_why(why, QN_E_USAGE, "addr: which address");
+    snprintf(addr, sizeof addr, "%.*s", (int)p->addr.len, (const char *)p->addr.ptr);
+    if (!*ctx->state) rc = net_desk_dial(desk, addr, false, ctx->state, why);
+    if (rc == QN_OK) rc = net_desk_answer(desk, *ctx->state, &answer, why);
+    if (rc) return rc;
+    *ret =
+        json_pack("{s:o, s:I}", "peer", id_json(&answer.id), "dial_us", (json_int_t)answer.dial_us);
+    return QN_OK;
 }
 
-struct census {
-    uint32_t in, out, group_cnt;
-    uint64_t groups[512];
-    int64_t worst_milli;
+static qn_rc ping_begin(struct qn_host *host, struct net_desk *desk, struct qn_span to,
+                        uint64_t *ret_ticket, struct qn_why *why)
+{
+    char addr[QN_MADDR_TEXT];
+    struct qn_peer_id id;
+    uint32_t peer;
+    snprintf(addr, sizeof addr, "%.*s", (int)to.len, (const char *)to.ptr);
+    if (strpbrk(addr, "/:")) return net_desk_dial(desk, addr, true, ret_ticket, why);
+    qn_rc rc = who(host, to, &id, &peer, why);
+    return rc ? rc : net_desk_ping(desk, peer, ret_ticket, why);
+}
+
+static qn_rc net_ping(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
+{
+    const struct node_net_ping *p = params;
+    struct qn_net *net;
+    struct net_answer answer;
+    struct net_desk *desk = qn_node_desk(ctx->node);
+    qn_rc rc = network(ctx, &net, why);
+    if (rc == QN_OK && !*ctx->state)
+        rc = ping_begin(qn_net_host(net), desk, p->to, ctx->state, why);
+    if (rc == QN_OK) rc = net_desk_answer(desk, *ctx->state, &answer, why);
+    if (rc) return rc;
+    *ret = json_pack("{s:o, s:I, s:I}", "peer", id_json(&answer.id), "rtt_us",
+                     (json_int_t)answer.rtt_us, "dial_us", (json_int_t)answer.dial_us);
+    return QN_OK;
+}
+
+static qn_rc net_ban(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
+{
+    const struct node_net_ban *p = params;
+    struct qn_net *net;
+    struct qn_peer_id id;
+    uint32_t peer;
+    uint64_t seconds = p->seconds.has ? p->seconds.v : BAN_S;
+    qn_rc rc = network(ctx, &net, why);
+    if (rc == QN_OK) rc = who(qn_net_host(net), p->peer, &id, &peer, why);
+    if (rc) return rc;
+    if (seconds > BAN_MAX_S)
+        return qn_why(why, QN_E_RANGE, "seconds: a year, %d, at most", BAN_MAX_S);
+    qn_host_ban(qn_net_host(net), &id, (uint32_t)seconds, "by the owner");
+    *ret = json_pack("{s:o, s:I, s:b}", "peer", id_json(&id), "seconds", (json_int_t)seconds,
+                     "was_connected", peer != 0);
+    return QN_OK;
+}
+
+static void list_ban(void *arg, const struct qn_peer_id *id, uint32_t left_s, const char *reason)
+{
+    json_array_append_new(arg, json_pack("{s:o, s:I, s:o}", "peer", id_json(id), "left_s",
+                                         (json_int_t)left_s, "reason", foreign(reason)));
+}
+
+static qn_rc net_bans(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
+{
+    struct qn_net *net;
+    qn_rc rc = network(ctx, &net, why);
+    (void)params;
+    if (rc) return rc;
+    *ret = json_array();
+    qn_host_bans(qn_net_host(net), list_ban, *ret);
+    return QN_OK;
+}
+
+/* --- doctor ------------------------------------------------------------------------------------------------------------------ */
+
+struct survey {
     const struct gossip *g;
+    uint32_t peers, in, out, in_public, far; /* far: over the internet */
+    int64_t worst_milli;
+    uint64_t group[GROUPS_MAX];
+    uint32_t group_cnt;
 };
 
-static void count_peer(void *arg, const struct qn_peer_info *info)
+static void look(void *arg, const struct qn_peer_info *info)
 {
-    struct census *c = arg;
-    struct gossip_peer_info said;
-    struct net_ip ip =
-        net_ip4(info->remote.ip[0], info->remote.ip[1], info->remote.ip[2], info->remote.ip[3]);
-    if (info->remote.v6) memcpy(ip.b, info->remote.ip, sizeof ip.b);
-    uint64_t group = net_ip_group(&ip);
-    *(info->outbound ? &c->out : &c->in) += 1;
-    uint32_t i = 0;
-    while (i < c->group_cnt && c->groups[i] != group)
-        i++;
-    if (i == c->group_cnt && i < QN_COUNT(c->groups)) c->groups[c->group_cnt++] = group;
-    if (c->g && gossip_peer_info(c->g, info->peer, &said))
-        c->worst_milli = QN_MIN(c->worst_milli, said.score_milli);
+    struct survey *s = arg;
+    struct gossip_peer_info score;
+    bool public = qn_endpoint_public(&info->remote), seen = false;
+    uint64_t group = qn_endpoint_group(&info->remote);
+    s->peers++;
+    s->out += info->outbound;
+    s->in += !info->outbound;
+    s->in_public += public && !info->outbound;
+    s->far += public;
+    if (s->g && gossip_peer_info(s->g, info->peer, &score))
+        s->worst_milli = QN_MIN(s->worst_milli, score.mesh_score_milli);
+    for (uint32_t i = 0; i < s->group_cnt; i++)
+        seen |= s->group[i] == group;
+    if (!seen && s->group_cnt < GROUPS_MAX) s->group[s->group_cnt++] = group;
 }
 
-static qn_rc net_doctor(struct qn_call_ctx *ctx, const void *params, json_t **ret,
-                        struct qn_why *why)
+/* A line of the list; todo is what to do about it, NULL: nothing. */
+QN_PRINTF(4, 5)
+static void finding(json_t *list, const char *what, const char *todo, const char *fmt, ...)
 {
-    struct qn_net *net = qn_node_net(ctx->node);
-    json_t *list = json_array();
-    char text[QN_MADDR_TEXT + 64];
-    (void)params, (void)why;
-    *ret = list;
-    if (!net) {
-        finding(list, "network", true, "a network of one: nobody to talk to");
-        return QN_OK;
-    }
-    struct gossip *g = qn_net_gossip(net);
-    struct census c = { .g = g };
-    struct qn_host_stat stat = qn_host_stat(qn_net_host(net));
-    qn_host_peers(qn_net_host(net), count_peer, &c);
-    qn_net_addr(net, text);
-    finding(list, "listens", text[0] != 0,
-            text[0] ? text : "no: others cannot dial this node (--listen)");
-    snprintf(text, sizeof text, "%u out, %u in, of %u networks", c.out, c.in, c.group_cnt);
-    finding(list, "peers", c.out + c.in > 0, text);
+    struct qn_buf text = { 0 };
+    char said[QN_MADDR_TEXT + 200];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(said, sizeof said, fmt, args);
+    va_end(args);
+    qn_buf_printf(&text, "%s%s%s", said, todo ? ": " : "", todo ? todo : "");
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s%}", "check", what, "state",
+                                          todo ? "look" : "ok", "detail", (const char *)text.ptr,
+                                          text.len));
+    qn_buf_free(&text);
+}
+
+static void count_ban(void *arg, const struct qn_peer_id *id, uint32_t left_s, const char *reason)
+{
+    (void)id, (void)left_s, (void)reason;
+    ++*(unsigned *)arg;
+}
+
+static void doctor_peers(json_t *list, struct qn_net *net, const struct survey *s)
+{
+    struct qn_host *host = qn_net_host(net);
+    unsigned bans = 0;
+    char addr[QN_MADDR_TEXT];
+    qn_net_addr(net, addr);
+    qn_host_bans(host, count_ban, &bans);
+    if (!qn_host_port(host))
+        finding(list, "reachable", "quoin up --listen IP:PORT lets others dial in",
+                "no, it only dials");
+    else
+        finding(list, "reachable", NULL, "%s, %s",
+                s->in_public ? "yes, from the internet"
+                : s->in      ? "from this machine or house"
+                             : "not known, nobody has dialled in yet",
+                addr);
+    finding(list, "peers",
+            !s->peers ? "quoin net dial ADDR, or start with --join ADDR"
+            : s->far && !s->out
+                ? "all came by themselves, so an attacker could be all of them; dial some"
+                : NULL,
+            "%u out, %u in, %u banned", s->out, s->in, bans);
+    finding(list, "groups",
+            s->far && s->far == s->peers && s->group_cnt < GROUPS_GOOD
+                ? "one owner could have them all; dial others"
+                : NULL,
+            "peers are of %u networks", s->group_cnt);
+}
+
+static void doctor_mesh(json_t *list, const struct gossip *g, const struct survey *s)
+{
     for (uint32_t i = 0; g && i < gossip_topic_cnt(g); i++) {
         struct gossip_topic_info info = gossip_topic_info(g, i);
         char name[64], what[80];
         topic_name(g, i, name);
         snprintf(what, sizeof what, "mesh %s", name);
-        snprintf(text, sizeof text, "%u of %u peers, %u dialled by us", info.mesh, info.peers,
-                 info.mesh_outbound);
-        finding(list, what, info.mesh > 0 || info.peers == 0, text);
+        finding(list, what,
+                info.mesh == 0 && info.peers ? "no peer lets us in; see quoin net peers" : NULL,
+                "%u of %u peers, %u of them dialled by us", info.mesh, info.peers,
+                info.mesh_outbound);
     }
-    snprintf(text, sizeof text, "%.1f", (double)c.worst_milli / 1000.0);
-    finding(list, "lowest score", c.worst_milli >= 0, text);
-    snprintf(text, sizeof text, "%.1f MiB for peers, %.1f at most so far",
-             (double)stat.memory / 1048576.0, (double)stat.memory_high / 1048576.0);
-    finding(list, "memory", true, text);
-    snprintf(text, sizeof text,
-             "%llu handshakes, %llu failed, %llu connections refused, %llu evicted, %llu offences",
-             (unsigned long long)stat.handshakes, (unsigned long long)stat.handshake_fails,
-             (unsigned long long)stat.refused, (unsigned long long)stat.evicted,
-             (unsigned long long)stat.blames);
-    finding(list, "since the start", true, text);
+    finding(list, "lowest score", s->worst_milli < 0 ? "see quoin net peers" : NULL, "%.1f",
+            (double)s->worst_milli / 1000);
+}
+
+static qn_rc net_doctor(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                        struct qn_why *why)
+{
+    struct qn_net *net;
+    qn_rc rc = network(ctx, &net, why);
+    (void)params;
+    if (rc) return rc;
+    const struct qn_replica_info info = qn_replica_info(qn_node_replica(ctx->node));
+    const struct qn_host_stat stat = qn_host_stat(qn_net_host(net));
+    struct survey s = { .g = qn_net_gossip(net) };
+    int64_t age_ms = (int64_t)qn_env_now_ms(ctx->env) - (int64_t)qn_view_now_ms(ctx->view);
+    json_t *list = *ret = json_array();
+    qn_host_peers(qn_net_host(net), look, &s);
+    doctor_peers(list, net, &s);
+    doctor_mesh(list, s.g, &s);
+    finding(list, "chain", info.syncing ? "it is catching up" : NULL,
+            "block %" PRIu64 ", peers have %" PRIu64, info.height, info.peer_height);
+    /* Blocks carry their proposers' clocks, and each is later than the one before. */
+    finding(list, "clock",
+            age_ms < -CLOCK_MS ? "this clock is slow; sudo timedatectl set-ntp true" : NULL,
+            "the last block is %.1f s %s", (double)(age_ms < 0 ? -age_ms : age_ms) / 1000,
+            age_ms < 0 ? "in the future" : "old");
+    finding(list, "memory", NULL, "%.1f MiB held for peers, %.1f at most so far",
+            (double)stat.memory / 1048576, (double)stat.memory_high / 1048576);
+    finding(list, "since start", NULL,
+            "%" PRIu64 " handshakes, %" PRIu64 " failed; %" PRIu64 " connections refused, %" PRIu64
+            " evicted; %" PRIu64 " offences",
+            stat.handshakes, stat.handshake_fails, stat.refused, stat.evicted, stat.blames);
     return QN_OK;
 }
 
 const struct qn_call QN_NET_CALLS[] = {
-    { "net.peers", "who is connected, and what is thought of them", "net peers",
-      QN_CALL_QUERY | QN_CALL_MANY | QN_CALL_LOCAL, NULL, NULL,
-      "peer dir rtt_us score_milli mesh in_bytes out_bytes agent", net_peers },
-    { "net.peer", "all that is known of a connected peer", "net peer 12D3KooW..",
-      QN_CALL_QUERY | QN_CALL_LOCAL, net_peer_record, "peer",
-      "peer dir rtt_us score_milli mesh in_bytes out_bytes agent protocols addresses up_ms queued "
-      "memory streams",
+    { "net.peers",
+      "who is connected: round trip, score, meshes it is in (others in parentheses), bytes a "
+      "second",
+      "net peers", QN_CALL_QUERY | QN_CALL_MANY | QN_CALL_LOCAL, NULL, NULL,
+      "peer dir rtt_us score_milli topics in_bytes_s out_bytes_s agent link sent gossip listens "
+      "protocols",
+      net_peers },
+    { "net.peer", "all that is known of a connected peer", "net peer 12D3KooWD3eck..",
+      QN_CALL_QUERY | QN_CALL_LOCAL, node_peer_record, "peer",
+      "peer dir rtt_us score_milli topics in_bytes_s out_bytes_s agent link sent gossip listens "
+      "protocols",
       net_peer },
-    { "net.dial", "connect to a peer", "net dial 127.0.0.1:4460", QN_CALL_LOCAL, net_addr_at_record,
-      "addr", "peer", net_dial },
-    { "net.ban", "close a peer's connections and refuse it for a while", "net ban 12D3KooW.. 3600",
-      QN_CALL_LOCAL, net_ban_record, "peer seconds", "seconds", net_ban },
-    { "net.topics", "what travels through the mesh, and with whom", "net topics",
+    { "net.dial", "connect to an address, once; --join of quoin up stays in touch",
+      "net dial 192.0.2.7:4460", QN_CALL_LOCAL, node_net_addr_record, "addr", "peer dial_us",
+      net_dial },
+    { "net.ping", "measure a round trip to a peer, or to an address that is dialled for it",
+      "net ping 192.0.2.7:4460", QN_CALL_LOCAL, node_net_ping_record, "to", "peer rtt_us dial_us",
+      net_ping },
+    { "net.ban", "close a peer's connections and refuse it for a while, until a restart at most",
+      "net ban 12D3KooWD3eck.. 3600", QN_CALL_LOCAL, node_net_ban_record, "peer seconds",
+      "peer seconds was_connected", net_ban },
+    { "net.bans", "who is refused, why, and for how much longer", "net bans",
+      QN_CALL_QUERY | QN_CALL_MANY | QN_CALL_LOCAL, NULL, NULL, "peer left_s reason", net_bans },
+    { "net.topics", "what is gossiped, with how many peers and how many in the mesh", "net topics",
       QN_CALL_QUERY | QN_CALL_MANY | QN_CALL_LOCAL, NULL, NULL,
       "topic peers mesh outbound pending wire", net_topics },
-    { "net.doctor", "is this node well connected?", "net doctor",
+    { "net.doctor", "how this node stands in its network, and what to do about it", "net doctor",
       QN_CALL_QUERY | QN_CALL_MANY | QN_CALL_LOCAL, NULL, NULL, "check state detail", net_doctor },
     { 0 },
 };

@@ -8,6 +8,7 @@
 #include "core/node/blob.h"
 #include "core/node/evidence.h"
 #include "core/node/net.h"
+#include "core/node/net_desk.h"
 #include "core/node/rearm.h"
 #include "core/node/share.h"
 #include "core/node/wallet.h"
@@ -46,6 +47,7 @@ struct qn_node {
     struct qn_api *api;
     struct qn_net *net; /* NULL: a network of one */
     struct share *share;
+    struct net_desk *desk;
     struct qn_key validator, network;
     int lock_fd;
     uint64_t started_ms, watched_us;
@@ -92,6 +94,11 @@ void qn_node_stop(struct qn_node *node)
 struct share *qn_node_share(struct qn_node *node)
 {
     return node->share;
+}
+
+struct net_desk *qn_node_desk(struct qn_node *node)
+{
+    return node->desk;
 }
 
 struct qn_net *qn_node_net(struct qn_node *node)
@@ -554,7 +561,7 @@ static qn_rc open_net(struct qn_node *node, struct qn_why *why)
     return rc ? rc : qn_net_open(&conf, &node->net, why);
 }
 
-/* A find or a fetch moved: calls that wait for it are asked again. */
+/* A find, a fetch or a dial moved: calls that wait for it are asked again. */
 static void on_share(void *arg)
 {
     struct qn_node *node = arg;
@@ -570,6 +577,16 @@ static qn_rc open_share(struct qn_node *node, struct qn_why *why)
                                      .changed = on_share,
                                      .arg = node };
     return node->net ? share_open(&conf, &node->share, why) : QN_OK;
+}
+
+static void open_desk(struct qn_node *node)
+{
+    const struct net_desk_conf conf = { .base = node->base,
+                                        .env = qn_env_real(),
+                                        .host = node->net ? qn_net_host(node->net) : NULL,
+                                        .changed = on_share,
+                                        .arg = node };
+    if (node->net) node->desk = net_desk_open(&conf);
 }
 
 static qn_rc open_jobs(struct qn_node *node, struct qn_why *why)
@@ -665,6 +682,7 @@ int qn_node_up(const struct qn_up_opts *opts)
     if (rc == QN_OK) rc = open_chain(node, addr, &fresh, &why);
     if (rc == QN_OK) rc = open_share(node, &why);
     if (rc) goto out;
+    open_desk(node);
     node->started_ms = qn_env_now_ms(qn_env_real());
     node->turn = event_new(node->base, -1, 0, on_turn, node);
     node->sigint = evsignal_new(node->base, SIGINT, on_signal, node);
@@ -709,6 +727,7 @@ out:
     stop_modules(node);
     share_detach(node->share);
     qn_net_close(node->net);
+    net_desk_close(node->desk);
     share_close(node->share);
     qn_replica_close(node->replica);
     qn_steps_close(node->steps);

@@ -17,6 +17,7 @@ struct qn_up_opts {
 /* qn_node_up runs a node until SIGTERM, SIGINT or `quoin down`; returns the exit status. */
 int qn_node_up(const struct qn_up_opts *opts);
 
+struct net_desk;
 struct share;
 
 /* What calls of the core may reach beyond qn_node_ops. */
@@ -32,7 +33,8 @@ uint64_t qn_node_started_ms(struct qn_node *node);
  * qn_node_route finds the route of a path among the modules that are on. */
 void *qn_node_self(struct qn_node *node, const struct qn_call *call);
 const struct qn_route *qn_node_route(struct qn_node *node, const char *path, void **ret_self);
-struct share *qn_node_share(struct qn_node *node); /* NULL: a network of one */
+struct share *qn_node_share(struct qn_node *node);   /* NULL: a network of one */
+struct net_desk *qn_node_desk(struct qn_node *node); /* NULL as well then */
 void qn_node_stop(struct qn_node *node);
 
 #endif

@@ -6,19 +6,38 @@
 #include <string.h>
 #include <unistd.h>
 
+static bool ends(const char *name, const char *unit)
+{
+    size_t len = strlen(name), unit_len = strlen(unit);
+    return len > unit_len && strcmp(name + len - unit_len, unit) == 0;
+}
+
+/* A number whose name says its unit, as people write it; false: the name says none of these. */
+static bool measure(const char *name, json_int_t n, char dst[48])
+{
+    if (ends(name, "_uqn") && n >= 0)
+        qn_amount_print(QN_UQN((uint64_t)n), dst);
+    else if (ends(name, "rtt_us") || ends(name, "dial_us"))
+        snprintf(dst, 48, "%.*f ms", n < 10000 ? 2 : 0, (double)n / 1000);
+    else if (ends(name, "_milli"))
+        snprintf(dst, 48, "%.1f", (double)n / 1000);
+    else if (ends(name, "_bytes_s") && n < 1000)
+        snprintf(dst, 48, "%lld B", (long long)n);
+    else if (ends(name, "_bytes_s"))
+        snprintf(dst, 48, "%.1f %s", (double)n / (n < 1000000 ? 1e3 : 1e6),
+                 n < 1000000 ? "kB" : "MB");
+    else
+        return false;
+    return true;
+}
+
 /* A value in one word or line; freed by the caller. */
 static char *word(const char *name, const json_t *val)
 {
-    char *text;
-    size_t len = strlen(name);
+    char *text, number[48];
     if (json_is_string(val)) return strdup(json_string_value(val));
-    if (json_is_integer(val) && len > 4 && strcmp(name + len - 4, "_uqn") == 0 &&
-        json_integer_value(val) >= 0) {
-        text = malloc(32);
-        QN_ASSERT(text != NULL);
-        qn_amount_print(QN_UQN((uint64_t)json_integer_value(val)), text);
-        return text;
-    }
+    if (json_is_integer(val) && measure(name, json_integer_value(val), number))
+        return strdup(number);
     text = json_dumps(val, JSON_COMPACT | JSON_ENCODE_ANY);
     return text ? text : strdup("");
 }

@@ -139,7 +139,7 @@ QN_CHECK bool gossip_peer_info(const struct gossip *g, uint32_t peer, struct gos
 struct gossip_topic_info {
     uint32_t peers, mesh, mesh_outbound, pending;
 };
-uint32_t gossip_topic_cnt(const struct gossip *g);
+uint32_t gossip_topic_cnt(const struct gossip *g); /* topics are 0 .. cnt - 1 */
 struct gossip_topic_info gossip_topic_info(const struct gossip *g, uint32_t topic);
 
 struct gossip_stats {

@@ -220,7 +220,7 @@ QN_CHECK qn_rc qn_host_perf(struct qn_host *host, uint32_t peer, uint64_t up, ui
 struct qn_host_stat {
     uint64_t accepted, refused, dialled, handshakes, handshake_fails, evicted, stream_resets,
         blames;
-    uint64_t in_bytes, out_bytes;
+    uint64_t in_bytes, out_bytes, class_bytes[QN_NET_CLASS_CNT]; /* class_bytes: as of a peer */
     uint32_t conns, pending, streams;
     size_t memory, memory_high; /* reserved for peers, now and at most */
 };

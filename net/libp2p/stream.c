@@ -112,6 +112,7 @@ static size_t fill_one(struct conn *c, struct qn_stream *s, uint8_t *dst, size_t
         qn_yamux_fin(&c->y, &s->y, dst);
     }
     s->peer->class_bytes[s->class] += n + QN_YAMUX_HEAD;
+    s->host->stat.class_bytes[s->class] += n + QN_YAMUX_HEAD;
     if (s->class >= QN_NET_BLOCK) c->deficit[s->class] -= (int32_t)(n + QN_YAMUX_HEAD);
     if (s->above && s->out.len < LOW_WATER) {
         s->above = false;
