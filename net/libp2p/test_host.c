@@ -387,6 +387,29 @@ static void test_ban(struct qn_test_state *t)
     world_close(&w);
 }
 
+/* Two connections to one peer that go at once, whichever stays of them: the peer is gone. */
+static void test_ban_two(struct qn_test_state *t)
+{
+    for (int i = 0; i < 8 && !t->bad; i++) {
+        struct world w;
+        char addr[QN_MADDR_TEXT];
+        struct node *first = &w.n[i & 1], *second = &w.n[!(i & 1)], *judge = &w.n[i >> 1 & 1];
+        world_open(t, &w);
+        addr_of(second, true, addr);
+        CHECK_RC(qn_host_dial(first->host, addr, dialled, first, NULL), QN_OK);
+        UNTIL(&w, first->up && second->up);
+        addr_of(first, false, addr); /* not known to be the same */
+        CHECK_RC(qn_host_dial(second->host, addr, dialled, second, NULL), QN_OK);
+        UNTIL(&w, second->dial_rc >= 0);
+        UNTIL(&w, qn_host_stat(judge->host).handshakes == 2);
+        CHECK(qn_host_stat(judge->host).conns == 2);
+        qn_host_ban(judge->host, qn_host_id((judge == first ? second : first)->host), 60, "test");
+        UNTIL(&w, first->down && second->down);
+        CHECK(qn_host_peer_cnt(judge->host) == 0);
+        world_close(&w);
+    }
+}
+
 /* --- for other implementations: tests/peers/libp2p.mjs talks to these ---------------------------------------- */
 
 static void stdin_closed(int fd, short what, void *arg)
@@ -463,6 +486,7 @@ int main(int argc, char **argv)
     TEST(test_ban);
     TEST(test_again);
     TEST(test_full);
+    TEST(test_ban_two);
     TEST(test_crossing);
     return TEST_END();
 }
