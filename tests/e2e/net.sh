@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Two nodes and a third: who is connected, what is measured about them, a dial and a ping by hand, a ban and its end; the same over HTTP,
+# from Lua and in Prometheus' words; and one clear line where there is no network.
+. "$(dirname "$0")/../lib.sh"
+pids=()
+trap 'for p in "${pids[@]}"; do { kill -9 $p && wait $p; } 2>/dev/null; done; cleanup' EXIT
+
+# node NAME ARG..: starts one and waits for it.
+node() {
+    local name=$1
+    "$q" up --home "$tmp/$name" --api 127.0.0.1:0 --json "${@:2}" >"$tmp/$name.log" 2>"$tmp/$name.err" &
+    pids+=($!)
+    for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/$name.log" && break; sleep 0.05; done
+    grep -q '"event":"ready"' "$tmp/$name.log" || cat "$tmp/$name.err"
+}
+at() { "$q" --home "$tmp/$1" "${@:2}"; }
+p2p() { jq -r 'select(.event == "ready") | .p2p' "$tmp/$1.log"; }
+# until WANT COMMAND..: tries for 10 s; the last answer is printed.
+until_is() {
+    local got
+    for _ in $(seq 100); do got=$("${@:2}"); [ "$got" = "$1" ] && break; sleep 0.1; done
+    echo "$got"
+}
+
+node alone
+for words in "peers" "topics" "doctor" "bans" "dial 127.0.0.1:4460" "ping 127.0.0.1:4460" "peer 12D3KooWabcd" "ban 12D3KooWabcd"; do
+    # shellcheck disable=SC2086
+    at alone net $words >"$tmp/said" 2>&1
+    check "no network: net $words" "1 1 1" "$? $(wc -l <"$tmp/said") $(grep -c 'no network: start it with quoin up --listen' "$tmp/said")"
+done
+
+node a --listen 127.0.0.1:0
+node b --listen 127.0.0.1:0 --join "$(p2p a)"
+node c --listen 127.0.0.1:0
+a=$(p2p a) b=$(p2p b) c=$(p2p c)
+id_a=${a##*/} id_b=${b##*/} id_c=${c##*/}
+peers() { at "$1" net peers --json | jq -r '.peer + " " + .dir' | sort | xargs; }
+check "b dialled a" "$id_a out" "$(until_is "$id_a out" peers b)"
+check "and a was dialled" "$id_b in" "$(until_is "$id_b in" peers a)"
+meshed() { at "$1" net peers --json | jq -r .topics; }
+check "in three meshes" "tx,vote,block" "$(until_is "tx,vote,block" meshed b)"
+check "a status for people" "peers 1 validators 1 view" "$(at b status | awk '$1 ~ /^(peers|validators)$/ {printf "%s %s ", $1, $2} $1 == "view" {printf "view"}')"
+check "a table for pipes" 8 "$(at b net peers | awk -F'\t' '{print NF}')"
+check "the agent" 1 "$(at b net peers --fields agent | grep -c '^quoin/')"
+check "bytes by class" true "$(at b net peer "$id_a" --json | jq '.link.in_bytes > 0 and .sent.urgent + .sent.control > 0')"
+check "its protocols" true "$(at b net peer "$id_a" --json | jq '.protocols | index("/meshsub/1.2.0") != null')"
+check "by the beginning of its id" "$id_a" "$(at b net peer "${id_a:8:10}" --json | jq -r .peer)"
+at b net peer zzzzzz >"$tmp/said" 2>&1
+check "nobody is called so" "3 1" "$? $(grep -c 'see quoin net peers' "$tmp/said")"
+
+check "a round trip" true "$(at b net ping "$id_a" --json | jq '.rtt_us > 0 and .rtt_us < 5000000 and .dial_us == 0')"
+check "for people" 1 "$(at b net ping "${id_a:0:20}" | grep -c '^rtt *[0-9.]* ms')"
+check "to a stranger, dialled for it" "$id_c true true" "$(at b net ping "$c" --json | jq -r '"\(.peer) \(.rtt_us > 0) \(.dial_us > 0)"')"
+check "and let go" "$id_a out" "$(until_is "$id_a out" peers b)"
+at b net ping 127.0.0.1:1 >/dev/null 2>&1
+check "nobody lives there" 5 $?
+
+check "dialled by hand" "$id_b" "$(at a net dial "${b%/p2p/*}" --json | jq -r .peer)"
+check "which was connected before" 0 "$(at a net dial "$b" --json | jq .dial_us)"
+at a net dial "${c%/p2p/*}/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA" >"$tmp/said" 2>&1
+check "somebody else lives there" "7 1" "$? $(grep -c SIGNATURE "$tmp/said")"
+at a net dial not-an-address >/dev/null 2>&1
+check "no address" 2 $?
+
+check "topics" "block tx vote" "$(at b net topics --json | jq -r 'select(.mesh == 1 and .peers == 1) | .topic' | sort | xargs)"
+check "what the doctor says" "ok" "$(until_is ok eval "at b net doctor --json | jq -r .state | sort -u")"
+check "it tells the mesh" 3 "$(at b net doctor --json | jq -r .check | grep -c '^mesh ')"
+check "banned" "true 60" "$(at a net ban "$id_b" 60 --json | jq -r '"\(.was_connected) \(.seconds)"')"
+check "gone" "" "$(until_is "" peers a)"
+check "on the list" "$id_b by the owner" "$(at a net bans --json | jq -r '.peer + " " + .reason')"
+at a net dial "$b" >/dev/null 2>&1
+check "not dialled while it is" 4 $?
+check "the doctor misses peers" "look" "$(at a net doctor --json | jq -r 'select(.check == "peers") | .state')"
+check "lifted" 0 "$(at a net ban "$id_b" 0 --json | jq .seconds)"
+check "no list" 0 "$(at a net bans --json | wc -l)"
+check "it comes back by itself" "$id_b in" "$(for _ in $(seq 200); do [ "$(peers a)" = "$id_b in" ] && break; sleep 0.1; done; peers a)"
+
+check "over HTTP" "$id_a" "$(curl -s -H "Authorization: Bearer $(cat "$tmp/b/cookie")" "http://$(cat "$tmp/b/api")/v1/net/peers" | jq -r '.[0].peer')"
+check "from Lua" "$id_a" "$(at b lua -e 'return qn.net.peers{}[1].peer' | jq -r .)"
+curl -s -H "Authorization: Bearer $(cat "$tmp/b/cookie")" "http://$(cat "$tmp/b/api")/metrics" >"$tmp/metrics"
+check "metrics: peers" "1" "$(sed -n 's/^quoin_net_peers{dir="out"} //p' "$tmp/metrics")"
+check "metrics: classes" 6 "$(grep -c '^quoin_net_sent_bytes_total{class=' "$tmp/metrics")"
+check "metrics: copies" 1 "$(grep -c '^quoin_net_gossip_copies_in_total [0-9]' "$tmp/metrics")"
+check "metrics: each with its type" "" "$(grep -v '^#' "$tmp/metrics" | sed 's/[{ ].*//' | sort -u | while read -r name; do grep -q "^# TYPE $name " "$tmp/metrics" || echo "$name"; done)"
+check "every one has help" 8 "$(for v in peers peer dial ping ban bans topics doctor; do "$q" net $v --help; done | grep -c '^Example:')"
+finish
