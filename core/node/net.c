@@ -496,6 +496,13 @@ struct qn_host *qn_net_host(struct qn_net *net)
 void qn_net_addr(const struct qn_net *net, char dst[QN_MADDR_TEXT])
 {
     struct qn_maddr addr;
+    struct qn_endpoint e;
     dst[0] = 0;
-    if (qn_host_addrs(net->host, &addr, 1)) qn_maddr_print(&addr, dst);
+    if (!qn_host_addrs(net->host, &addr, 1)) return;
+    if (qn_maddr_endpoint(&addr, &e) == QN_OK) {
+        e.has_id = true;
+        e.id = *qn_host_id(net->host);
+        qn_maddr_of(&e, &addr);
+    }
+    qn_maddr_print(&addr, dst);
 }

@@ -248,6 +248,15 @@ static qn_rc net_topics(struct qn_call_ctx *ctx, const void *params, json_t **re
 
 /* --- dial, ping, ban -------------------------------------------------------------------------------------------------------- */
 
+/* Checked here, so that an odd word is the asker's and not a peer's. */
+static qn_rc dial_begin(struct net_desk *desk, const char *addr, bool ping, uint64_t *ret_ticket,
+                        struct qn_why *why)
+{
+    struct qn_maddr read;
+    return qn_maddr_parse(addr, &read, why) ? QN_E_USAGE
+                                            : net_desk_dial(desk, addr, ping, ret_ticket, why);
+}
+
 static qn_rc net_dial(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
 {
     const struct node_net_addr *p = params;
@@ -257,9 +266,8 @@ static qn_rc net_dial(struct qn_call_ctx *ctx, const void *params, json_t **ret,
     char addr[QN_MADDR_TEXT];
     qn_rc rc = network(ctx, &net, why);
     if (rc) return rc;
-    if (p->addr.len == 0) return qn_why(why, QN_E_USAGE, "addr: which address");
     snprintf(addr, sizeof addr, "%.*s", (int)p->addr.len, (const char *)p->addr.ptr);
-    if (!*ctx->state) rc = net_desk_dial(desk, addr, false, ctx->state, why);
+    if (!*ctx->state) rc = dial_begin(desk, addr, false, ctx->state, why);
     if (rc == QN_OK) rc = net_desk_answer(desk, *ctx->state, &answer, why);
     if (rc) return rc;
     *ret =
@@ -274,7 +282,7 @@ static qn_rc ping_begin(struct qn_host *host, struct net_desk *desk, struct qn_s
     struct qn_peer_id id;
     uint32_t peer;
     snprintf(addr, sizeof addr, "%.*s", (int)to.len, (const char *)to.ptr);
-    if (strpbrk(addr, "/:")) return net_desk_dial(desk, addr, true, ret_ticket, why);
+    if (strpbrk(addr, "/:")) return dial_begin(desk, addr, true, ret_ticket, why);
     qn_rc rc = who(host, to, &id, &peer, why);
     return rc ? rc : net_desk_ping(desk, peer, ret_ticket, why);
 }

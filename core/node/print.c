@@ -9,7 +9,7 @@
 static bool ends(const char *name, const char *unit)
 {
     size_t len = strlen(name), unit_len = strlen(unit);
-    return len > unit_len && strcmp(name + len - unit_len, unit) == 0;
+    return len >= unit_len && strcmp(name + len - unit_len, unit) == 0;
 }
 
 /* A number whose name says its unit, as people write it; false: the name says none of these. */
@@ -29,6 +29,18 @@ static bool measure(const char *name, json_int_t n, char dst[48])
     else
         return false;
     return true;
+}
+
+/* What people see over a value: the name without a unit that stands behind each of them. */
+static const char *label(const char *name, char dst[48])
+{
+    static const char *const UNITS[][2] = { { "_bytes_s", "/s" }, { "_us", "" }, { "_milli", "" } };
+    char text[48];
+    snprintf(dst, 48, "%s", name);
+    for (size_t i = 0; measure(name, 0, text) && i < QN_COUNT(UNITS); i++)
+        if (ends(dst, UNITS[i][0]))
+            memcpy(dst + strlen(dst) - strlen(UNITS[i][0]), UNITS[i][1], strlen(UNITS[i][1]) + 1);
+    return dst;
 }
 
 /* A value in one word or line; freed by the caller. */
@@ -58,8 +70,8 @@ static void card(const json_t *obj)
     json_t *val, *mutable = json_incref((json_t *)(uintptr_t)obj);
     json_object_foreach(mutable, name, val)
     {
-        char *text = word(name, val);
-        put(name, 14);
+        char *text = word(name, val), shown[48];
+        put(label(name, shown), 14);
         fputs("  ", stdout);
         put(text, 0);
         putchar('\n');
@@ -74,6 +86,7 @@ static void table(const json_t *list)
     const char *names[12];
     size_t width[12], cnt = 0;
     const char *name;
+    char shown[48];
     json_t *val, *mutable = json_incref((json_t *)(uintptr_t)first);
     bool tty = isatty(STDOUT_FILENO);
     json_object_foreach(mutable, name, val)
@@ -82,7 +95,7 @@ static void table(const json_t *list)
             names[cnt++] = name;
     }
     for (size_t k = 0; k < cnt; k++) {
-        width[k] = strlen(names[k]);
+        width[k] = strlen(label(names[k], shown));
         for (size_t i = 0; i < json_array_size(list); i++) {
             char *text = word(names[k], json_object_get(json_array_get(list, i), names[k]));
             width[k] = QN_MAX(width[k], QN_MIN(strlen(text), (size_t)64));
@@ -90,7 +103,7 @@ static void table(const json_t *list)
         }
     }
     for (size_t k = 0; tty && k < cnt; k++)
-        printf("%-*s%s", (int)width[k], names[k], k + 1 < cnt ? "  " : "\n");
+        printf("%-*s%s", (int)width[k], label(names[k], shown), k + 1 < cnt ? "  " : "\n");
     for (size_t i = 0; i < json_array_size(list); i++) {
         for (size_t k = 0; k < cnt; k++) {
             const json_t *cell = json_object_get(json_array_get(list, i), names[k]);
