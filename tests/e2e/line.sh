@@ -26,9 +26,9 @@ begin=$(date +%s%N)
 for _ in 1 2 3 4 5; do at 4 --as far wallet send "$owner" 1QN --json >"$tmp/sent" 2>&1 || cat "$tmp/sent"; done
 check "five transfers of the last are final there, within 10 s" 1 $((($(date +%s%N) - begin) / 1000000 < 10000))
 check "and at the first" 1 $(($(n wallet balance far --json | jq .balance_uqn) <= 95000000))
-check "who is there, in which meshes" "in tx,vote,block" "$(n net peers --json | jq -r '.dir + " " + .topics')"
+check "who is there, in which meshes" "in tx,vote,block,compact" "$(n net peers --json | jq -r '.dir + " " + .topics')"
 check "nobody is thought ill of" 0 "$(for i in 1 2 3 4; do at $i net peers --json; done | jq -s 'map(select(.score_milli < 0)) | length')"
-check "topics" "block tx vote" "$(at 2 net topics --json | jq -r 'select(.mesh == 2).topic' | sort | xargs)"
+check "topics" "block compact tx vote" "$(at 2 net topics --json | jq -r 'select(.mesh == 2).topic' | sort | xargs)"
 check "a well connected node" "ok" "$(at 2 net doctor --json | jq -r .state | sort -u)"
 last=$(jq -r 'select(.event == "ready") | .p2p' "$tmp/line-4.log" | tail -1)
 id=$(n net dial "$last" --json | jq -r .peer)
