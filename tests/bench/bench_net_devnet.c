@@ -1,0 +1,223 @@
+/* bench_net_devnet.c - four real nodes on this machine: from start to height 10, and transfers a second that are final at all of them, every
+ * signature checked by each, synced to disk before it is said. The limit is the machine's: each transfer's signature is verified once by each of
+ * the four and signed before the clock runs, so that two cores allow cores / (4 x one verify). */
+#include "core/crypto/hash.h"
+#include "core/http/client.h"
+#include "core/node/client.h"
+#include "core/node/wallet.h"
+#include "ledger/state/tx.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { NODES = 4, PEOPLE = 256, TXS = 20000, WINDOW = 64 };
+
+static char home[] = "/tmp/quoin-bench-XXXXXX";
+
+static double now_s(void)
+{
+    return (double)qn_env_mono_us(qn_env_real()) / 1e6;
+}
+
+static void node_client(unsigned i, struct qn_client *ret)
+{
+    char dir[128];
+    snprintf(dir, sizeof dir, "%s/node-%u", home, i);
+    qn_client_init(ret, dir, NULL);
+}
+
+static json_int_t status_of(unsigned i, const char *field)
+{
+    struct qn_client c;
+    struct qn_why why;
+    json_t *s = NULL;
+    json_int_t n = -1;
+    node_client(i, &c);
+    if (qn_client_call(&c, "node.status", NULL, &s, &why) == QN_OK)
+        n = json_integer_value(json_object_get(s, field));
+    json_decref(s);
+    return n;
+}
+
+static json_int_t balance_of(unsigned i, const char *acct)
+{
+    struct qn_client c;
+    struct qn_why why;
+    json_t *a = NULL, *params = json_pack("{s:s}", "id", acct);
+    json_int_t n = 0;
+    node_client(i, &c);
+    if (qn_client_call(&c, "account.get", params, &a, &why) == QN_OK)
+        n = json_integer_value(json_object_get(a, "balance_uqn"));
+    json_decref(params);
+    json_decref(a);
+    return n;
+}
+
+static pid_t begin(FILE **ret_out)
+{
+    const char *quoin = getenv("QUOIN");
+    int fds[2];
+    QN_ASSERT(pipe(fds) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(fds[1], 1);
+        execl(quoin ? quoin : "build/quoin", "quoin", "devnet", "4", "--home", home, "--json",
+              NULL);
+        _exit(127);
+    }
+    close(fds[1]);
+    *ret_out = fdopen(fds[0], "r");
+    QN_ASSERT(*ret_out != NULL);
+    return pid;
+}
+
+/* A request as bytes of hex, to be sent as it is. */
+static struct qn_buf request(const struct qn_hash *chain, const struct qn_key *from,
+                             const struct qn_hash *to, uint64_t uqn, uint64_t salt)
+{
+    struct qn_buf body = { 0 }, tx = { 0 }, req = { 0 };
+    struct qn_hash id;
+    struct ledger_send s = { .to = *to, .amount = QN_UQN(uqn) };
+    struct qn_tx_opts opts = { .salt = salt, .span_ms = 500000 };
+    qn_encode(ledger_send_record(), &s, &body);
+    qn_tx_build(chain, QN_TX_SEND, qn_buf_get(&body), from, qn_env_now_ms(qn_env_real()), &opts,
+                &tx, &id);
+    char *hex = malloc(2 * tx.len + 1);
+    QN_ASSERT(hex != NULL);
+    qn_hex(tx.ptr, tx.len, hex);
+    qn_buf_printf(&req, "{\"tx\":\"%s\"}", hex);
+    free(hex);
+    qn_buf_free(&body);
+    qn_buf_free(&tx);
+    return req;
+}
+
+/* Sends requests first, first + NODES, .. to one node, WINDOW on the way; how many were taken. */
+static unsigned feed(unsigned node, const struct qn_buf *reqs, unsigned cnt)
+{
+    char sock[128];
+    struct qn_http_conn *c;
+    struct qn_why why;
+    unsigned taken = 0, sent = 0, got = 0, mine = (cnt + NODES - 1 - node) / NODES;
+    snprintf(sock, sizeof sock, "%s/node-%u/api.sock", home, node);
+    QN_ASSERT(qn_http_dial(sock, 60000, &c, &why) == QN_OK);
+    while (got < mine) {
+        struct qn_buf answer = { 0 };
+        int status = 0;
+        for (; sent < mine && sent < got + WINDOW; sent++)
+            QN_ASSERT(qn_http_put(c, "POST", "/v1/tx/send", "Content-Type: application/json\r\n",
+                                  qn_buf_get(&reqs[node + sent * NODES]), &why) == QN_OK);
+        QN_ASSERT(qn_http_get(c, &status, NULL, &answer, &why) == QN_OK);
+        if (status == 200)
+            taken++;
+        else if (taken == got)
+            fprintf(stderr, "%d %.*s\n", status, (int)answer.len, (char *)answer.ptr);
+        got++;
+        qn_buf_free(&answer);
+    }
+    qn_http_hangup(c);
+    return taken;
+}
+
+static double verify_rate(void)
+{
+    struct qn_key key;
+    uint8_t seed[32] = { 7 };
+    qn_key_from_seed(seed, &key);
+    struct qn_sig sig = qn_sign(&key, QN_SPAN_STR("a transfer"));
+    double begun = now_s();
+    int good = 0;
+    for (int i = 0; i < 2000; i++)
+        good += qn_verify(&key.pub, QN_SPAN_STR("a transfer"), &sig);
+    QN_ASSERT(good == 2000);
+    return 2000 / (now_s() - begun);
+}
+
+int main(void)
+{
+    struct qn_key faucet, people[PEOPLE];
+    struct qn_hash sink = qn_h("bench sink", "", 0);
+    struct qn_why why = { "" };
+    struct qn_client c;
+    json_t *status = NULL;
+    char line[1024], sink_hex[65], cmd[128];
+    FILE *out;
+    QN_ASSERT(qn_crypto_init() == QN_OK && mkdtemp(home) != NULL);
+    double verify = verify_rate(), begun = now_s();
+    pid_t pid = begin(&out);
+    while (fgets(line, sizeof line, out) && !strstr(line, "\"ready\""))
+        ;
+    while (status_of(3, "height") < 10)
+        usleep(5000);
+    printf("{\"name\":\"devnet 4, from start to height 10\",\"value\":%.2f,\"unit\":\"s\"}\n",
+           now_s() - begun);
+    fflush(stdout);
+    node_client(0, &c);
+    QN_ASSERT(qn_wallet_load(c.home, "faucet", &faucet, &why) == QN_OK);
+    QN_ASSERT(qn_client_call(&c, "node.status", NULL, &status, &why) == QN_OK);
+    struct qn_hash chain;
+    QN_ASSERT(qn_unhex(json_string_value(json_object_get(status, "chain")), 64, chain.b, 32));
+    json_decref(status);
+    struct qn_buf *reqs = calloc(TXS, sizeof *reqs);
+    QN_ASSERT(reqs != NULL);
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        struct qn_hash seed = qn_h("bench people", &i, sizeof i);
+        qn_key_from_seed(seed.b, &people[i]);
+        struct qn_hash acct = qn_acct_key(&people[i].pub);
+        reqs[i] = request(&chain, &faucet, &acct, 100 * QN_UQN_PER_QN, i);
+    }
+    for (unsigned i = 0; i < PEOPLE; i += 32) { /* one sender, few at a time */
+        feed(0, NULL, 0);
+        for (unsigned k = i; k < i + 32; k++) {
+            struct qn_buf one[NODES] = { reqs[k] };
+            QN_ASSERT(feed(0, one, 1) == 1);
+        }
+        char hex[65];
+        struct qn_hash acct = qn_acct_key(&people[i + 31].pub);
+        qn_hex(acct.b, 32, hex);
+        for (int w = 0; w < 2000 && balance_of(3, hex) == 0; w++)
+            usleep(5000);
+    }
+    sleep(1);
+    for (unsigned i = 0; i < TXS; i++) {
+        if (i < PEOPLE) qn_buf_free(&reqs[i]);
+        reqs[i] = request(&chain, &people[i % PEOPLE], &sink, 1, 1000 + i);
+    }
+    qn_hex(sink.b, 32, sink_hex);
+    begun = now_s();
+    unsigned taken = 0;
+    pid_t kids[NODES];
+    for (unsigned i = 0; i < NODES; i++)
+        if ((kids[i] = fork()) == 0) {
+            unsigned n = feed(i, reqs, TXS);
+            _exit(n == TXS / NODES ? 0 : 1);
+        }
+    bool all = true;
+    for (unsigned i = 0; i < NODES; i++) {
+        int how;
+        waitpid(kids[i], &how, 0);
+        all &= WIFEXITED(how) && WEXITSTATUS(how) == 0;
+    }
+    taken = all ? TXS : 0;
+    double until = now_s() + 120;
+    for (unsigned i = 0; i < NODES; i++)
+        while (balance_of(i, sink_hex) < (json_int_t)TXS && now_s() < until)
+            usleep(5000);
+    double took = now_s() - begun, limit = 2 * verify / NODES;
+    bool done = balance_of(0, sink_hex) == (json_int_t)TXS && taken == TXS;
+    if (done)
+        printf("{\"name\":\"transfers final at four nodes\",\"value\":%.0f,\"unit\":\"tx/s\","
+               "\"limit\":\"two cores' Ed25519, four nodes: %.0f/s\",\"limit_ratio\":%.3f}\n",
+               TXS / took, limit, TXS / took / limit);
+    kill(pid, SIGTERM);
+    waitpid(pid, NULL, 0);
+    for (unsigned i = 0; i < TXS; i++)
+        qn_buf_free(&reqs[i]);
+    free(reqs);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", home);
+    return system(cmd) != 0 || !done;
+}
