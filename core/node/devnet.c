@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define BLOCK_MS  "200" /* for who watches: an empty block five times a second */
 #define READY_MS  20000
 #define OWNER_QN  1000
 #define FAUCET_QN 100000
@@ -127,10 +128,10 @@ static qn_rc launch(const char *home, struct qn_devnet *net, unsigned idx, struc
         qn_buf_free(&join);
         return qn_why(why, qn_err_errno(errno), "%s: %s", log, strerror(errno));
     }
-    char *argv[] = { TEXT "quoin",     TEXT "up", TEXT "--home",   m->home,
-                     TEXT "--api",     api,       TEXT "--listen", listen,
-                     TEXT "--genesis", genesis,   TEXT "--json",   TEXT "--join",
-                     (char *)join.ptr, NULL };
+    char *argv[] = { TEXT "quoin",     TEXT "up",     TEXT "--home",    m->home,
+                     TEXT "--api",     api,           TEXT "--listen",  listen,
+                     TEXT "--genesis", genesis,       TEXT "--json",    TEXT "--block-ms",
+                     TEXT BLOCK_MS,    TEXT "--join", (char *)join.ptr, NULL };
     pid_t pid = fork();
     if (pid == 0) {
         sigset_t none;

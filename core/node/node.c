@@ -536,7 +536,8 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
                                                .keep_ms = node->opts->keep_ms,
                                                .on_block = on_block,
                                                .arg = node },
-                                    .validator = node->may_sign ? &node->validator : NULL };
+                                    .validator = node->may_sign ? &node->validator : NULL,
+                                    .block_ms = node->opts->block_ms };
     if (node->net) conf.wire = qn_net_wire(node->net);
     qn_addr_print(&owner_acct, addr);
     rc = qn_steps_open(node->opts->home, &node->steps, why);

@@ -34,6 +34,7 @@ int qn_verb_up(struct qn_cli *cli)
     opts.listen = *listen ? listen : NULL;
     opts.join = *join ? join : NULL;
     opts.genesis = *genesis ? genesis : NULL;
+    opts.block_ms = strtoull(conf.vals[QN_CONF_block_ms].text, NULL, 10);
     opts.map_gib = strtoull(conf.vals[QN_CONF_store_map_gib].text, NULL, 10);
     opts.keep_ms = strtoull(conf.vals[QN_CONF_keep_days].text, NULL, 10) * 86400000;
     return qn_node_up(&opts);
