@@ -48,9 +48,9 @@ struct qn_chain {
     struct qn_store *store;
     struct qn_hash id, head, set_root;
     struct qn_set set;
-    struct qn_header header;    /* of the head */
-    struct qn_buf cert;         /* of the head, Borsh; empty: it has none of its own */
-    struct qn_buf genesis;      /* Borsh */
+    struct qn_header header; /* of the head */
+    struct qn_buf cert, by;  /* of the head, Borsh; empty: it has none of its own; or a filler's */
+    struct qn_buf genesis;   /* Borsh */
     struct qn_store_meta saved; /* what the checkpoint holds */
     struct qn_trie *dirty;      /* keys changed since */
     struct qn_trie *seen;       /* transaction id -> height; slot -> block time of its last */
@@ -101,6 +101,15 @@ static void note_block(struct qn_chain *c, const struct qn_block *block, const s
     c->header = block->header;
 }
 
+static void note_cert(struct qn_chain *c, const struct qn_frame *f)
+{
+    qn_buf_clear(&c->cert);
+    qn_buf_clear(&c->by);
+    if (f->cert.kind == 0) return;
+    qn_encode(qn_cert_record(), &f->cert, &c->by);
+    if (f->fillers.cnt == 0) qn_encode(qn_cert_record(), &f->cert, &c->cert);
+}
+
 /* --- recovery --------------------------------------------------------------------------------------------- */
 
 static qn_rc open_genesis(struct qn_chain *c, struct qn_span payload, struct qn_arena *arena,
@@ -139,8 +148,6 @@ static void settle_pledges(struct qn_chain *c)
         bool open = false;
         for (uint32_t i = 0; i < p->p.votes.cnt; i++)
             open |= p->p.votes.ptr[i].view > c->header.view;
-        for (uint32_t i = 0; i < p->p.certs.cnt; i++)
-            open |= p->p.certs.ptr[i].view > c->header.view;
         if (open) {
             at = &p->next;
             continue;
@@ -197,7 +204,8 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
     if (h->height > c->saved.height) { /* below, hashes lead to the checkpoint's block */
         if (h->epoch != c->set.epoch || !qn_hash_eq(&h->set_root, &c->set_root))
             return bad_block(why, h->height, "it names other validators than the state before");
-        if (f.cert.kind) rc = qn_cert_final(&f.cert, &c->id, &hash, &c->set, why);
+        struct qn_why_final by = { &f.cert, f.fillers.ptr, f.fillers.cnt };
+        if (f.cert.kind) rc = qn_final_check(h, &by, &c->set, why);
         if (rc) return bad_block(why, h->height, "its certificate does not verify");
         if (c->conf.no_store) /* an audit believes no signature it has not checked */
             for (uint32_t i = 0; i < f.block.txs.cnt; i++)
@@ -223,8 +231,7 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
         read_set(c);
     }
     note_block(c, &f.block, ids, at);
-    qn_buf_clear(&c->cert);
-    if (f.cert.kind) qn_encode(qn_cert_record(), &f.cert, &c->cert);
+    note_cert(c, &f);
     settle_pledges(c);
     return QN_OK;
 }
@@ -271,8 +278,7 @@ static qn_rc open_begin(struct qn_chain *c, const struct qn_anchor *a, struct qn
         qn_state_at(c->st, &c->id, h->height, h->t_ms, &h->beacon);
         read_set(c);
     }
-    qn_buf_clear(&c->cert);
-    if (a->cert.kind) qn_encode(qn_cert_record(), &a->cert, &c->cert);
+    note_cert(c, &(struct qn_frame){ .cert = a->cert });
     return QN_OK;
 }
 
@@ -758,14 +764,32 @@ static qn_rc let_go(struct qn_chain *c, struct qn_why *why)
     return QN_OK;
 }
 
-qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struct qn_cert *cert,
+qn_rc qn_final_check(const struct qn_header *header, const struct qn_why_final *by,
+                     const struct qn_set *set, struct qn_why *why)
+{
+    struct qn_hash at = qn_header_hash(header);
+    for (uint32_t i = 0; i < by->filler_cnt; i++) {
+        const struct qn_header *f = &by->fillers[i];
+        if (!qn_hash_eq(&f->parent, &at) || !qn_hash_eq(&f->chain, &header->chain) ||
+            f->epoch != header->epoch)
+            return qn_why(why, QN_E_PROOF, "fillers that do not follow each other");
+        at = qn_header_hash(f);
+    }
+    return qn_cert_final(by->cert, &header->chain, &at, set, why);
+}
+
+qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struct qn_why_final *by,
                      struct qn_why *why)
 {
     struct branch *b = branch_find(c, hash);
     QN_ASSERT(b && b->parent == NULL && b->delta);
     struct qn_buf buf = { 0 };
     struct qn_frame_at at;
-    if (cert) b->frame.cert = *cert;
+    if (by->cert) { /* lent for the call */
+        b->frame.cert = *by->cert;
+        b->frame.fillers.cnt = by->filler_cnt;
+        b->frame.fillers.ptr = (struct qn_header *)(uintptr_t)by->fillers;
+    }
     qn_encode(qn_frame_record(), &b->frame, &buf);
     qn_crash_point("block-before");
     qn_rc rc = qn_journal_append(c->journal, QN_FRAME_BLOCK, qn_buf_get(&buf), &at, why);
@@ -789,8 +813,7 @@ qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struc
     }
     qn_delta_keys(b->delta, note_dirty, c);
     note_block(c, &b->frame.block, b->ids, at);
-    qn_buf_clear(&c->cert);
-    if (cert) qn_encode(qn_cert_record(), cert, &c->cert);
+    note_cert(c, &b->frame);
     settle_pledges(c);
     if (c->conf.on_block) c->conf.on_block(c->conf.arg, &b->frame, &b->hash);
     branch_free(b);
@@ -870,6 +893,7 @@ void qn_chain_close(struct qn_chain *c)
     qn_trie_free(c->dirty);
     qn_trie_free(c->seen);
     qn_buf_free(&c->cert);
+    qn_buf_free(&c->by);
     qn_buf_free(&c->genesis);
     free(c->at);
     free(c->anchors);
@@ -917,6 +941,11 @@ const struct qn_header *qn_chain_header(const struct qn_chain *c)
 struct qn_span qn_chain_cert(const struct qn_chain *c)
 {
     return qn_buf_get(&c->cert);
+}
+
+struct qn_span qn_chain_by(const struct qn_chain *c)
+{
+    return qn_buf_get(&c->by);
 }
 
 struct qn_span qn_chain_genesis(const struct qn_chain *c)

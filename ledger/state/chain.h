@@ -53,6 +53,8 @@ const struct qn_header *qn_chain_header(const struct qn_chain *chain);
 /* qn_chain_genesis lends the genesis, qn_chain_cert the last final block's certificate (empty: it has none of its own); Borsh. */
 struct qn_span qn_chain_genesis(const struct qn_chain *chain);
 struct qn_span qn_chain_cert(const struct qn_chain *chain);
+/* qn_chain_by lends the same, or the filler's that stands for it. */
+struct qn_span qn_chain_by(const struct qn_chain *chain);
 /* qn_chain_set lends the validators that vote on the head's child, until the next final block; qn_chain_next_set copies those of the epoch
  * after. */
 const struct qn_set *qn_chain_set(const struct qn_chain *chain);
@@ -97,10 +99,20 @@ QN_CHECK bool qn_chain_holds(const struct qn_chain *chain, const struct qn_hash 
  * hold no other of it. */
 QN_CHECK bool qn_chain_slot(const struct qn_chain *chain, const struct qn_hash *parent,
                             const struct qn_hash *slot, uint64_t t_ms);
-/* qn_chain_final journals a child of the head, which was made or run, and makes it the head; cert may be NULL when a descendant's comes
- * next. What does not descend from it is forgotten. An error (disk) is final: close, open again. */
+/* What makes a block final: a certificate, its own or, for the last block of an epoch, that of the last of the fillers above it; their
+ * headers lead there. */
+struct qn_why_final {
+    const struct qn_cert *cert; /* NULL: a descendant's comes next */
+    const struct qn_header *fillers;
+    uint32_t filler_cnt; /* at most 256 */
+};
+/* qn_final_check says whether it makes the block of that header final, by the voters of set. QN_E_PROOF, QN_E_SIGNATURE. */
+QN_CHECK qn_rc qn_final_check(const struct qn_header *header, const struct qn_why_final *by,
+                              const struct qn_set *set, struct qn_why *why);
+
+/* qn_chain_final journals a child of the head, which was made or run, and makes it the head. What does not descend from it is forgotten. An error (disk) is final: close, open again. */
 QN_CHECK qn_rc qn_chain_final(struct qn_chain *chain, const struct qn_hash *hash,
-                              const struct qn_cert *cert, struct qn_why *why);
+                              const struct qn_why_final *by, struct qn_why *why);
 /* qn_chain_pledge syncs what this validator is about to say, before it says it. qn_chain_pledges visits those that the journal held at
  * the opening and that no final block has settled. */
 QN_CHECK qn_rc qn_chain_pledge(struct qn_chain *chain, const struct qn_pledge *pledge,

@@ -42,6 +42,7 @@ enum kind {
 #define PLEDGE_VOTES  64
 #define PLEDGE_BLOCKS 4
 #define PLEDGE_CERTS  8
+#define FILLERS_MAX   256
 #define WANT_VIEWS    64
 #define DECODE_MAX    (64u << 20)
 
@@ -98,8 +99,7 @@ struct qn_replica {
     unsigned pledge_cnt, pledge_cert_cnt;
     struct evidence *evidence;
     unsigned evidence_cnt;
-    const struct qn_cert *by; /* while opening: what made the head final */
-    qn_rc rc;                 /* what the disk said: nothing goes on */
+    qn_rc rc; /* what the disk said: nothing goes on */
     struct qn_why why;
 };
 
@@ -447,32 +447,51 @@ static void next_epoch(struct qn_replica *r, const struct qn_cert *cert)
     qn_bft_start(r->bft, now_ms(r));
 }
 
-/* The last block of an epoch that a filler's certificate made final: the chain does not keep fillers, but who is still below needs them, and may
- * be needed. */
-static qn_rc keep_fillers(struct qn_replica *r, const struct qn_bft_action *a, struct qn_why *why)
+/* The headers of the fillers from block up to the one that cert is for, in the order of the chain; 0 when it is the block's own, or when one
+ * is missing here. */
+static uint32_t find_fillers(struct qn_replica *r, const struct qn_hash *block,
+                             const struct qn_cert *cert, struct qn_header *dst)
 {
-    struct qn_proposal fillers[PLEDGE_BLOCKS];
-    struct qn_cert cert = *a->by;
-    struct qn_pledge p = { .proposals = { 0, fillers }, .certs = { 1, &cert } };
     struct qn_arena arena = { 0 };
-    struct qn_hash at = cert.block;
-    for (struct body *b; !qn_hash_eq(&at, &a->block) && (b = body_find(r, &at)); at = b->b.parent)
-        if (p.proposals.cnt < PLEDGE_BLOCKS) read_body(b, &arena, &fillers[p.proposals.cnt++]);
-    qn_rc rc = qn_chain_pledge(r->chain, &p, why);
+    struct qn_hash at = cert->block;
+    uint32_t cnt = 0;
+    for (struct body *b; !qn_hash_eq(&at, block); at = b->b.parent) {
+        struct qn_proposal p;
+        b = body_find(r, &at);
+        if (!b || cnt == FILLERS_MAX) {
+            cnt = 0;
+            break;
+        }
+        read_body(b, &arena, &p);
+        dst[cnt++] = p.block.header;
+    }
+    for (uint32_t i = 0; i < cnt / 2; i++) {
+        struct qn_header h = dst[i];
+        dst[i] = dst[cnt - 1 - i];
+        dst[cnt - 1 - i] = h;
+    }
     qn_arena_free(&arena);
-    return rc;
+    return cnt;
 }
 
 static void on_final(struct qn_replica *r, const struct qn_bft_action *a)
 {
+    struct qn_header *fillers = NULL;
+    struct qn_why_final by = { .cert = a->cert };
     struct qn_why why = { "" };
-    qn_rc rc = QN_OK;
     if (r->rc) return;
     bool ends = qn_chain_ends_epoch(r->chain, &a->block);
-    if (ends && !a->cert && !alone(r)) rc = keep_fillers(r, a, &why);
-    if (rc == QN_OK) rc = qn_chain_final(r->chain, &a->block, a->cert, &why);
+    if (ends && !a->cert) {
+        fillers = malloc(FILLERS_MAX * sizeof *fillers);
+        QN_ASSERT(fillers != NULL);
+        by.filler_cnt = find_fillers(r, &a->block, a->by, fillers);
+        by.fillers = fillers;
+        if (by.filler_cnt) by.cert = a->by;
+    }
+    qn_rc rc = qn_chain_final(r->chain, &a->block, &by, &why);
     failed(r, rc, &why);
     if (rc == QN_OK && ends) next_epoch(r, a->by);
+    free(fillers);
     prune_bodies(r);
 }
 
@@ -684,7 +703,9 @@ static qn_rc take_piece(struct qn_replica *r, const struct sync_block *blocks, u
             failed(r, QN_E_CORRUPT, why);
             return QN_E_CORRUPT;
         }
-        rc = qn_chain_final(r->chain, &hash, end ? cert : NULL, why);
+        struct qn_why_final by = { NULL, NULL, 0 };
+        if (end) by = (struct qn_why_final){ cert, blocks[i].fillers.ptr, blocks[i].fillers.cnt };
+        rc = qn_chain_final(r->chain, &hash, &by, why);
         if (rc) {
             failed(r, rc, why);
             return rc;
@@ -724,8 +745,8 @@ static qn_rc take_blocks(struct qn_replica *r, const struct sync_blocks *m, stru
             end--;
         if (end == first) return qn_why(why, QN_E_PROOF, "blocks without a certificate that holds");
         const struct sync_block *last = &m->blocks.ptr[end - 1];
-        struct qn_hash hash = qn_header_hash(&last->block.header);
-        qn_rc rc = qn_cert_final(&last->cert, &id, &hash, &set, why);
+        struct qn_why_final by = { &last->cert, last->fillers.ptr, last->fillers.cnt };
+        qn_rc rc = qn_final_check(&last->block.header, &by, &set, why);
         if (rc == QN_OK) rc = take_piece(r, &m->blocks.ptr[first], end - first, why);
         if (rc) return rc;
         first = end;
@@ -922,7 +943,9 @@ static void on_get(struct qn_replica *r, uint32_t from, const struct sync_get *g
     for (uint64_t h = get->from; h && cnt < GET_MAX && bytes < GET_BYTES; h++) {
         struct qn_buf one = { 0 };
         if (qn_chain_frame(r->chain, h, &arena, &f, &why)) break;
-        list[cnt++] = (struct sync_block){ f.block, f.cert };
+        list[cnt] = (struct sync_block){ .block = f.block, .cert = f.cert };
+        list[cnt].fillers.cnt = f.fillers.cnt;
+        list[cnt++].fillers.ptr = f.fillers.ptr;
         qn_encode(sync_block_record(), &list[cnt - 1], &one);
         bytes += one.len;
         qn_buf_free(&one);
@@ -1173,42 +1196,27 @@ static void restore_blocks(void *arg, const struct qn_pledge *p)
     for (uint32_t i = 0; i < p->proposals.cnt; i++) {
         const struct qn_proposal *q = &p->proposals.ptr[i];
         struct qn_bft_block b = known(r, &q->block.header, q->parent_view);
-        bool filler = q->block.header.epoch + 1 == r->set.epoch; /* for who is still below */
-        if (b.height <= head_height(r) || (q->block.header.epoch != r->set.epoch && !filler) ||
+        if (b.height <= head_height(r) || q->block.header.epoch != r->set.epoch ||
             body_find(r, &b.hash))
             continue;
-        for (uint32_t k = 0; !filler && k < q->certs.cnt; k++)
+        for (uint32_t k = 0; k < q->certs.cnt; k++)
             if (q->certs.ptr[k].view > qn_bft_last(r->bft).view)
                 qn_bft_cert(r->bft, &q->certs.ptr[k]);
         struct qn_buf message = { 0 };
         say(&message, SAY_PROPOSAL, qn_proposal_record(), q);
         body_put(r, &b, qn_buf_get(&message))->pledged = true;
         qn_buf_free(&message);
-        if (!filler) qn_bft_proposal(r->bft, &b);
+        qn_bft_proposal(r->bft, &b);
     }
-}
-
-/* What made the head final when its own certificate did not: a filler's. */
-static void seek_cert(void *arg, const struct qn_pledge *p)
-{
-    struct qn_replica *r = arg;
-    const struct qn_header *head = qn_chain_header(r->chain);
-    for (uint32_t i = 0; i < p->certs.cnt; i++)
-        if (p->certs.ptr[i].kind != QN_CERT_VIEW && p->certs.ptr[i].epoch == head->epoch &&
-            p->certs.ptr[i].view > head->view)
-            r->by = &p->certs.ptr[i];
 }
 
 static void open_bft(struct qn_replica *r)
 {
     struct qn_arena arena = { 0 };
     struct qn_cert cert;
-    bool has = qn_chain_cert(r->chain).len &&
-               qn_decode(qn_cert_record(), qn_chain_cert(r->chain), &arena, &cert, NULL) == QN_OK;
-    qn_chain_pledges(r->chain, seek_cert, r);
-    bool over = qn_chain_header(r->chain)->epoch != qn_chain_set(r->chain)->epoch;
-    begin_bft(r, has ? &cert : over ? r->by : NULL);
-    r->by = NULL;
+    bool has = qn_chain_by(r->chain).len &&
+               qn_decode(qn_cert_record(), qn_chain_by(r->chain), &arena, &cert, NULL) == QN_OK;
+    begin_bft(r, has ? &cert : NULL);
     qn_arena_free(&arena);
     qn_chain_pledges(r->chain, restore_votes, r);
     qn_bft_start(r->bft, now_ms(r));
