@@ -293,6 +293,15 @@ static void pinged(void *arg, qn_rc rc, uint64_t us)
     w->ping_us = us;
 }
 
+static long rss_bytes(void)
+{
+    long size = 0, pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%ld %ld", &size, &pages) != 2) pages = 0;
+    if (f) fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
 /* Starts attack in a child (its exit status is whether it went as it should), lets it run, and has the friend join and ping
  * meanwhile; with whole, until the child is done. */
 static void under_attack(struct qn_test_state *t, struct world *w, bool (*attack)(unsigned port),
@@ -307,6 +316,7 @@ static void under_attack(struct qn_test_state *t, struct world *w, bool (*attack
         _exit(attack(port) ? 0 : 1);
     }
     uint64_t begin = now_ms(), joined = 0;
+    long rss = rss_bytes(), rss_high = rss;
     int status = -1;
     snprintf(addr, sizeof addr, "127.0.0.1:%u", port);
     while (now_ms() - begin < 200) /* the attack is under way */
@@ -315,6 +325,8 @@ static void under_attack(struct qn_test_state *t, struct world *w, bool (*attack
     CHECK_RC(qn_host_dial(w->friend, addr, dialled, w, NULL), QN_OK);
     while (now_ms() - begin < 30000) {
         event_base_loop(w->base, EVLOOP_ONCE);
+        long rss_now = rss_bytes();
+        rss_high = QN_MAX(rss_high, rss_now);
         if (w->dial_rc == QN_OK && !joined) {
             joined = now_ms();
             CHECK_RC(qn_host_ping(w->friend, w->dial_peer, pinged, w), QN_OK);
@@ -328,6 +340,10 @@ static void under_attack(struct qn_test_state *t, struct world *w, bool (*attack
         if (w->ping_rc >= 0 && (status != -1 || !wait_for_it)) break;
     }
     CHECK(w->ping_rc == QN_OK);
+#ifndef QN_SANITIZED /* whose heap keeps what was freed */
+    CHECK(rss_high - rss <=
+          (long)w->limits.peer_memory + (4l << 20)); /* buffers of two hosts beside it */
+#endif
     CHECK(joined && joined - dialled_ms < 2000);
     if (status == -1) {
         kill(pid, SIGKILL);
