@@ -22,12 +22,12 @@
 #define GENESIS_NAME "/quoin/genesis/1"
 
 enum { TOPIC_TX, TOPIC_VOTE, TOPIC_BLOCK, TOPIC_COMPACT, TOPIC_CNT };
+/* What a replica makes of votes and blocks depends on where it stands: only transactions are fit for samples (the last flag). */
 static const struct gossip_topic_conf TOPICS[TOPIC_CNT] = {
-    [TOPIC_TX] = { "tx", 128u << 10, GOSSIP_TX, 500, false },
-    [TOPIC_VOTE] = { "vote", VOTE_BYTES, GOSSIP_VOTE, 1000,
-                     false }, /* certificates, small proposals too */
-    [TOPIC_BLOCK] = { "block", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false },
-    [TOPIC_COMPACT] = { "compact", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false },
+    [TOPIC_TX] = { "tx", 128u << 10, GOSSIP_TX, 500, false, false },
+    [TOPIC_VOTE] = { "vote", VOTE_BYTES, GOSSIP_VOTE, 1000, false, true }, /* and certificates */
+    [TOPIC_BLOCK] = { "block", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false, true },
+    [TOPIC_COMPACT] = { "compact", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false, true },
 };
 
 struct joint {

@@ -55,7 +55,7 @@ static void open_gossip(struct node *n, struct event_base *base)
         .base = base, .host = n->host, .env = qn_env_real(), .arg = n, .on_message = on_message
     };
     qn_rc rc = qn_gossip_open(&conf, &n->gossip, &why);
-    const struct gossip_topic_conf topic = { "js", 65536, GOSSIP_TX, 1000, false };
+    const struct gossip_topic_conf topic = { "js", 65536, GOSSIP_TX, 1000, false, false };
     rc = rc ? rc : qn_gossip_topic(n->gossip, &topic, &n->topic);
     QN_ASSERT(rc == QN_OK);
 }

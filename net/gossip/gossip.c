@@ -109,7 +109,8 @@ qn_rc gossip_topic_add(struct gossip *g, const struct gossip_topic_conf *conf, u
         return QN_E_RANGE;
     struct topic t = { .bytes_max = conf->bytes_max,
                        .class = conf->class,
-                       .weight_milli = conf->weight_milli };
+                       .weight_milli = conf->weight_milli,
+                       .unsampled = conf->unsampled };
     int len = snprintf(t.wire, sizeof t.wire, "/quoin/%s/%s/1", g->genesis, conf->name);
     if (len < 0 || (size_t)len >= sizeof t.wire) return QN_E_RANGE;
     t.wire_len = (uint32_t)len;

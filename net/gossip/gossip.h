@@ -75,6 +75,9 @@ struct gossip_topic_conf {
     enum gossip_class class;
     uint16_t weight_milli; /* share of good points of this topic, 0 .. 1000 */
     bool publish_only;     /* not subscribed: we publish to it through others (fanout) */
+    /* Nothing is withheld on trial: for topics where an honest peer may ignore what we accept (it is ahead, or had the same from elsewhere)
+     * and so brings nothing. */
+    bool unsampled;
 };
 
 /* gossip_topic_add makes a topic known, and subscribes. QN_E_LIMIT when there are topic_cnt, QN_E_EXISTS, QN_E_RANGE. */

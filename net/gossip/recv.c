@@ -7,7 +7,7 @@
 bool gossip_withheld(const struct gossip *g, const struct message *m, const struct peer *p)
 {
     const struct topic *t = &g->topic[m->topic];
-    if (m->own || g->no_sampling || t->mesh_cnt < SAMPLE_MESH) return false;
+    if (m->own || g->no_sampling || t->unsampled || t->mesh_cnt < SAMPLE_MESH) return false;
     uint64_t one_in = t->recent_old > 10 ? 64 : 16;
     return gossip_key(g, 2, p->key, m->id, GOSSIP_ID_LEN) % one_in == 0;
 }

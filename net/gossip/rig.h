@@ -45,9 +45,9 @@ static inline void rig_init(struct rig *r)
     struct gossip_conf conf = { .seed = { 7 }, .hooks = { r, rig_deliver, rig_wake, rig_event } };
     r->g = gossip_new(&conf, r->now_ms);
     const struct gossip_topic_conf topics[] = {
-        { "tx", 65536, GOSSIP_TX, 1000, false },
-        { "vote", 65536, GOSSIP_VOTE, 1000, false },
-        { "block", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false },
+        { "tx", 65536, GOSSIP_TX, 1000, false, false },
+        { "vote", 65536, GOSSIP_VOTE, 1000, false, false },
+        { "block", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false, false },
     };
     uint32_t *ids[] = { &r->tx, &r->vote, &r->block };
     for (size_t i = 0; i < QN_COUNT(topics); i++) {

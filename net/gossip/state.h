@@ -166,7 +166,7 @@ struct topic {
     uint32_t wire_len, bytes_max;
     enum gossip_class class;
     uint16_t weight_milli;
-    bool on;
+    bool on, unsampled;
     uint64_t hash; /* as peers' sub[] has it */
     struct peerset subs, mesh, fanout;
     uint32_t mesh_cnt, pending;

@@ -162,12 +162,40 @@ static void test_kept(struct qn_test_state *t)
     gossip_free(r.g);
 }
 
+/* In an unsampled topic nothing is withheld: who ignores there what we accept is not taken for silent. */
+static void test_unsampled(struct qn_test_state *t)
+{
+    struct rig r;
+    rig_init(&r);
+    uint32_t topic;
+    const struct gossip_topic_conf conf = { "cert", 1000, GOSSIP_VOTE, 1000, false, true };
+    CHECK_RC(gossip_topic_add(r.g, &conf, &topic), QN_OK);
+    for (uint32_t p = 1; p <= 8; p++) {
+        rig_peer(&r, p, true);
+        rig_subscribe(&r, p, topic);
+    }
+    for (uint32_t i = 0; i < 400; i++) {
+        rig_number(&r, 1, topic, i, 100);
+        for (uint32_t p = 2; p <= 8; p++) {
+            struct gossip_peer_info info;
+            CHECK(gossip_peer_info(r.g, p, &info));
+            if (info.meshed >> topic & 1) CHECK(rig_hear(&r, p).messages == 1);
+        }
+        rig_run(&r, 200);
+    }
+    for (uint32_t p = 1; p <= 8; p++)
+        CHECK(rig_score(&r, p) >= 0);
+    CHECK(gossip_stats(r.g)->withheld == 0);
+    gossip_free(r.g);
+}
+
 int main(void)
 {
     TEST_BEGIN();
     TEST(test_decay);
     TEST(test_theorem);
     TEST(test_silent);
+    TEST(test_unsampled);
     TEST(test_kept);
     return TEST_END();
 }
