@@ -87,10 +87,20 @@ static void open_world(struct qn_test_state *t, struct world *w, uint32_t cnt, u
             .arg = n, .on_identify = on_identify, .on_peer = on_peer, .on_blame = on_blame
         };
         qn_host_watch(n->host, &n->watch);
+        char stale[4096]; /* of a run that was killed */
+        const struct qn_hash cut = { { 0x5a } };
+        blob_beside(n->home, &cut, ".part", stale, sizeof stale);
+        *strrchr(stale, '/') = 0;
+        CHECK_RC(qn_dir_make(stale, NULL), QN_OK);
+        stale[strlen(stale)] = '/';
+        CHECK_RC(qn_file_write(stale, QN_SPAN_STR("half"), 0600, NULL), QN_OK);
         const struct share_conf share = {
             .base = w->base, .env = qn_env_real(), .host = n->host, .home = n->home
         };
-        if (!(raw >> i & 1)) CHECK_RC(share_open(&share, &n->share, NULL), QN_OK);
+        if (!(raw >> i & 1)) {
+            CHECK_RC(share_open(&share, &n->share, NULL), QN_OK);
+            CHECK(access(stale, F_OK) != 0);
+        }
     }
 }
 
