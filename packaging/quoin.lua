@@ -5,4 +5,5 @@
 -- modules = { "compute", "training" }   -- only these; none named: all
 -- disable = { "agents" }                -- all but these
 -- store_map_gib = 64                    -- address space for the checkpoint, not disk
+-- outbound = 8                          -- connections to choose by oneself; 0: only those joined
 -- keep_days = 0                         -- days of blocks that stay on the disk; 0: all, an archive

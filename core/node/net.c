@@ -4,6 +4,7 @@
 #include "core/node/coded.h"
 #include "core/node/compact_net.h"
 #include "core/node/gossip_net.h"
+#include "net/libp2p/discover.h"
 #include "net/libp2p/frames.h"
 
 #include <event2/event.h>
@@ -45,6 +46,9 @@ struct qn_net {
     struct qn_frames *frames;
     struct qn_gossip *gossip;
     struct qn_coded *coded;
+    struct qn_discover *discover;
+    char kad_proto[64];
+    char *book;
     struct qn_compact *compact;
     uint32_t topics[TOPIC_CNT];
     uint64_t coded_view; /* of the last proposal that went out in pieces */
@@ -277,12 +281,19 @@ static void on_frames_peer(void *arg, uint32_t peer, bool up)
     net->turn(net->turn_arg);
 }
 
+/* It brought something new: kind 2 of sync.def are transactions. */
+static void useful(struct qn_net *net, uint32_t peer, struct qn_span message)
+{
+    if (net->discover) qn_discover_useful(net->discover, peer, message.ptr[0] != 2);
+}
+
 static void on_message(void *arg, uint32_t peer, struct qn_span message)
 {
     struct qn_net *net = arg;
     struct qn_why why = { "" };
     enum qn_verdict verdict = qn_replica_recv(net->replica, peer, message, &why);
     if (verdict == QN_REJECT) qn_host_blame(net->host, peer, QN_BLAME_OFFENCE, why.text);
+    if (verdict == QN_ACCEPT) useful(net, peer, message);
     /* New here, so perhaps to others: kind 2 of sync.def are transactions. */
     if (verdict == QN_ACCEPT)
         (void)spread(net, peer, message.ptr[0] == 2 ? QN_CLASS_TX : QN_CLASS_VOTE, message);
@@ -300,7 +311,10 @@ static enum gossip_verdict on_gossip(void *arg, uint32_t topic, uint32_t peer, u
         return qn_compact_take(net->compact, peer, handle, data);
     }
     switch (qn_replica_recv(net->replica, peer, data, &why)) {
-    case QN_ACCEPT: verdict = GOSSIP_ACCEPT; break;
+    case QN_ACCEPT:
+        verdict = GOSSIP_ACCEPT;
+        useful(net, peer, data);
+        break;
     case QN_IGNORE: break;
     case QN_REJECT: verdict = GOSSIP_REJECT; break;
     }
@@ -335,6 +349,7 @@ static enum qn_verdict on_compact(void *arg, uint32_t peer, struct qn_span messa
     struct qn_net *net = arg;
     struct qn_why why = { "" };
     enum qn_verdict verdict = qn_replica_recv(net->replica, peer, message, &why);
+    if (verdict == QN_ACCEPT) useful(net, peer, message);
     net->turn(net->turn_arg);
     return verdict;
 }
@@ -351,6 +366,47 @@ static void waiting(void *arg,
 {
     const struct qn_net *net = arg;
     qn_replica_waiting(net->replica, visit, to);
+}
+
+/* Whether the network is one of a house or a machine: so its addresses are good, and everybody serves the hash table. */
+static bool is_private(const struct qn_net *net)
+{
+    struct qn_maddr addr;
+    struct qn_endpoint e;
+    const char *listen = net->conf.listen;
+    for (unsigned i = 0; i < net->join_cnt; i++)
+        if (qn_maddr_parse(net->joins[i].addr, &addr, NULL) == QN_OK &&
+            qn_maddr_endpoint(&addr, &e) == QN_OK)
+            return !qn_endpoint_public(&e);
+    /* Alone so far: what it listens on tells. Port 0 is fine here, so the text is taken apart by hand. */
+    char host[NET_ADDR_TEXT];
+    struct net_ip ip;
+    const char *colon = listen ? strrchr(listen, ':') : NULL;
+    if (!colon) return false;
+    bool six = listen[0] == '[' && colon > listen + 1 && colon[-1] == ']';
+    snprintf(host, sizeof host, "%.*s", (int)(colon - listen) - 2 * six, listen + six);
+    enum net_range range = net_ip_parse(host, &ip) ? net_ip_range(&ip) : NET_NOWHERE;
+    return range == NET_PRIVATE || range == NET_LOOPBACK;
+}
+
+static void on_discover_line(void *arg, const char *line)
+{
+    (void)arg;
+    fprintf(stderr, "quoin: %s\n", line);
+}
+
+static qn_rc find_others(struct qn_net *net, const char *hex, struct qn_why *why)
+{
+    snprintf(net->kad_proto, sizeof net->kad_proto, "/quoin/%s/kad/1.0.0", hex);
+    const struct qn_discover_conf conf = { .base = net->conf.base,
+                                           .env = qn_env_real(),
+                                           .host = net->host,
+                                           .proto = net->kad_proto,
+                                           .book_path = net->book,
+                                           .full = net->conf.outbound,
+                                           .private = is_private(net),
+                                           .log = on_discover_line };
+    return qn_discover_open(&conf, &net->discover, why);
 }
 
 qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(void *arg),
@@ -399,7 +455,8 @@ qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(
                                              .on_message = on_compact,
                                              .verdict = on_verdict };
     if (rc == QN_OK) rc = qn_coded_open(&coded, &net->coded, why);
-    return rc ? rc : qn_compact_open(&compact, &net->compact, why);
+    if (rc == QN_OK) rc = qn_compact_open(&compact, &net->compact, why);
+    return rc || !net->conf.outbound ? rc : find_others(net, hex, why);
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------------------------- */
@@ -425,14 +482,23 @@ static qn_rc read_joins(struct qn_net *net, struct qn_why *why)
     return QN_OK;
 }
 
+static uint32_t evict(void *arg)
+{
+    struct qn_net *net = arg;
+    return net->discover ? qn_discover_evict(net->discover) : 0;
+}
+
 qn_rc qn_net_open(const struct qn_net_conf *conf, struct qn_net **ret, struct qn_why *why)
 {
     struct qn_net *net = calloc(1, sizeof *net);
     QN_ASSERT(net != NULL);
     net->conf = *conf;
+    net->book = conf->book ? strdup(conf->book) : NULL;
     struct qn_host_conf host = {
         .base = conf->base, .env = qn_env_real(), .key = conf->key, .listen = conf->listen
     };
+    host.evict = evict;
+    host.arg = net;
     const struct qn_proto genesis = { .id = GENESIS_NAME,
                                       .ops = &SERVE_GENESIS,
                                       .arg = net,
@@ -458,6 +524,8 @@ void qn_net_close(struct qn_net *net)
 {
     if (!net) return;
     if (net->tick) event_free(net->tick);
+    qn_discover_close(net->discover);
+    net->discover = NULL;
     qn_coded_close(net->coded);
     net->coded = NULL;
     qn_compact_detach(net->compact);
@@ -470,6 +538,7 @@ void qn_net_close(struct qn_net *net)
         qn_host_close(net->host);
     }
     qn_compact_close(net->compact);
+    free(net->book);
     free(net);
 }
 
@@ -481,6 +550,11 @@ struct gossip *qn_net_gossip(struct qn_net *net)
 struct qn_compact *qn_net_compact(struct qn_net *net)
 {
     return net->compact;
+}
+
+struct qn_discover *qn_net_discover(struct qn_net *net)
+{
+    return net->discover;
 }
 
 struct qn_coded *qn_net_coded(struct qn_net *net)

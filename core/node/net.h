@@ -4,6 +4,7 @@
  *     /quoin/genesis/1              asked by who joins without one: the genesis, Borsh, then FIN
  *     /quoin/<8 hex>/ledger/1       a chain's replicas: messages of ledger/sync/sync.def as frames (net/libp2p/frames.h), to one peer
  *     /quoin/<8 hex>/tx/1, vote/1, block/1     topics of the mesh (core/node/gossip_net.h): the same messages, to everybody
+ *     /quoin/<8 hex>/kad/1.0.0      the hash table (net/libp2p/discover.h), which finds the others from one address
  *     /quoin/<8 hex>/shard/1        a long proposal in pieces, where most peers are validators (core/node/coded.h) */
 #ifndef QN_CORE_NODE_NET_H
 #define QN_CORE_NODE_NET_H
@@ -13,6 +14,7 @@
 
 struct gossip;
 struct qn_coded;
+struct qn_discover;
 struct qn_compact;
 struct qn_net;
 
@@ -23,6 +25,8 @@ struct qn_net_conf {
         *validator;     /* signs pieces of proposals; borrowed, read from qn_net_serve on */
     const char *listen; /* "IP:PORT", or NULL: dials only */
     const char *join;   /* addresses with commas between them, or NULL */
+    uint32_t outbound;  /* connections to choose besides; 0: none, and no hash table */
+    const char *book;   /* HOME/peers.dat; NULL: addresses are forgotten */
 };
 
 /* qn_net_open listens and begins to dial those in `join`; who is lost is dialled again, later and later, up to every 15 s. */
@@ -43,6 +47,8 @@ struct qn_host *qn_net_host(struct qn_net *net);
 struct qn_coded *qn_net_coded(struct qn_net *net);
 /* qn_net_compact lends what sends them by ids; NULL before qn_net_serve. */
 struct qn_compact *qn_net_compact(struct qn_net *net);
+/* qn_net_discover lends what finds peers; NULL before qn_net_serve, or when it looks for none. */
+struct qn_discover *qn_net_discover(struct qn_net *net);
 /* qn_net_gossip lends the gossip machine for its readers; NULL before qn_net_serve. Topics are numbered tx, vote, block. */
 struct gossip *qn_net_gossip(struct qn_net *net);
 /* qn_net_addr writes the address to give to others, with the peer id; "" when it does not listen. */

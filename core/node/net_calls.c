@@ -3,6 +3,7 @@
 #include "core/node/net_desk.h"
 #include "core/node/node.h"
 #include "net/gossip/gossip.h"
+#include "net/libp2p/discover.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -448,6 +449,13 @@ static qn_rc net_doctor(struct qn_call_ctx *ctx, const void *params, json_t **re
     json_t *list = *ret = json_array();
     qn_host_peers(qn_net_host(net), look, &s);
     doctor_peers(list, net, &s);
+    if (qn_net_discover(net)) {
+        struct qn_discover_info d = qn_discover_info(qn_net_discover(net));
+        finding(list, "addresses",
+                d.tried + d.told ? NULL : "quoin net dial IP:PORT, or up with --join IP:PORT",
+                "%u answered once, %u heard of; hash table: %u peers, %u records%s", d.tried,
+                d.told, d.kad.peers, d.kad.records, d.server ? "" : ", not served to others");
+    }
     doctor_mesh(list, s.g, &s);
     finding(list, "chain", info.syncing ? "it is catching up" : NULL,
             "block %" PRIu64 ", peers have %" PRIu64, info.height, info.peer_height);

@@ -552,13 +552,17 @@ out:
 static qn_rc open_net(struct qn_node *node, struct qn_why *why)
 {
     bool fresh;
+    char book[4096];
     if (!node->opts->listen && !node->opts->join) return QN_OK;
+    snprintf(book, sizeof book, "%s/peers.dat", node->opts->home);
     qn_rc rc = key_of(node, "network", &node->network, &fresh, why);
     struct qn_net_conf conf = { .base = node->base,
                                 .key = &node->network,
                                 .validator = &node->validator,
                                 .listen = node->opts->listen,
-                                .join = node->opts->join };
+                                .join = node->opts->join,
+                                .book = book,
+                                .outbound = node->opts->outbound };
     return rc ? rc : qn_net_open(&conf, &node->net, why);
 }
 

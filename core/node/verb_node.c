@@ -19,8 +19,8 @@ int qn_verb_up(struct qn_cli *cli)
     if (rc) return qn_fail(cli, rc, &why);
     if (cli->argc)
         return qn_usage(cli,
-                        "up takes --home, --config, --set, --api, --listen, --join, --genesis, "
-                        "--enable, --disable, --store-map-gib, --keep-days");
+                        "up takes --home, --config, --set, --api, --listen, --join, --outbound, "
+                        "--genesis, --enable, --disable, --store-map-gib, --keep-days");
     const char *modules = conf.vals[QN_CONF_modules].text, *off = conf.vals[QN_CONF_disable].text;
     struct qn_up_opts opts = { .home = cli->client.home,
                                .api = conf.vals[QN_CONF_api].text,
@@ -35,6 +35,7 @@ int qn_verb_up(struct qn_cli *cli)
     opts.join = *join ? join : NULL;
     opts.genesis = *genesis ? genesis : NULL;
     opts.block_ms = strtoull(conf.vals[QN_CONF_block_ms].text, NULL, 10);
+    opts.outbound = (uint32_t)strtoul(conf.vals[QN_CONF_outbound].text, NULL, 10);
     opts.map_gib = strtoull(conf.vals[QN_CONF_store_map_gib].text, NULL, 10);
     opts.keep_ms = strtoull(conf.vals[QN_CONF_keep_days].text, NULL, 10) * 86400000;
     return qn_node_up(&opts);

@@ -85,6 +85,7 @@ static void on_turn(int fd, short what, void *arg)
     (void)fd, (void)what;
     h->in_turn = true;
     deliver(h);
+    if (h->push) identify_push_now(h);
     struct conn *list =
         h->dirty; /* what becomes dirty from here on has a turn of its own: others come first */
     h->dirty = NULL;
@@ -108,6 +109,11 @@ static void on_tick(int fd, short what, void *arg)
     for (struct conn *c = h->conns, *next; c; c = next) {
         next = c->next; /* the dead are freed in a turn alone */
         conn_tick(c, now);
+    }
+    if (h->push_again) {
+        h->push_again = false;
+        h->push = true;
+        host_turn_soon(h);
     }
     if (h->resting && now >= h->rest_us) {
         h->resting = false;

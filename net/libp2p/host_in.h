@@ -76,6 +76,8 @@ struct peer {
     struct qn_peer_id id;
     struct qn_host *host;
     struct conn *cur, *conns; /* cur: takes new streams; conns: all that are ready */
+    bool push_again;          /* it has yet to hear what we are now */
+    uint8_t push_tries;
     bool explicit, outbound, identified, gone;
     struct qn_budget memory;
     uint32_t blob_streams;
@@ -141,6 +143,8 @@ struct qn_host {
     struct qn_ip listen_ip;
     struct event listen, turn, tick;
     bool turning, in_turn, resting, closing;
+    bool push,
+        push_again; /* what we are changed: told in this turn; told again with the next tick */
     uint64_t rest_us;
     struct qn_maddr announce;
     uint64_t record_seq;
@@ -208,7 +212,9 @@ bool peer_is_explicit(const struct qn_host *h, const struct qn_peer_id *id);
 /* identify_run.c, ping.c, perf.c: protocols that every host serves */
 void identify_serve(struct qn_host *h);
 void identify_ask(struct peer *p);
+/* Several changes of a turn are one push: peers take two at once and no more. */
 void identify_push(struct qn_host *h);
+void identify_push_now(struct qn_host *h);
 void identify_fini(struct qn_host *h);
 void ping_serve(struct qn_host *h);
 void perf_serve(struct qn_host *h);

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ASK_MS  5000
-#define PUSH_MS 10000
+#define ASK_MS     5000
+#define PUSH_TRIES 8 /* a tick apart */
+#define PUSH_MS    10000
 
 /* What a peer of another network shall not hear: private addresses mean nothing there and tell about us. */
 static bool fit_for(const struct qn_endpoint *remote, const struct qn_maddr *addr)
@@ -148,15 +149,39 @@ void identify_ask(struct peer *p)
     qn_stream_set_deadline(s, ASK_MS);
 }
 
-static const struct qn_stream_ops PUSH = { 0 };
+/* The peer had too many of ours already, or is slow: what it missed it must hear. */
+static void push_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
+{
+    struct peer *p = peer_find(s->host, s->peer_num);
+    (void)arg;
+    if (!p || p->gone) return;
+    if (end == QN_STREAM_DONE) p->push_tries = 0;
+    if (end != QN_STREAM_RESET || p->push_tries == PUSH_TRIES)
+        return; /* one that never wants it is let be */
+    p->push_tries++;
+    p->push_again = s->host->push_again = true;
+}
+
+static const struct qn_stream_ops PUSH = { .on_close = push_close };
 
 void identify_push(struct qn_host *h)
 {
+    if (h->closing) return;
+    for (uint32_t i = 0; i < h->peer_cnt; i++)
+        h->peers[i]->push_again = true;
+    h->push = true;
+    host_turn_soon(h);
+}
+
+void identify_push_now(struct qn_host *h)
+{
+    h->push = false;
     for (uint32_t i = 0; i < h->peer_cnt; i++) {
         struct peer *p = h->peers[i];
         struct qn_stream *s;
         struct qn_buf out = { 0 };
-        if (p->gone || !p->identified || !p->cur) continue;
+        if (p->gone || !p->identified || !p->cur || !p->push_again) continue;
+        p->push_again = false;
         if (qn_host_stream(h, p->num, QN_IDENTIFY_PUSH, QN_NET_CONTROL, &PUSH, NULL, &s) != QN_OK)
             continue;
         write_self(h, &p->cur->remote, &out);

@@ -166,9 +166,107 @@ static void test_network(struct qn_test_state *t)
     event_base_free(w.base);
 }
 
-int main(void)
+/* --- as a peer for tests/peers/kad.sh: commands on stdin, a line of JSON for each ------------------------ */
+
+struct tool {
+    struct world w;
+    struct event *in;
+    char line[256];
+    size_t len;
+};
+
+static void tool_found(void *arg, qn_rc rc, uint32_t peer)
+{
+    (void)arg, (void)peer;
+    printf("{\"find\":\"%s\"}\n", qn_err_code(rc));
+    fflush(stdout);
+}
+
+static void tool_provider(void *arg, const struct kad_peer *p)
+{
+    struct answer *a = arg;
+    char id[QN_PEER_TEXT_MAX];
+    if (p) {
+        qn_peer_id_print(&p->id, id);
+        printf("%s\"%s\"", a->providers++ ? "," : "{\"providers\":[", id);
+        return;
+    }
+    printf("%s]}\n", a->providers ? "" : "{\"providers\":[");
+    fflush(stdout);
+    free(a);
+}
+
+static void tool_do(struct tool *tool, const char *line)
+{
+    struct qn_discover *d = tool->w.n[0].d;
+    uint8_t key[64];
+    struct qn_peer_id id;
+    char word[16], arg[200];
+    if (sscanf(line, "%15s %199s", word, arg) != 2) return;
+    size_t len = strlen(arg) / 2;
+    if (strcmp(word, "find") == 0 && qn_peer_id_parse(arg, &id) == QN_OK) {
+        if (qn_discover_peer(d, &id, tool_found, NULL)) puts("{\"find\":\"LIMIT\"}");
+    } else if (len <= sizeof key && qn_unhex(arg, len * 2, key, len)) {
+        if (strcmp(word, "provide") == 0) {
+            printf("{\"provide\":\"%s\"}\n",
+                   qn_err_code(qn_discover_provide(d, QN_SPAN(key, len))));
+            fflush(stdout);
+        } else if (qn_discover_providers(d, QN_SPAN(key, len), 0, tool_provider,
+                                         calloc(1, sizeof(struct answer)))) {
+            puts("{\"providers\":null}");
+        }
+    }
+}
+
+static void tool_read(int fd, short what, void *arg)
+{
+    struct tool *tool = arg;
+    char c;
+    (void)what;
+    if (read(fd, &c, 1) != 1) {
+        event_base_loopbreak(tool->w.base);
+        return;
+    }
+    if (c != '\n' && tool->len + 1 < sizeof tool->line) {
+        tool->line[tool->len++] = c;
+        return;
+    }
+    tool->line[tool->len] = 0;
+    tool->len = 0;
+    tool_do(tool, tool->line);
+}
+
+static int tool_run(void)
+{
+    struct qn_test_state t = { 0 };
+    struct tool *tool = calloc(1, sizeof *tool);
+    struct qn_maddr addr;
+    char text[QN_MADDR_TEXT], id[QN_PEER_TEXT_MAX];
+    QN_ASSERT(tool);
+    tool->w.base = event_base_new();
+    node_open(&t, &tool->w, 0, NULL);
+    if (t.bad || !qn_host_addrs(tool->w.n[0].host, &addr, 1)) return 1;
+    qn_maddr_print(&addr, text);
+    qn_peer_id_print(qn_host_id(tool->w.n[0].host), id);
+    printf("{\"addr\":\"%s\",\"id\":\"%s\"}\n", text, id);
+    fflush(stdout);
+    tool->in = event_new(tool->w.base, 0, EV_READ | EV_PERSIST, tool_read, tool);
+    event_add(tool->in, NULL);
+    event_base_dispatch(tool->w.base);
+    struct qn_discover_info info = qn_discover_info(tool->w.n[0].d);
+    printf("{\"table\":%u,\"records\":%u,\"blames\":%llu}\n", info.kad.peers, info.kad.records,
+           (unsigned long long)qn_host_stat(tool->w.n[0].host).blames);
+    event_free(tool->in);
+    node_close(&tool->w, 0);
+    event_base_free(tool->w.base);
+    free(tool);
+    return 0;
+}
+
+int main(int argc, char **argv)
 {
     if (qn_crypto_init() || signal(SIGPIPE, SIG_IGN) == SIG_ERR) return 1;
+    if (argc > 1 && strcmp(argv[1], "peer") == 0) return tool_run();
     TEST_BEGIN();
     TEST(test_network);
     return TEST_END();

@@ -4,12 +4,12 @@
 . "$(dirname "$0")/../lib.sh"
 pids=()
 trap '{ kill -9 "${pids[@]}" && wait "${pids[@]}"; } 2>/dev/null; cleanup' EXIT
-start --listen 127.0.0.1:0
+start --listen 127.0.0.1:0 --outbound 0
 check "the first is up" 0 $?
 addr=$(jq -r 'select(.event == "ready") | .p2p' "$tmp/up.log" | tail -1)
 at() { "$q" --home "$tmp/line-$1" "${@:2}"; }
 for i in 1 2 3 4; do
-    "$q" up --home "$tmp/line-$i" --api 127.0.0.1:0 --listen 127.0.0.1:0 --join "$addr" --json >"$tmp/line-$i.log" 2>"$tmp/line-$i.err" &
+    "$q" up --home "$tmp/line-$i" --api 127.0.0.1:0 --listen 127.0.0.1:0 --outbound 0 --join "$addr" --json >"$tmp/line-$i.log" 2>"$tmp/line-$i.err" &
     pids+=($!)
     for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/line-$i.log" && break; sleep 0.05; done
     addr=$(jq -r 'select(.event == "ready") | .p2p' "$tmp/line-$i.log" | tail -1)
