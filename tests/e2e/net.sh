@@ -5,10 +5,10 @@
 pids=()
 trap 'for p in "${pids[@]}"; do { kill -9 $p && wait $p; } 2>/dev/null; done; cleanup' EXIT
 
-# node NAME ARG..: starts one and waits for it.
+# node NAME ARG..: starts one and waits for it. It looks for nobody by itself: here each connection is one that was asked for.
 node() {
     local name=$1
-    "$q" up --home "$tmp/$name" --api 127.0.0.1:0 --json "${@:2}" >"$tmp/$name.log" 2>"$tmp/$name.err" &
+    "$q" up --home "$tmp/$name" --api 127.0.0.1:0 --outbound 0 --json "${@:2}" >"$tmp/$name.log" 2>"$tmp/$name.err" &
     pids+=($!)
     for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/$name.log" && break; sleep 0.05; done
     grep -q '"event":"ready"' "$tmp/$name.log" || cat "$tmp/$name.err"
