@@ -65,6 +65,7 @@ void sim_knobs_draw(const struct sim_opts *o, struct sim_knobs *ret)
     k.epoch_ms = EPOCHS[sim_below(&r, QN_COUNT(EPOCHS))];
     k.stake = sim_below(&r, 2);
     if (o->nodes) k.nodes = o->nodes;
+    if (o->epoch_ms) k.epoch_ms = o->epoch_ms;
     if (o->minutes) k.faults_ms = o->minutes * 60000;
     k.faults &= ~o->without & ALL_FAULTS;
     if (!(k.faults >> SIM_loss & 1)) k.loss_ppm = 0;

@@ -127,7 +127,7 @@ static const struct {
 } KNOWN[] = {
     { "quorum", 1 },      { "final_anyway", 1 }, { "two_first", 1 }, { "no_journal", 3 },
     { "no_sync", 3 },     { "no_dir_sync", 3 },  { "no_mark", 3 },   { "clock_apply", 2 },
-    { "no_undo", 1 },     { "forget", 3 },       { "fast", 13 },      { "weak", 1 },
+    { "no_undo", 1 },     { "forget", 3 },       { "fast", 13 },     { "weak", 1 },
     { "no_verify", 29 },  { "blind_cert", 41 },  { "no_extra", 3 },  { "no_body", 3 },
     { "no_forward", 44 },
 };
@@ -174,7 +174,8 @@ static int suite(void)
 
 static int usage(void)
 {
-    printf("sim [--seeds A-B | --seed S] [--nodes N] [--minutes M] [--txs N] [--without FAULT,..]\n"
+    printf("sim [--seeds A-B | --seed S] [--nodes N] [--minutes M] [--epoch-ms MS] [--txs N] "
+           "[--without FAULT,..]\n"
            "    [--bug BUG] [--until EVENT] [--trace] [--no-shrink] [--json]   worlds from seeds\n"
            "sim --hunt BUG|all [--seeds A-B]                                  seeds that find a "
            "planted bug\n"
@@ -233,6 +234,8 @@ int main(int argc, char **argv)
             if (o.nodes < 1 || o.nodes > 10) return usage();
         } else if (strcmp(a, "--minutes") == 0) {
             o.minutes = (uint32_t)strtoul(v, NULL, 10);
+        } else if (strcmp(a, "--epoch-ms") == 0) {
+            o.epoch_ms = (uint32_t)strtoul(v, NULL, 10);
         } else if (strcmp(a, "--txs") == 0) {
             o.tx_max = (uint32_t)strtoul(v, NULL, 10);
         } else if (strcmp(a, "--until") == 0) {

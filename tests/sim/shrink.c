@@ -39,6 +39,7 @@ void sim_command(const struct sim_opts *o, char *dst, size_t size)
     size_t at = (size_t)snprintf(dst, size, "./build.sh sim --seed %" PRIu64, o->seed);
     if (o->nodes) at += (size_t)snprintf(dst + at, size - at, " --nodes %u", o->nodes);
     if (o->minutes) at += (size_t)snprintf(dst + at, size - at, " --minutes %u", o->minutes);
+    if (o->epoch_ms) at += (size_t)snprintf(dst + at, size - at, " --epoch-ms %u", o->epoch_ms);
     if (o->tx_max) at += (size_t)snprintf(dst + at, size - at, " --txs %u", o->tx_max);
     if (o->bug) at += (size_t)snprintf(dst + at, size - at, " --bug %s", sim_bug_word(o->bug));
     for (unsigned f = 0, first = 1; f < SIM_FAULT_COUNT; f++)

@@ -100,11 +100,11 @@ struct sim_knobs {
 
 struct sim_opts {
     uint64_t seed;
-    uint32_t nodes, minutes; /* 0: as drawn */
-    uint32_t without;        /* faults left out, bits */
-    uint32_t tx_max;         /* transactions at most; 0: no limit */
-    uint64_t until;          /* stop after this event; 0: at the end */
-    int bug;                 /* enum qn_bft_bug or sim_bug */
+    uint32_t nodes, minutes, epoch_ms; /* 0: as drawn */
+    uint32_t without;                  /* faults left out, bits */
+    uint32_t tx_max;                   /* transactions at most; 0: no limit */
+    uint64_t until;                    /* stop after this event; 0: at the end */
+    int bug;                           /* enum qn_bft_bug or sim_bug */
     bool trace, stats;
 };
 
