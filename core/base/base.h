@@ -43,6 +43,10 @@ struct qn_sig {
     uint8_t b[64];
 };
 
+struct qn_vrf_proof {
+    uint8_t b[80]; /* core/crypto/vrf.h */
+};
+
 /* qn_hash_eq compares in constant time. */
 bool qn_hash_eq(const struct qn_hash *a, const struct qn_hash *b);
 /* qn_hash_cmp orders bytewise, as memcmp. */

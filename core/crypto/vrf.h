@@ -14,9 +14,7 @@
 #define QN_VRF_PROOF 80 /* gamma[32] | c[16] | s[32] */
 #define QN_VRF_OUT   64
 
-struct qn_vrf_proof {
-    uint8_t b[QN_VRF_PROOF];
-};
+_Static_assert(sizeof(struct qn_vrf_proof) == QN_VRF_PROOF, "what schemas know by its size");
 
 /* qn_vrf_prove makes the proof for alpha; its output is ret_out (may be NULL). */
 void qn_vrf_prove(const struct qn_key *key, struct qn_span alpha, struct qn_vrf_proof *ret,

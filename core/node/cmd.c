@@ -102,6 +102,7 @@ static const char *sample(const struct qn_field *f, char dst[64])
     case QN_T_OPT_HASH:
     case QN_T_VEC_HASH: return "@alice";
     case QN_T_SIG:
+    case QN_T_VRF:
     case QN_T_BYTES: return "00ff";
     case QN_T_STR:
     case QN_T_VEC_STR: return "text";

@@ -71,6 +71,7 @@ static void encode_field(const struct qn_field *f, const uint8_t *at, struct qn_
     case QN_T_I64: encode_num(f, at, buf); return;
     case QN_T_HASH: qn_buf_put(buf, at, 32); return;
     case QN_T_SIG: qn_buf_put(buf, at, 64); return;
+    case QN_T_VRF: qn_buf_put(buf, at, 80); return;
     case QN_T_STR:
     case QN_T_BYTES:
         memcpy(&s, at, sizeof s);
@@ -240,7 +241,8 @@ static qn_rc decode_field(struct reader *r, const struct qn_field *f, void *at)
     case QN_T_I64: return decode_num(r, f, at);
     case QN_T_HASH: return qn_take_hash(&r->in, at) ? QN_OK : short_of(r, f);
     case QN_T_SIG:
-        if (!qn_take(&r->in, sizeof(struct qn_sig), &s)) return short_of(r, f);
+    case QN_T_VRF:
+        if (!qn_take(&r->in, f->type == QN_T_SIG ? 64 : 80, &s)) return short_of(r, f);
         memcpy(at, s.ptr, s.len);
         return QN_OK;
     case QN_T_STR:

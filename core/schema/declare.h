@@ -12,6 +12,7 @@
 #define ENUM(f, names, doc) uint8_t f;
 #define HASH(f, doc)        struct qn_hash f;
 #define SIG(f, doc)         struct qn_sig f;
+#define VRF(f, doc)         struct qn_vrf_proof f;
 #define STR(f, max, doc)    struct qn_span f;
 #define BYTES(f, max, doc)  struct qn_span f;
 #define REC(f, r, doc)      struct r f;

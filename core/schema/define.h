@@ -18,6 +18,7 @@
 #define ENUM(f, n, d)       QN_F_(f, QN_T_ENUM, .names = n, .doc = d)
 #define HASH(f, d)          QN_F_(f, QN_T_HASH, .doc = d)
 #define SIG(f, d)           QN_F_(f, QN_T_SIG, .doc = d)
+#define VRF(f, d)           QN_F_(f, QN_T_VRF, .doc = d)
 #define STR(f, m, d)        QN_F_(f, QN_T_STR, .max = m, .doc = d)
 #define BYTES(f, m, d)      QN_F_(f, QN_T_BYTES, .max = m, .doc = d)
 #define REC(f, r, d)        QN_F_(f, QN_T_REC, .rec = r##_record, .doc = d)

@@ -77,6 +77,7 @@ static json_t *field_json(const struct qn_field *f, const void *at)
         return json_string(word);
     case QN_T_HASH: return hex_json(at, 32);
     case QN_T_SIG: return hex_json(at, 64);
+    case QN_T_VRF: return hex_json(at, 80);
     case QN_T_STR: memcpy(&s, at, sizeof s); return json_stringn((const char *)s.ptr, s.len);
     case QN_T_BYTES: memcpy(&s, at, sizeof s); return hex_json(s.ptr, s.len);
     case QN_T_REC: return qn_to_json(f->rec(), at);
@@ -329,6 +330,7 @@ static qn_rc get_field(struct reader *r, const struct qn_field *f, const json_t 
         return QN_OK;
     case QN_T_HASH: return get_hex(r, f, json, at, 32);
     case QN_T_SIG: return get_hex(r, f, json, at, 64);
+    case QN_T_VRF: return get_hex(r, f, json, at, 80);
     case QN_T_STR: return get_text(r, f, json, f->max, at);
     case QN_T_BYTES: return get_bytes(r, f, json, at);
     case QN_T_REC: return get_record(r, f->rec(), json, at);
@@ -431,6 +433,7 @@ static json_t *field_schema(const struct qn_field *f)
     case QN_T_HASH:
     case QN_T_OPT_HASH: return hex_schema("^([0-9a-fA-F]{64}|qn1[0-9a-z]+)$");
     case QN_T_SIG: return hex_schema("^[0-9a-fA-F]{128}$");
+    case QN_T_VRF: return hex_schema("^[0-9a-fA-F]{160}$");
     case QN_T_STR: return text_schema(f->max);
     case QN_T_BYTES: return hex_schema("^([0-9a-fA-F]{2})*$");
     case QN_T_REC:

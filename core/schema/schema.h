@@ -23,6 +23,7 @@
  *   ENUM(name, "a|b|c")   one byte; JSON the word            C uint8_t
  *   HASH(name)            32 bytes, JSON hex ("qn1.." is also read)   C struct qn_hash
  *   SIG(name)             64 bytes, JSON hex                 C struct qn_sig
+ *   VRF(name)             80 bytes, JSON hex                 C struct qn_vrf_proof
  *   STR(name, max)        UTF-8 without control characters, at most max bytes   C struct qn_span
  *   BYTES(name, max)      JSON hex                           C struct qn_span
  *   REC(name, record)     a record inline                    C struct record
@@ -54,6 +55,7 @@ enum qn_type {
     QN_T_ENUM,
     QN_T_HASH,
     QN_T_SIG,
+    QN_T_VRF,
     QN_T_STR,
     QN_T_BYTES,
     QN_T_REC,

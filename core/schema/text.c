@@ -80,6 +80,7 @@ const char *qn_type_word(enum qn_type type)
     case QN_T_HASH:
     case QN_T_OPT_HASH: return "hash";
     case QN_T_SIG: return "signature";
+    case QN_T_VRF: return "proof";
     case QN_T_STR: return "text";
     case QN_T_BYTES: return "hex";
     case QN_T_REC:

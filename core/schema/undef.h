@@ -11,6 +11,7 @@
 #undef ENUM
 #undef HASH
 #undef SIG
+#undef VRF
 #undef STR
 #undef BYTES
 #undef REC

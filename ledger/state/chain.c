@@ -3,6 +3,7 @@
 
 #include "core/crypto/hash.h"
 #include "core/env/crash.h"
+#include "ledger/bft/beacon.h"
 #include "ledger/bft/vote.h"
 #include "ledger/store/journal.h"
 #include "ledger/store/store.h"
@@ -64,15 +65,13 @@ struct qn_chain {
     uint64_t saved_ms;             /* monotonic, of the last checkpoint */
 };
 
-/* Until validators draw it by VRF: a hash chain over the blocks' own content. */
-static struct qn_hash beacon_of(const struct qn_hash *before, const struct qn_hash *body,
-                                uint64_t t_ms)
+/* Whether the header's beacon is the one its proposer could not choose. */
+static bool beacon_ok(const struct qn_chain *c, const struct qn_hash *before,
+                      const struct qn_header *h)
 {
-    uint8_t buf[72];
-    memcpy(buf, before->b, 32);
-    memcpy(buf + 32, body->b, 32);
-    memcpy(buf + 64, &t_ms, 8);
-    return qn_h("beacon", buf, sizeof buf);
+    struct qn_hash beacon;
+    return qn_beacon_check(&h->proposer, &c->id, before, h->height, &h->vrf, &beacon) &&
+           qn_hash_eq(&beacon, &h->beacon);
 }
 
 static void note_dirty(void *arg, struct qn_span key)
@@ -202,6 +201,8 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
         return bad_block(why, h->height, "its body is not the one its head names");
     qn_rc rc = QN_OK;
     if (h->height > c->saved.height) { /* below, hashes lead to the checkpoint's block */
+        if (!beacon_ok(c, &c->header.beacon, h))
+            return bad_block(why, h->height, "its beacon is not the one its proposer had to draw");
         if (h->epoch != c->set.epoch || !qn_hash_eq(&h->set_root, &c->set_root))
             return bad_block(why, h->height, "it names other validators than the state before");
         struct qn_why_final by = { &f.cert, f.fillers.ptr, f.fillers.cnt };
@@ -461,7 +462,6 @@ static void fill(const struct qn_header *before, struct qn_header *h)
 {
     h->body_root = qn_body_root(NULL, 0);
     h->state_root = before->state_root;
-    h->beacon = beacon_of(&before->beacon, &h->body_root, h->t_ms);
 }
 
 static void grow(struct qn_chain *c, struct branch *b, struct branch *up)
@@ -498,7 +498,7 @@ qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
     const struct qn_header *before;
     struct qn_outcome out;
     QN_ASSERT(b != NULL);
-    struct qn_hash proposer = qn_acct_key(&m->proposer);
+    struct qn_hash proposer = qn_acct_key(&m->key->pub);
     qn_rc rc = stand_on(c, &m->parent, &up, &before, why);
     if (rc) goto fail;
     struct qn_header *h = &b->frame.block.header;
@@ -510,7 +510,8 @@ qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
                              .t_ms = QN_MAX(m->t_ms, before->t_ms + 1),
                              .parent = m->parent,
                              .set_root = c->set_root,
-                             .proposer = m->proposer };
+                             .proposer = m->key->pub };
+    qn_beacon_prove(m->key, &c->id, &before->beacon, h->height, &h->vrf, &h->beacon);
     if (is_filler_place(up)) {
         memset(misfit, 0, m->cnt * sizeof *misfit);
         fill(before, h);
@@ -538,7 +539,6 @@ qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
         misfit[i] = false; /* no room: the next block's */
     h->body_root = qn_body_root(txs, kept);
     h->state_root = out.root;
-    h->beacon = beacon_of(&before->beacon, &h->body_root, h->t_ms);
     /* What the branch keeps is its own: the pool may drop a transaction whose bytes txs borrow. */
     struct qn_buf bytes = { 0 };
     struct qn_block block = { .header = *h };
@@ -591,13 +591,14 @@ static qn_rc run(struct qn_chain *c, struct branch *b, const struct branch *up,
     const struct qn_header *h = &block->header;
     struct qn_outcome out;
     struct qn_hash body = qn_body_root(block->txs.ptr, block->txs.cnt);
-    struct qn_hash beacon = beacon_of(&before->beacon, &h->body_root, h->t_ms);
     if (h->ver != 1 || !qn_hash_eq(&h->chain, &c->id) || !qn_hash_eq(&h->set_root, &c->set_root) ||
         h->epoch != c->set.epoch || h->height != before->height + 1 || h->t_ms <= before->t_ms)
         return qn_why(why, QN_E_FORMAT, "the block's head does not follow its parent's");
-    if (block->txs.cnt > QN_BLOCK_TXS || !qn_hash_eq(&body, &h->body_root) ||
-        !qn_hash_eq(&beacon, &h->beacon))
+    if (block->txs.cnt > QN_BLOCK_TXS || !qn_hash_eq(&body, &h->body_root))
         return qn_why(why, QN_E_FORMAT, "the block's body is not the one its head names");
+    if (!beacon_ok(c, &before->beacon, h))
+        return qn_why(why, QN_E_FORMAT,
+                      "the block's beacon is not the one its proposer had to draw");
     if (is_filler_place(up)) {
         if (block->txs.cnt || !qn_hash_eq(&h->state_root, &before->state_root))
             return qn_why(why, QN_E_FORMAT, "a block above its epoch's last is not empty");

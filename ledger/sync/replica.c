@@ -381,7 +381,7 @@ static bool make(struct qn_replica *r)
     struct qn_make m = { .parent = r->ask.block,
                          .view = r->ask.view,
                          .t_ms = now_ms(r),
-                         .proposer = r->conf.validator->pub,
+                         .key = r->conf.validator,
                          .txs = txs,
                          .ids = ids,
                          .cnt = cnt };

@@ -1,5 +1,6 @@
 /* bugs.c - what the linker puts in the place of some of the node's functions, in this program alone (-Wl,--wrap): signatures as keyed
  * hashes, and bugs planted to see whether the checks bite. */
+#include "core/crypto/vrf.h"
 #include "ledger/store/store.h"
 #include "tests/sim/sim.h"
 
@@ -93,6 +94,43 @@ bool __wrap_qn_verify(const struct qn_hash *pub, struct qn_span msg, const struc
     if (now.real_keys) return __real_qn_verify(pub, msg, sig);
     struct qn_sig want = hash_sign(pub, msg);
     return memcmp(want.b, sig->b, sizeof want.b) == 0;
+}
+
+/* The beacon's draw: what hash_sign gives, shown as the proof. */
+void __real_qn_vrf_prove(const struct qn_key *key, struct qn_span alpha, struct qn_vrf_proof *ret,
+                         uint8_t ret_out[QN_VRF_OUT]);
+bool __real_qn_vrf_verify(const struct qn_hash *pub, struct qn_span alpha,
+                          const struct qn_vrf_proof *proof, uint8_t ret_out[QN_VRF_OUT]);
+void __wrap_qn_vrf_prove(const struct qn_key *key, struct qn_span alpha, struct qn_vrf_proof *ret,
+                         uint8_t ret_out[QN_VRF_OUT]);
+bool __wrap_qn_vrf_verify(const struct qn_hash *pub, struct qn_span alpha,
+                          const struct qn_vrf_proof *proof, uint8_t ret_out[QN_VRF_OUT]);
+
+static void hash_draw(const struct qn_hash *pub, struct qn_span alpha, struct qn_vrf_proof *ret,
+                      uint8_t *ret_out)
+{
+    struct qn_sig out = hash_sign(pub, alpha);
+    *ret = (struct qn_vrf_proof){ { 0 } };
+    memcpy(ret->b, out.b, sizeof out.b);
+    if (ret_out) memcpy(ret_out, out.b, QN_VRF_OUT);
+}
+
+void __wrap_qn_vrf_prove(const struct qn_key *key, struct qn_span alpha, struct qn_vrf_proof *ret,
+                         uint8_t ret_out[QN_VRF_OUT])
+{
+    if (now.real_keys)
+        __real_qn_vrf_prove(key, alpha, ret, ret_out);
+    else
+        hash_draw(&key->pub, alpha, ret, ret_out);
+}
+
+bool __wrap_qn_vrf_verify(const struct qn_hash *pub, struct qn_span alpha,
+                          const struct qn_vrf_proof *proof, uint8_t ret_out[QN_VRF_OUT])
+{
+    struct qn_vrf_proof want;
+    if (now.real_keys) return __real_qn_vrf_verify(pub, alpha, proof, ret_out);
+    hash_draw(pub, alpha, &want, ret_out);
+    return memcmp(want.b, proof->b, sizeof want.b) == 0;
 }
 
 /* --- planted bugs ------------------------------------------------------------------------------------------------------------------ */

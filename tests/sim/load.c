@@ -234,7 +234,8 @@ static void fill(struct draft *d, const struct qn_record *rec, void *obj, unsign
         case QN_T_BOOL: *(bool *)p = n % 2; break;
         case QN_T_ENUM: *(uint8_t *)p = (uint8_t)(n % qn_enum_cnt(f->names)); break;
         case QN_T_HASH: *(struct qn_hash *)p = draw_id(d, f->name); break;
-        case QN_T_SIG: break;
+        case QN_T_SIG:
+        case QN_T_VRF: break;
         case QN_T_STR: *(struct qn_span *)p = draw_text(a, r, f, f->max); break;
         case QN_T_BYTES: {
             size_t len = QN_MIN((size_t)sim_below(r, 64), (size_t)f->max);
