@@ -37,28 +37,36 @@ static void list(void *arg, const struct qn_vote *a, const struct qn_vote *b)
     json_array_append_new(x->list, one);
 }
 
+static void list_twins(void *arg, const struct evidence_twins *twins)
+{
+    struct report *x = arg;
+    json_t *one = qn_to_json(evidence_twins_record(), twins);
+    json_object_set_new(one, "epoch", json_integer((json_int_t)twins->a.epoch));
+    json_object_set_new(one, "view", json_integer((json_int_t)twins->a.view));
+    json_array_append_new(x->list, one);
+}
+
 json_t *qn_evidence_json(struct qn_replica *r)
 {
     struct report x = { .r = r, .list = json_array() };
     qn_replica_evidence(r, list, &x);
+    qn_replica_twins(r, list_twins, &x);
     return x.list;
 }
 
-static void report(void *arg, const struct qn_vote *a, const struct qn_vote *b)
+/* Sends one unless the validator is out already, or nobody. */
+static void submit(struct report *x, const struct qn_hash *validator, uint16_t kind,
+                   const struct qn_record *rec, const void *evidence, uint64_t view)
 {
-    struct report *x = arg;
     struct qn_chain *chain = qn_replica_chain(x->r);
     struct qn_arena arena = { 0 };
-    struct evidence_submit e;
     struct qn_validator v;
-    if (named(x->r, a, b, &e) &&
-        qn_stake_get(qn_chain_view(chain), &e.validator, &arena, &v) == QN_OK && !v.barred) {
+    if (qn_stake_get(qn_chain_view(chain), validator, &arena, &v) == QN_OK && !v.barred) {
         struct qn_buf body = { 0 }, tx = { 0 };
         struct qn_hash id, chain_id = qn_chain_id(chain);
-        struct qn_tx_opts opts = { .gas_max = 200000, .salt = a->view };
-        qn_encode(evidence_submit_record(), &e, &body);
-        qn_tx_build(&chain_id, QN_TX_EVIDENCE, qn_buf_get(&body), x->reporter, x->now_ms, &opts,
-                    &tx, &id);
+        struct qn_tx_opts opts = { .gas_max = 200000, .salt = view };
+        qn_encode(rec, evidence, &body);
+        qn_tx_build(&chain_id, kind, qn_buf_get(&body), x->reporter, x->now_ms, &opts, &tx, &id);
         x->sent += qn_replica_submit(x->r, qn_buf_get(&tx), &id, NULL) == QN_OK;
         qn_buf_free(&body);
         qn_buf_free(&tx);
@@ -66,9 +74,24 @@ static void report(void *arg, const struct qn_vote *a, const struct qn_vote *b)
     qn_arena_free(&arena);
 }
 
+static void report(void *arg, const struct qn_vote *a, const struct qn_vote *b)
+{
+    struct report *x = arg;
+    struct evidence_submit e;
+    if (named(x->r, a, b, &e))
+        submit(x, &e.validator, QN_TX_EVIDENCE, evidence_submit_record(), &e, a->view);
+}
+
+static void report_twins(void *arg, const struct evidence_twins *twins)
+{
+    submit(arg, &twins->validator, QN_TX_EVIDENCE_TWINS, evidence_twins_record(), twins,
+           twins->a.view);
+}
+
 unsigned qn_evidence_report(struct qn_replica *r, const struct qn_key *reporter, uint64_t now_ms)
 {
     struct report x = { .r = r, .reporter = reporter, .now_ms = now_ms };
     qn_replica_evidence(r, report, &x);
+    qn_replica_twins(r, report_twins, &x);
     return x.sent;
 }

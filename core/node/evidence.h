@@ -1,10 +1,10 @@
-/* evidence.h - validators that voted twice, as this node saw it: told to whoever asks, and reported to the ledger in this node's name. */
+/* evidence.h - validators that voted twice, or proposed two blocks in one view, as this node saw it: told to whoever asks, and reported to the ledger in this node's name. */
 #ifndef QN_CORE_NODE_EVIDENCE_H
 #define QN_CORE_NODE_EVIDENCE_H
 
 #include "ledger/sync/replica.h"
 
-/* qn_evidence_json returns [{"validator","epoch","view","a","b"}]: what evidence.submit takes. */
+/* qn_evidence_json returns [{"validator","epoch","view","a","b"}]: what evidence.submit takes; with a_sig and b_sig, evidence.twins. */
 json_t *qn_evidence_json(struct qn_replica *r) QN_GIVES;
 /* qn_evidence_report sends a transaction for each validator that is not barred yet; reporter's account pays its fee and gets the reward.
  * Returns how many it sent. */

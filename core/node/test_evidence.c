@@ -2,13 +2,13 @@
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
 #include "core/node/evidence.h"
-#include "ledger/bft/vote.h"
+#include "ledger/bft/bft.h"
 #include "ledger/state/stake.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { HONEST = 3, ALL = 4, SAY_VOTE = 3 }; /* ledger/sync/replica.c */
+enum { HONEST = 3, ALL = 4, SAY_VOTE = 3, SAY_PROPOSAL = 5 }; /* ledger/sync/replica.c */
 
 struct message {
     struct message *next;
@@ -162,6 +162,45 @@ static void betray(struct net *net, uint32_t to, const char *x)
     qn_buf_free(&m);
 }
 
+/* The traitor leads one of the next views, and proposes two blocks in it. */
+static void propose_two(struct net *net, uint32_t to)
+{
+    struct qn_chain *chain = qn_replica_chain(net->node[to].r);
+    const struct qn_set *set = qn_chain_set(chain);
+    const struct qn_header *head = qn_chain_header(chain);
+    struct qn_bft_conf draw = { .chain = qn_chain_id(chain),
+                                .cnt = set->cnt,
+                                .set = set->keys,
+                                .weights = set->weights,
+                                .epoch = set->epoch };
+    uint64_t view = qn_replica_info(net->node[to].r).view + 1;
+    int no = qn_set_find(set, &net->key[3].pub);
+    while (qn_bft_leader(&draw, view) != no) {
+        run(net, 300);
+        chain = qn_replica_chain(net->node[to].r);
+        view = qn_replica_info(net->node[to].r).view + 1;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct qn_buf m = { 0 };
+        uint8_t text[QN_PROPOSAL_TEXT];
+        struct qn_proposal p = { .block.header = { .ver = 1,
+                                                   .chain = qn_chain_id(chain),
+                                                   .epoch = set->epoch,
+                                                   .height = head->height + 2,
+                                                   .view = view,
+                                                   .t_ms = net->now_us / 1000 + i,
+                                                   .parent = qn_h("evidence block", "p", 1),
+                                                   .proposer = net->key[3].pub },
+                                 .parent_view = view - 1 };
+        struct qn_hash hash = qn_header_hash(&p.block.header);
+        p.sig = qn_sign(&net->key[3], qn_proposal_text(&hash, text));
+        qn_buf_u8(&m, SAY_PROPOSAL);
+        qn_encode(qn_proposal_record(), &p, &m);
+        post(net, 3, to, qn_buf_get(&m));
+        qn_buf_free(&m);
+    }
+}
+
 static struct qn_validator traitor(struct net *net, uint32_t at)
 {
     struct qn_arena arena = { 0 };
@@ -210,10 +249,78 @@ static void test_report(struct qn_test_state *t)
     net_fini(&net);
 }
 
+static void test_twins(struct qn_test_state *t)
+{
+    static struct net net;
+    net_init(&net);
+    run(&net, 3000);
+    uint64_t was = traitor(&net, 0).stake.uqn;
+    propose_two(&net, 1);
+    run(&net, 100);
+    json_t *list = qn_evidence_json(net.node[1].r);
+    CHECK(json_array_size(list) == 1);
+    CHECK(json_object_get(json_array_get(list, 0), "a_sig") != NULL);
+    json_decref(list);
+    CHECK(qn_evidence_report(net.node[1].r, &net.key[1], net.now_us / 1000) == 1);
+    run(&net, 5000);
+    for (uint32_t i = 0; i < HONEST; i++) {
+        struct qn_validator v = traitor(&net, i);
+        CHECK(v.barred && v.stake.uqn < was / 4 + 100000);
+    }
+    CHECK(qn_evidence_report(net.node[1].r, &net.key[1], net.now_us / 1000) == 0);
+    net_fini(&net);
+}
+
+/* The fourth validator is never there: in jail after 100 blocks of 200, out of the set two epochs later, back when its owner asks. */
+static void test_absent(struct qn_test_state *t)
+{
+    static struct net net;
+    net_init(&net);
+    struct validator_unjail body = { qn_acct_key(&net.key[3].pub) };
+    for (unsigned i = 0; i < 40 && traitor(&net, 0).jailed_ms == 0; i++)
+        run(&net, 10000);
+    uint64_t out_ms = traitor(&net, 0).jailed_ms;
+    CHECK(out_ms != 0);
+    for (uint32_t i = 0; i < HONEST; i++) /* the three that are there stay */
+        for (uint32_t k = 0; k < HONEST; k++) {
+            struct qn_arena arena = { 0 };
+            struct qn_validator v;
+            struct qn_hash id = qn_acct_key(&net.key[k].pub);
+            CHECK(qn_stake_get(qn_chain_view(qn_replica_chain(net.node[i].r)), &id, &arena, &v) ==
+                      QN_OK &&
+                  v.jailed_ms == 0);
+            qn_arena_free(&arena);
+        }
+    for (unsigned i = 0; i < 20 && qn_chain_set(qn_replica_chain(net.node[0].r))->cnt == ALL; i++)
+        run(&net, 10000);
+    CHECK(qn_chain_set(qn_replica_chain(net.node[0].r))->cnt == HONEST);
+    CHECK(net.now_us / 1000 > out_ms);
+    struct qn_buf raw = { 0 }, tx = { 0 };
+    struct qn_hash id, chain = qn_chain_id(qn_replica_chain(net.node[0].r));
+    struct qn_tx_opts opts = { .gas_max = 200000 };
+    struct qn_why why = { "" };
+    qn_encode(validator_unjail_record(), &body, &raw);
+    qn_tx_build(&chain, QN_TX_VALIDATOR_UNJAIL, qn_buf_get(&raw), &net.key[3], net.now_us / 1000,
+                &opts, &tx, &id);
+    CHECK_RC(qn_replica_submit(net.node[0].r, qn_buf_get(&tx), &id, &why), QN_OK);
+    run(&net, 3000);
+    for (uint32_t i = 0; i < HONEST; i++)
+        CHECK(traitor(&net, i).jailed_ms == 0);
+    for (unsigned i = 0; i < 20 && qn_chain_set(qn_replica_chain(net.node[0].r))->cnt == HONEST;
+         i++)
+        run(&net, 10000);
+    CHECK(qn_chain_set(qn_replica_chain(net.node[0].r))->cnt == ALL); /* elected again */
+    qn_buf_free(&raw);
+    qn_buf_free(&tx);
+    net_fini(&net);
+}
+
 int main(void)
 {
     TEST_BEGIN();
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_report);
+    TEST(test_twins);
+    TEST(test_absent);
     return TEST_END();
 }

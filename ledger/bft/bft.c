@@ -57,6 +57,7 @@ struct qn_bft {
     uint64_t view, now_ms, deadline_ms, resend_ms, resend_step_ms, ask_ms, delta_ms, token;
     bool proposed;
     uint16_t leader; /* of the view: asked for at every input */
+    uint64_t *heard; /* of each validator: the highest view that a vote of it is known of */
     /* A block that votes made final, until it and its ancestors are held and valid. */
     bool ending;
     struct qn_hash end;
@@ -568,9 +569,38 @@ static bool counts(const struct qn_bft *m, const struct qn_vote *vote)
            (vote->kind != QN_VOTE_FINAL || !same(&vote->block, &NOTHING));
 }
 
+/* A vote that decides nothing any more still tells that its signer is there. */
+static bool tells(const struct qn_bft *m, const struct qn_vote *vote)
+{
+    return vote->signer < m->conf.cnt && vote->epoch == m->conf.epoch &&
+           vote->view <= m->view + AHEAD_MAX && vote->view + QN_BFT_HEARD > m->view &&
+           vote->kind >= QN_VOTE_FIRST && vote->kind <= QN_VOTE_FINAL &&
+           vote->view > m->heard[vote->signer];
+}
+
+static void hear(struct qn_bft *m, const struct qn_vote *vote)
+{
+    if (tells(m, vote)) m->heard[vote->signer] = vote->view;
+}
+
+static void hear_cert(struct qn_bft *m, const struct qn_cert *cert)
+{
+    for (uint32_t i = 0; i < cert->votes.cnt; i++)
+        hear(m, &cert->votes.ptr[i]);
+}
+
+struct qn_hash qn_bft_heard(const struct qn_bft *m, uint64_t view)
+{
+    struct qn_hash bits = { { 0 } };
+    for (uint32_t i = 0; i < m->conf.cnt; i++)
+        if (m->heard[i] && m->heard[i] + QN_BFT_HEARD > view)
+            bits.b[i / 8] |= (uint8_t)(1u << i % 8);
+    return bits;
+}
+
 bool qn_bft_wants(const struct qn_bft *m, const struct qn_vote *vote)
 {
-    if (!counts(m, vote)) return false;
+    if (!counts(m, vote)) return tells(m, vote);
     const struct view *v = view_find(m, vote->view);
     if (!v || !v->said) return true;
     const struct said *s = &v->said[vote->signer];
@@ -594,6 +624,7 @@ bool qn_bft_awaits(const struct qn_bft *m, const struct qn_hash *block)
 
 static void put_vote(struct qn_bft *m, const struct qn_vote *vote)
 {
+    hear(m, vote);
     if (!counts(m, vote)) return;
     struct view *v = view_make(m, vote->view);
     if (!v->said) v->said = calloc(m->conf.cnt, sizeof *v->said);
@@ -612,6 +643,7 @@ void qn_bft_cert(struct qn_bft *m, const struct qn_cert *cert)
 {
     prune(m);
     if (cert->epoch != m->conf.epoch || cert->view <= m->last.view) return;
+    hear_cert(m, cert);
     if (cert->kind == QN_CERT_VIEW) {
         got_cert(m, view_make(m, cert->view), cert_copy(cert));
     } else if (!same(&cert->block, &NOTHING) && !(m->ending && m->end_view >= cert->view)) {
@@ -667,6 +699,7 @@ void qn_bft_synced(struct qn_bft *m, const struct qn_bft_block *block, const str
     if (m->ending && m->end_view <= block->view) m->ending = false;
     m->last = *block;
     if (m->view <= block->view) enter(m, block->view + 1);
+    hear_cert(m, cert);
     react(m);
 }
 
@@ -816,7 +849,11 @@ struct qn_bft *qn_bft_new(const struct qn_bft_conf *conf, const struct qn_bft_bl
     m->delta_ms = DELTA_MS;
     m->view = last->view + 1;
     m->leader = qn_bft_leader(&m->conf, m->view);
-    if (cert) view_make(m, last->view)->cert[2] = cert_copy(cert);
+    m->heard = calloc(conf->cnt, sizeof *m->heard);
+    QN_ASSERT(m->heard != NULL);
+    if (!cert) return m;
+    view_make(m, last->view)->cert[2] = cert_copy(cert);
+    hear_cert(m, cert);
     return m;
 }
 
@@ -834,6 +871,7 @@ void qn_bft_free(struct qn_bft *m)
         free(gone);
     }
     free(m->waiting);
+    free(m->heard);
     free(m->out);
     free(m);
 }

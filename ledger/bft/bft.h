@@ -119,6 +119,10 @@ bool qn_bft_pending(const struct qn_bft *m);     /* whether qn_bft_next has one 
 uint64_t qn_bft_wake_ms(const struct qn_bft *m); /* when qn_bft_tick has something to do */
 
 uint64_t qn_bft_view(const struct qn_bft *m);
+/* qn_bft_heard says of whom a vote of `view` or of the QN_BFT_HEARD - 1 views before is known here, of whatever kind: bit i for number i. Votes
+ * that came too late to decide anything count, too. */
+#define QN_BFT_HEARD 8
+struct qn_hash qn_bft_heard(const struct qn_bft *m, uint64_t view);
 struct qn_bft_block qn_bft_last(const struct qn_bft *m); /* the last final block */
 uint16_t qn_bft_leader(const struct qn_bft_conf *conf, uint64_t view);
 /* qn_bft_cert_of lends the certificate of a view: for a block, or for nothing; NULL when there is none here. */

@@ -35,6 +35,13 @@ bool qn_vote_ok(const struct qn_vote *vote, const struct qn_hash *chain, const s
                      &vote->sig);
 }
 
+struct qn_span qn_proposal_text(const struct qn_hash *block, uint8_t dst[QN_PROPOSAL_TEXT])
+{
+    memcpy(dst, "quoin proposal", 15);
+    memcpy(dst + 15, block->b, 32);
+    return QN_SPAN(dst, QN_PROPOSAL_TEXT);
+}
+
 bool qn_votes_exclude(const struct qn_vote *a, const struct qn_vote *b)
 {
     if (a->epoch != b->epoch || a->view != b->view || qn_hash_eq(&a->block, &b->block))

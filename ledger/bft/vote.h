@@ -29,6 +29,10 @@ QN_CHECK qn_rc qn_cert_check(const struct qn_cert *cert, const struct qn_hash *c
                              const struct qn_hash *block, const struct qn_hash *set, uint32_t cnt,
                              struct qn_why *why);
 
+/* qn_proposal_text is what a proposer signs: "quoin proposal" 00 | block hash. */
+#define QN_PROPOSAL_TEXT 47
+struct qn_span qn_proposal_text(const struct qn_hash *block, uint8_t dst[QN_PROPOSAL_TEXT]);
+
 /* qn_votes_exclude says whether two votes prove that their signer broke the protocol: two FIRST, or two FINAL, of one view for different
  * blocks; or a FINAL with a vote for another block (nothing is one) in its view. Several EXTRA are legal, and so is EXTRA beside a FIRST.
  * Looks at what the votes say, not at who signed. */

@@ -74,6 +74,27 @@ static bool beacon_ok(const struct qn_chain *c, const struct qn_hash *before,
            qn_hash_eq(&beacon, &h->beacon);
 }
 
+/* Whether a head may say this of who was heard to vote (not at all above a block of another set, or in a filler): nothing, or so many that
+ * they certify a block, as who builds on one has them. Nobody can check more: a proposer may keep silent about votes that it saw, and say
+ * that it saw some. fault.c judges with that in mind. */
+static bool signers_ok(const struct qn_chain *c, const struct qn_hash *signers, bool may)
+{
+    uint64_t sum = 0;
+    if (qn_hash_is_zero(signers)) return true;
+    for (uint32_t i = 0; i < 8 * sizeof signers->b; i++) {
+        if (!(signers->b[i / 8] >> (i % 8) & 1)) continue;
+        if (i >= c->set.cnt) return false;
+        sum += c->set.weights[i];
+    }
+    return may && sum >= qn_set_quorum(&c->set).q;
+}
+
+/* Tells the state what the block that is executed next says of it. */
+static void tell_signers(struct qn_chain *c, const struct qn_hash *signers)
+{
+    qn_state_signers(c->st, signers->b, qn_hash_is_zero(signers) ? 0 : c->set.cnt);
+}
+
 static void note_dirty(void *arg, struct qn_span key)
 {
     struct qn_chain *c = arg;
@@ -205,6 +226,8 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
             return bad_block(why, h->height, "its beacon is not the one its proposer had to draw");
         if (h->epoch != c->set.epoch || !qn_hash_eq(&h->set_root, &c->set_root))
             return bad_block(why, h->height, "it names other validators than the state before");
+        if (!signers_ok(c, &h->signers, c->header.epoch == c->set.epoch))
+            return bad_block(why, h->height, "it names signers that certify nothing");
         struct qn_why_final by = { &f.cert, f.fillers.ptr, f.fillers.cnt };
         if (f.cert.kind) rc = qn_final_check(h, &by, &c->set, why);
         if (rc) return bad_block(why, h->height, "its certificate does not verify");
@@ -213,6 +236,7 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
                 if (qn_tx_check(&f.block.txs.ptr[i], &ids[i], &c->id, why))
                     return bad_block(why, h->height, "a transaction's signature does not verify");
         struct qn_hash proposer = qn_acct_key(&h->proposer);
+        tell_signers(c, &h->signers);
         rc = qn_state_block(c->st, h->height, h->t_ms, &c->header.beacon, &proposer,
                             f.block.txs.ptr, ids, f.block.txs.cnt, arena, NULL, &out, why);
         if (rc || !qn_hash_eq(&out.root, &h->state_root)) {
@@ -519,6 +543,8 @@ qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
         *ret_hash = b->hash;
         return QN_OK;
     }
+    if (signers_ok(c, &m->signers, before->epoch == c->set.epoch)) h->signers = m->signers;
+    tell_signers(c, &h->signers);
     rc = qn_state_block(c->st, h->height, h->t_ms, &before->beacon, &proposer, m->txs, m->ids,
                         m->cnt, &b->arena, misfit, &out, why);
     if (rc) {
@@ -599,6 +625,8 @@ static qn_rc run(struct qn_chain *c, struct branch *b, const struct branch *up,
     if (!beacon_ok(c, &before->beacon, h))
         return qn_why(why, QN_E_FORMAT,
                       "the block's beacon is not the one its proposer had to draw");
+    if (!signers_ok(c, &h->signers, before->epoch == c->set.epoch && !is_filler_place(up)))
+        return qn_why(why, QN_E_FORMAT, "the block names signers that certify nothing");
     if (is_filler_place(up)) {
         if (block->txs.cnt || !qn_hash_eq(&h->state_root, &before->state_root))
             return qn_why(why, QN_E_FORMAT, "a block above its epoch's last is not empty");
@@ -607,6 +635,7 @@ static qn_rc run(struct qn_chain *c, struct branch *b, const struct branch *up,
     qn_rc rc = check_ids(c, b, why);
     if (rc) return rc;
     struct qn_hash proposer = qn_acct_key(&h->proposer);
+    tell_signers(c, &h->signers);
     rc = qn_state_block(c->st, h->height, h->t_ms, &before->beacon, &proposer, block->txs.ptr,
                         b->ids, block->txs.cnt, &b->arena, NULL, &out, why);
     if (rc == QN_OK && !qn_hash_eq(&out.root, &h->state_root))

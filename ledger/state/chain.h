@@ -76,6 +76,7 @@ QN_CHECK bool qn_chain_tx(const struct qn_chain *chain, const struct qn_hash *id
 struct qn_make {
     struct qn_hash parent;
     uint64_t view, t_ms;
+    struct qn_hash signers;   /* bits of who was heard to vote (qn_bft_heard); zero: not known */
     const struct qn_key *key; /* the proposer's: it draws the beacon (ledger/bft/beacon.h) */
     const struct qn_tx *txs;
     const struct qn_hash *ids;

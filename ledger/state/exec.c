@@ -325,8 +325,7 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
     st->gas_left = BLOCK_GAS; /* of the deadlines; what does not fit waits for the next block */
     *ret = (struct qn_outcome){ 0 };
     begin(st, &ap, arena);
-    /* FIXME: blocks name no signers of their parent yet; once they do, the chain passes them here and absence counts. */
-    qn_fault_absent(&ap, st->signers, st->signer_cnt);
+    qn_fault_absent(&ap, st->signers, st->signer_cnt, proposer);
     st->signer_cnt = 0;
     qn_epoch_begin(&ap);
     qn_gov_begin(&ap);

@@ -59,9 +59,9 @@ QN_CHECK qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_m
                               const struct qn_tx *txs, const struct qn_hash *ids, uint32_t tx_cnt,
                               struct qn_arena *arena, bool *misfit, struct qn_outcome *ret,
                               struct qn_why *why);
-/* qn_state_signers says, before a qn_state_block, who signed the certificate of the block's parent: bit i for number i of the parent's
- * set of cnt. What does not sign half of 10,000 blocks is jailed. It must come from the block itself, so that all nodes say the same;
- * without it nobody counts as absent. */
+/* qn_state_signers says, before a qn_state_block, of whom the block's proposer heard votes: bit i for number i of the parent's set of cnt. Who
+ * is missed in half of 10,000 blocks is jailed; fault.c says what counts as missed. It must come from the block itself, so that all nodes
+ * say the same; without it nobody counts as absent. */
 void qn_state_signers(struct qn_state *st, const uint8_t *bits, uint32_t cnt);
 
 /* qn_state_accept keeps the block's changes; dirty (may be NULL) is called with each changed key. qn_state_reject takes

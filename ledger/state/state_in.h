@@ -127,7 +127,8 @@ extern const struct qn_tx_kind QN_GOV_TXS[];
 extern const struct qn_due_kind QN_GOV_DUES[];
 
 /* Faults (fault.c): evidence, and who missed the block before. */
-void qn_fault_absent(struct qn_apply *ap, const uint8_t *signers, uint32_t cnt);
+void qn_fault_absent(struct qn_apply *ap, const uint8_t *signers, uint32_t cnt,
+                     const struct qn_hash *proposer);
 extern const struct qn_tx_kind QN_FAULT_TXS[];
 
 #endif

@@ -263,18 +263,57 @@ static void test_evidence(struct qn_test_state *t)
     qn_fix_fini(&f);
 }
 
+static qn_rc twins(struct qn_fix *f, unsigned key, unsigned signer, uint64_t view_b)
+{
+    struct qn_key k;
+    uint8_t text[QN_PROPOSAL_TEXT];
+    struct evidence_twins b = { .validator = qn_fix_acct(key) };
+    qn_fix_key(key, &k);
+    b.a = (struct qn_header){ .chain = f->chain, .view = 9, .t_ms = 1, .proposer = k.pub };
+    b.b = (struct qn_header){ .chain = f->chain, .view = view_b, .t_ms = 2, .proposer = k.pub };
+    struct qn_hash x = qn_header_hash(&b.a), y = qn_header_hash(&b.b);
+    b.a_sig = qn_sign(&k, qn_proposal_text(&x, text));
+    qn_fix_key(signer, &k);
+    b.b_sig = qn_sign(&k, qn_proposal_text(&y, text));
+    return qn_fix_tx(f, 9, QN_TX_EVIDENCE_TWINS, &b, NULL, NULL);
+}
+
+static void test_twins(struct qn_test_state *t)
+{
+    struct qn_fix f;
+    chain_of_four(&f);
+    CHECK(twins(&f, 103, 103, 10) != QN_OK); /* of two views: no fault */
+    CHECK_RC(twins(&f, 103, 102, 9), QN_E_SIGNATURE);
+    CHECK(!get(&f, 103).barred);
+    uint64_t was = get(&f, 103).stake.uqn;
+    CHECK_RC(twins(&f, 103, 103, 9), QN_OK);
+    CHECK(get(&f, 103).barred && get(&f, 103).stake.uqn < was);
+    CHECK_RC(twins(&f, 103, 103, 9), QN_E_DUPLICATE);
+    qn_fix_fini(&f);
+}
+
 static void test_jail(struct qn_test_state *t)
 {
     struct qn_fix f;
     struct qn_stake_sets sets;
     struct validator_unjail un = { qn_fix_acct(103) };
-    const uint8_t bits[] = { 0x07 }; /* 103 does not sign */
+    const uint8_t bits[] = { 0x07 }, all[] = { 0x0f }; /* 103 does not sign */
     chain_of_four(&f);
-    for (unsigned i = 0; i < 4999; i++) {
+    for (unsigned i = 0; i < 150;
+         i++) { /* 101 says it heard nothing of 103; 102 did, and 184 of 550 would be needed */
+        f.proposer = qn_fix_acct(i % 3 == 2 ? 102 : 101);
+        qn_state_signers(f.st, i % 3 == 2 ? all : bits, 4);
+        qn_fix_wait(&f, 1);
+    }
+    CHECK(get(&f, 103).absent_cnt == 0);
+    while (f.height < 200)
+        qn_fix_wait(&f, 1);
+    for (unsigned i = 0; i < 99; i++) {
+        f.proposer = qn_fix_acct(100 + i % 3);
         qn_state_signers(f.st, bits, 4);
         qn_fix_wait(&f, 2);
     }
-    CHECK(get(&f, 103).jailed_ms == 0 && get(&f, 103).absent_cnt == 4999);
+    CHECK(get(&f, 103).jailed_ms == 0 && get(&f, 103).absent_cnt == 99);
     qn_state_signers(f.st, bits, 4);
     qn_fix_wait(&f, 1);
     CHECK(get(&f, 103).jailed_ms != 0 && get(&f, 102).absent_cnt == 0);
@@ -483,6 +522,7 @@ int main(void)
     TEST(test_move);
     TEST(test_dust);
     TEST(test_evidence);
+    TEST(test_twins);
     TEST(test_jail);
     TEST(test_epochs);
     TEST(test_unstaked);

@@ -98,7 +98,8 @@ struct qn_replica {
     struct qn_cert *pledge_cert[PLEDGE_CERTS];
     unsigned pledge_cnt, pledge_cert_cnt;
     struct evidence *evidence;
-    unsigned evidence_cnt;
+    struct evidence_twins *twins;
+    unsigned evidence_cnt, twins_cnt;
     qn_rc rc; /* what the disk said: nothing goes on */
     struct qn_why why;
 };
@@ -259,13 +260,6 @@ static struct qn_bft_block known(const struct qn_replica *r, const struct qn_hea
     return b;
 }
 
-static struct qn_span proposal_text(const struct qn_hash *hash, uint8_t dst[47])
-{
-    memcpy(dst, "quoin proposal", 15);
-    memcpy(dst + 15, hash->b, 32);
-    return QN_SPAN(dst, 47);
-}
-
 /* Adds the certificates that b's place rests on, as long as there is room; others were cast when they were made. */
 static void add_certs(const struct qn_replica *r, const struct qn_bft_block *b,
                       struct qn_proposal *p, struct qn_cert *dst, uint32_t max)
@@ -339,12 +333,12 @@ static bool is_held(void *arg, const struct qn_hash *id, const struct qn_hash *s
 
 static void publish(struct qn_replica *r, const struct qn_block *block, uint64_t parent_view)
 {
-    uint8_t text[47];
+    uint8_t text[QN_PROPOSAL_TEXT];
     struct qn_cert certs[32];
     struct qn_buf message = { 0 };
     struct qn_bft_block b = known(r, &block->header, parent_view);
     struct qn_proposal p = { .block = *block, .parent_view = parent_view };
-    p.sig = qn_sign(r->conf.validator, proposal_text(&b.hash, text));
+    p.sig = qn_sign(r->conf.validator, qn_proposal_text(&b.hash, text));
     add_certs(r, &b, &p, certs, QN_COUNT(certs));
     say(&message, SAY_PROPOSAL, qn_proposal_record(), &p);
     if (!alone(r)) {
@@ -381,6 +375,7 @@ static bool make(struct qn_replica *r)
     struct qn_make m = { .parent = r->ask.block,
                          .view = r->ask.view,
                          .t_ms = now_ms(r),
+                         .signers = qn_bft_heard(r->bft, r->ask.parent_view),
                          .key = r->conf.validator,
                          .txs = txs,
                          .ids = ids,
@@ -882,10 +877,33 @@ static enum qn_verdict on_cert(struct qn_replica *r, const struct qn_cert *cert,
     return QN_ACCEPT;
 }
 
+/* Two blocks of one view that their leader signed. */
+static void note_twins(struct qn_replica *r, const struct qn_proposal *p, uint64_t view)
+{
+    const struct qn_header *h = &p->block.header;
+    for (unsigned i = 0; i < r->twins_cnt; i++)
+        if (r->twins[i].a.epoch == h->epoch && r->twins[i].a.view == view) return;
+    for (const struct body *o = r->bodies; o && r->twins_cnt < EVIDENCE_MAX; o = o->next) {
+        struct qn_arena arena = { .max = DECODE_MAX };
+        struct qn_proposal q;
+        if (o->b.view != view) continue;
+        read_body(o, &arena, &q);
+        bool twins = q.block.header.epoch == h->epoch;
+        if (twins) {
+            if (!r->twins) r->twins = calloc(EVIDENCE_MAX, sizeof *r->twins);
+            QN_ASSERT(r->twins != NULL);
+            r->twins[r->twins_cnt++] = (struct evidence_twins){ qn_acct_key(&h->proposer),
+                                                                q.block.header, q.sig, *h, p->sig };
+        }
+        qn_arena_free(&arena);
+        if (twins) return;
+    }
+}
+
 static enum qn_verdict on_proposal(struct qn_replica *r, const struct qn_proposal *p,
                                    struct qn_span message, struct qn_why *why)
 {
-    uint8_t text[47];
+    uint8_t text[QN_PROPOSAL_TEXT];
     const struct qn_header *h = &p->block.header;
     struct qn_bft_block b = known(r, h, p->parent_view);
     unsigned of_view = 0;
@@ -902,12 +920,13 @@ static enum qn_verdict on_proposal(struct qn_replica *r, const struct qn_proposa
         (!awaited && (h->view > qn_bft_view(r->bft) + VIEWS_AHEAD || of_view >= BODIES_VIEW)))
         return QN_IGNORE;
     if (b.proposer != qn_bft_leader(&draw, h->view) ||
-        !qn_verify(&h->proposer, proposal_text(&b.hash, text), &p->sig)) {
+        !qn_verify(&h->proposer, qn_proposal_text(&b.hash, text), &p->sig)) {
         qn_why(why, QN_E_SIGNATURE, "a block that is not its view's leader's");
         return QN_REJECT;
     }
     for (uint32_t i = 0; i < p->certs.cnt; i++)
         if (on_cert(r, &p->certs.ptr[i], why) == QN_REJECT) return QN_REJECT;
+    note_twins(r, p, b.view);
     body_put(r, &b, message);
     qn_bft_proposal(r->bft, &b);
     prune_bodies(r);
@@ -1172,6 +1191,13 @@ void qn_replica_evidence(const struct qn_replica *r,
         visit(arg, &r->evidence[i].a, &r->evidence[i].b);
 }
 
+void qn_replica_twins(const struct qn_replica *r,
+                      void (*visit)(void *arg, const struct evidence_twins *twins), void *arg)
+{
+    for (unsigned i = 0; i < r->twins_cnt; i++)
+        visit(arg, &r->twins[i]);
+}
+
 /* --- opening ---------------------------------------------------------------------------------------------------------------------- */
 
 static void restore_votes(void *arg, const struct qn_pledge *p)
@@ -1262,5 +1288,6 @@ void qn_replica_close(struct qn_replica *r)
     qn_buf_free(&r->batch);
     free(r->peers);
     free(r->evidence);
+    free(r->twins);
     free(r);
 }

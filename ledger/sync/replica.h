@@ -100,5 +100,8 @@ void qn_replica_waiting(const struct qn_replica *r,
 void qn_replica_evidence(const struct qn_replica *r,
                          void (*visit)(void *arg, const struct qn_vote *a, const struct qn_vote *b),
                          void *arg);
+/* qn_replica_twins visits what proves that a validator proposed two blocks in one view. */
+void qn_replica_twins(const struct qn_replica *r,
+                      void (*visit)(void *arg, const struct evidence_twins *twins), void *arg);
 
 #endif

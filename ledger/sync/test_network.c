@@ -2,6 +2,7 @@
  * simulator (tests/sim) goes further; this is the smallest network that shows the parts fit. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
+#include "ledger/bft/beacon.h"
 #include "ledger/sync/replica.h"
 
 #include <stdlib.h>
@@ -224,6 +225,50 @@ static void check_equal(struct qn_test_state *t, struct net *net)
     qn_arena_free(&arena);
 }
 
+/* Every beacon is its proposer's only one; nobody takes a block with another. */
+static void check_beacons(struct qn_test_state *t, struct net *net)
+{
+    struct qn_chain *chain = qn_replica_chain(net->node[0].r);
+    struct qn_hash id = qn_chain_id(chain), before = id, got;
+    struct qn_arena arena = { 0 };
+    struct qn_frame f;
+    struct qn_why why;
+    unsigned said = 0;
+    for (uint64_t h = 1; h <= height(net, 0); h++) {
+        CHECK_RC(qn_chain_frame(chain, h, &arena, &f, &why), QN_OK);
+        const struct qn_header *head = &f.block.header;
+        CHECK(qn_beacon_check(&head->proposer, &id, &before, h, &head->vrf, &got));
+        CHECK(qn_hash_eq(&got, &head->beacon));
+        before = got;
+        said += !qn_hash_is_zero(&head->signers);
+    }
+    CHECK(said > height(net, 0) / 2);
+    bool misfit[1];
+    struct qn_hash made;
+    struct qn_chain *other = qn_replica_chain(net->node[1].r);
+    struct qn_make m = { .parent = qn_chain_head(other),
+                         .view = qn_chain_header(other)->view + 1000,
+                         .t_ms = net->now_us / 1000 + 1,
+                         .key = &net->node[0].key };
+    CHECK_RC(qn_chain_make(other, &m, misfit, &made, &why), QN_OK);
+    struct qn_block block = *qn_chain_block(other, &made);
+    block.header.view++; /* else it is known there */
+    struct qn_block forged = block;
+    forged.header.beacon.b[0] ^= 1;
+    CHECK_RC(qn_chain_run(other, &forged, &why), QN_E_FORMAT);
+    forged = block;
+    forged.header.vrf.b[79] ^= 1;
+    CHECK_RC(qn_chain_run(other, &forged, &why), QN_E_FORMAT);
+    forged = block;
+    forged.header.proposer = net->node[2].key.pub;
+    CHECK_RC(qn_chain_run(other, &forged, &why), QN_E_FORMAT);
+    forged = block;
+    forged.header.signers.b[0] = 1; /* one of four certifies nothing */
+    CHECK_RC(qn_chain_run(other, &forged, &why), QN_E_FORMAT);
+    CHECK_RC(qn_chain_run(other, &block, &why), QN_OK);
+    qn_arena_free(&arena);
+}
+
 static void test_four(struct qn_test_state *t)
 {
     struct net *net = begin();
@@ -273,6 +318,7 @@ static void test_four(struct qn_test_state *t)
     check_equal(t, net);
     CHECK(qn_chain_set(qn_replica_chain(net->node[0].r))->epoch > 10); /* through many epochs */
     CHECK(net->rejected == 0);
+    check_beacons(t, net);
     for (unsigned i = 0; i < NODES; i++)
         qn_replica_evidence(net->node[i].r, NULL, NULL); /* none: else it would call NULL */
     end(net);

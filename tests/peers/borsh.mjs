@@ -24,7 +24,7 @@ const block = {
     header: {
       struct: {
         ver: "u16", chain: hash, epoch: "u32", height: "u64", view: "u64", t_ms: "u64", parent: hash, body_root: hash,
-        state_root: hash, beacon: hash, vrf: { array: { type: "u8", len: 80 } }, set_root: hash, proposer: hash,
+        state_root: hash, beacon: hash, vrf: { array: { type: "u8", len: 80 } }, set_root: hash, signers: hash, proposer: hash,
       },
     },
     txs: { array: { type: tx } },

@@ -36,7 +36,7 @@ function header_of(r) {
   const start = r.at;
   const h = {
     ver: r.u16(), chain: r.hash(), epoch: r.u32(), height: r.u64(), view: r.u64(), t_ms: r.u64(), parent: r.hash(), body_root: r.hash(),
-    state_root: r.hash(), beacon: r.hash(), vrf: r.take(80), set_root: r.hash(), proposer: r.hash(),
+    state_root: r.hash(), beacon: r.hash(), vrf: r.take(80), set_root: r.hash(), signers: r.hash(), proposer: r.hash(),
   };
   return { ...h, id: H("header", r.bytes.subarray(start, r.at)) };
 }

@@ -94,19 +94,27 @@ void sim_check_said(struct sim_world *w, struct sim_host *h, struct qn_span m)
     qn_arena_free(&arena);
 }
 
+static void is_guilty(struct sim_world *w, const struct qn_hash *key, uint64_t view)
+{
+    for (uint32_t i = 0; i < w->host_cnt; i++) {
+        const struct sim_host *o = &w->host[i];
+        if (o->validator >= 0 && qn_hash_eq(&w->keys[o->validator].pub, key) &&
+            !(o->traits & (TRAIT_LIES | TRAIT_FORGETS)))
+            sim_wrong(w, "there is evidence against honest host %d, view %" PRIu64, o->idx, view);
+    }
+}
+
 static void on_evidence(void *arg, const struct qn_vote *a, const struct qn_vote *b)
 {
     struct sim_host *h = arg;
-    struct sim_world *w = h->w;
     const struct qn_set *set = qn_chain_set(qn_replica_chain(h->r));
     if (a->epoch != set->epoch || a->signer >= set->cnt || b->signer != a->signer) return;
-    for (uint32_t i = 0; i < w->host_cnt; i++) {
-        const struct sim_host *o = &w->host[i];
-        if (o->validator >= 0 && qn_hash_eq(&w->keys[o->validator].pub, &set->keys[a->signer]) &&
-            !(o->traits & (TRAIT_LIES | TRAIT_FORGETS)))
-            sim_wrong(w, "there is evidence against honest host %d, view %" PRIu64, o->idx,
-                      a->view);
-    }
+    is_guilty(h->w, &set->keys[a->signer], a->view);
+}
+
+static void on_twins(void *arg, const struct evidence_twins *twins)
+{
+    is_guilty(((struct sim_host *)arg)->w, &twins->a.proposer, twins->a.view);
 }
 
 /* --- one final block a height --------------------------------------------------------------------------------------------------- */
@@ -252,7 +260,9 @@ void sim_check_slow(struct sim_world *w)
                       (uint64_t)QN_SUPPLY_UQN);
         check_head(h);
         check_due(h);
-        if (sim_honest(h)) qn_replica_evidence(h->r, on_evidence, h);
+        if (!sim_honest(h)) continue;
+        qn_replica_evidence(h->r, on_evidence, h);
+        qn_replica_twins(h->r, on_twins, h);
     }
 }
 
