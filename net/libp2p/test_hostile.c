@@ -369,7 +369,7 @@ static bool attack_streams(unsigned port)
         foe_stream(&f, 1 + 2 * i, "/test/gift/1", QN_SPAN(NULL, 0));
     foe_flush(&f); /* may fail: dropped on the way is fine */
     usleep(500000);
-    return foe_dropped(&f, 10000);
+    return foe_dropped(&f, 30000);
 }
 
 static void test_streams(struct qn_test_state *t)
@@ -392,7 +392,7 @@ static bool attack_rst(unsigned port)
         foe_frame(&f, 1, 8, 1 + 2 * i, 0, NULL, 0);
         if (i % 50 == 0 && !foe_flush(&f)) return i < 60000;
     }
-    return foe_dropped(&f, 5000);
+    return foe_dropped(&f, 30000);
 }
 
 static void test_rst(struct qn_test_state *t)
