@@ -191,7 +191,7 @@ static void test_slot(struct qn_test_state *t)
     struct qn_make m = { .parent = qn_chain_head(c),
                          .view = 1000,
                          .t_ms = w.now_ms,
-                         .proposer = w.validator.pub,
+                         .key = &w.validator,
                          .txs = txs,
                          .ids = ids,
                          .cnt = 1 };

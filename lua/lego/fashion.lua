@@ -79,7 +79,7 @@ step("lease", function()
     local blob = qn.blob.put{ data = hex }.blob
     local function order(term_ms)
         local receipt = qn.order.put{ as = "tenant", manifest = blob, mode = "auction", cap = { cpu_milli = 1000, ram_mib = 256, disk_mib = 64 },
-            max_rate_nqn_h = 1000000000, term_ms = term_ms, auction_ms = 300, beat_ms = 400, lost_ms = 600, grace_ms = 500, deposit = "5QN" }
+            max_rate_nqn_h = 1000000000, term_ms = term_ms, auction_ms = 1500, beat_ms = 500, lost_ms = 1500, grace_ms = 1000, deposit = "5QN" }
         local id = event(receipt, "order.opened").id
         for i, name in ipairs(names) do
             qn.bid.put{ as = name, order = id, node = machine[name], rate_nqn_h = asks[i] }
@@ -123,7 +123,7 @@ end)
 -- while the model is trained. A round of questions must fit an epoch: a machine that was slow so far gets longer ones.
 local market
 do
-    local tempo_ms = math.min(math.max(2000, steps[1].ms * 7 // 5), 8000)
+    local tempo_ms = math.min(math.max(2500, steps[1].ms * 2), 12000)
     role("founder", "20QN")
     qn.subnet.create{ as = "founder", name = "fashion", script = qn.subnet.template{ name = "fashion" }.text, data = shared.data.test, lock = "10QN",
         rules = { tempo_ms = tempo_ms, rate_ms = 1, hidden = true, price_start = "0.01QN", min_stake = "1QN" } }
@@ -171,7 +171,7 @@ step("train", function()
         manifest.lie = s.lie
         local blob = qn.blob.put{ data = qn.json(manifest):gsub(".", function(c) return string.format("%02x", c:byte()) end) }.blob
         local order = event(qn.order.put{ as = s.name, manifest = blob, mode = "auction", cap = { cpu_milli = 1000, ram_mib = 480, disk_mib = 128 },
-            max_rate_nqn_h = 1000000000, term_ms = 300000, auction_ms = 200, deposit = "5QN" }, "order.opened").id
+            max_rate_nqn_h = 1000000000, term_ms = 300000, auction_ms = 1500, deposit = "5QN" }, "order.opened").id
         for name, node in pairs(shared.machine) do
             qn.bid.put{ as = name, order = order, node = node, rate_nqn_h = shared.asks[name] }
         end
