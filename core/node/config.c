@@ -90,21 +90,21 @@ static unsigned line_of(struct qn_span source, const char *name)
 }
 
 /* A Lua value as the text of its setting. */
-static qn_rc text_of(const json_t *val, const char *origin, const char *name, char dst[512],
-                     struct qn_why *why)
+static qn_rc text_of(const json_t *val, const char *origin, const char *name,
+                     char dst[QN_CONF_TEXT], struct qn_why *why)
 {
-    if (json_is_string(val) && json_string_length(val) < 512)
-        snprintf(dst, 512, "%s", json_string_value(val));
+    if (json_is_string(val) && json_string_length(val) < QN_CONF_TEXT)
+        snprintf(dst, QN_CONF_TEXT, "%s", json_string_value(val));
     else if (json_is_integer(val))
-        snprintf(dst, 512, "%lld", (long long)json_integer_value(val));
+        snprintf(dst, QN_CONF_TEXT, "%lld", (long long)json_integer_value(val));
     else if (json_is_array(val) || (json_is_object(val) && json_object_size(val) == 0)) {
         size_t len = 0;
         dst[0] = 0;
         for (size_t i = 0; i < json_array_size(val); i++) {
             const char *word = json_string_value(json_array_get(val, i));
-            if (!word || strchr(word, ',') || len + strlen(word) + 2 > 512)
+            if (!word || strchr(word, ',') || len + strlen(word) + 2 > QN_CONF_TEXT)
                 return qn_why(why, QN_E_CONFIG, "%s: %s takes a list of names", origin, name);
-            len += (size_t)snprintf(dst + len, 512 - len, "%s%s", i ? "," : "", word);
+            len += (size_t)snprintf(dst + len, QN_CONF_TEXT - len, "%s%s", i ? "," : "", word);
         }
     } else {
         return qn_why(why, QN_E_CONFIG, "%s: %s takes text, a whole number or a list of names",
@@ -123,7 +123,7 @@ static qn_rc read_file(struct qn_config *conf, const char *path, struct qn_why *
     if (rc) goto out;
     json_object_foreach(set, name, val)
     {
-        char origin[512], text[512];
+        char origin[512], text[QN_CONF_TEXT];
         size_t row;
         unsigned line = line_of(qn_buf_get(&source), name);
         snprintf(origin, sizeof origin, line ? "%s:%u" : "%s", path, line);

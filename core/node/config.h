@@ -22,9 +22,11 @@ struct qn_conf_row {
     const char *flag, *doc;
 };
 
+#define QN_CONF_TEXT 8192 /* of one value: dozens of addresses in `join` */
+
 struct qn_conf_val {
-    char text[512];   /* a LIST has its words with commas between them */
-    char origin[512]; /* "default", "QUOIN_API", "/etc/quoin/quoin.lua:3" */
+    char text[QN_CONF_TEXT]; /* a LIST has its words with commas between them */
+    char origin[512];        /* "default", "QUOIN_API", "/etc/quoin/quoin.lua:3" */
 };
 
 struct qn_config {

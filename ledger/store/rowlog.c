@@ -96,7 +96,7 @@ qn_rc qn_rowlog_load(struct qn_rowlog *log,
     while (rc == QN_OK && take_commit(&s, &one)) {
         bool ok = qn_take(&one, sizeof(struct qn_store_meta), &meta);
         while (ok && one.len) {
-            uint32_t key_len, val_len;
+            uint32_t key_len = 0, val_len = 0;
             if (cnt == cap) {
                 cap = QN_MAX(cap * 2, (size_t)ROWS_MIN);
                 rows = realloc(rows, cap * sizeof *rows);

@@ -37,7 +37,7 @@ void sim_knobs_draw(const struct sim_opts *o, struct sim_knobs *ret)
     static const uint32_t NODES[] = { 1, 4, 4, 4, 5, 7, 7, 10 };
     static const uint32_t DELAYS[] = { 100, 500, 2000, 20000, 80000 };
     static const uint32_t OFTEN[] = { 50, 200, 1000, 1000, 4000 };
-    static const uint32_t EPOCHS[] = { 60000, 20000, 20000, 10000, 10000 };
+    static const uint32_t EPOCHS[] = { 60000, 20000, 10000, 3000, 1000 };
     uint64_t r = o->seed * 0x9e3779b97f4a7c15 + 1;
     struct sim_knobs k = { 0 };
     k.nodes = NODES[sim_below(&r, QN_COUNT(NODES))];
