@@ -121,7 +121,7 @@ static qn_rc scan_segment(struct qn_journal *j, const struct scan *scan, bool la
         j->seq++;
         off += frame.len;
     }
-    if (!all_zero(all.ptr + off, all.len - off)) {
+    if (off < all.len && !all_zero(all.ptr + off, all.len - off)) {
         /* A torn last frame, if what it claims is followed by zeros alone; or, its first sector being the one that is lost, if no
          * whole frame is behind it. */
         uint32_t claims = 0;
