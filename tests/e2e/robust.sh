@@ -93,7 +93,8 @@ check "a thousand connections are open" true "$(jq '.open >= 1100 and .refused =
 check "others are served: $(cat "$tmp/abuse")" true "$(jq '.answered == .asked' "$tmp/abuse")"
 check "the socket is served" 0 "$(n status -q --timeout 5s; echo $?)"
 after=$(awk '/VmRSS/ {print $2}' "/proc/$pid/status")
-check "memory stays bounded: $((before / 1024)) to $((after / 1024)) MiB" 1 $((after - before < 300000))
+grep -q __asan_init "$q" || # whose heap keeps what was freed
+    check "memory stays bounded: $((before / 1024)) to $((after / 1024)) MiB" 1 $((after - before < 300000))
 exec 8>&-
 wait $bad
 check "money still moves" 0 "$(n wallet send @shop 1uqn --json | jq .rc)"
