@@ -3,6 +3,7 @@
 
 #include "net/libp2p/addrbook_int.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,6 +92,21 @@ static uint32_t *new_slot(struct addrbook *book, const struct net_addr *addr,
     return &book->slot_new[bucket][slot % ADDRBOOK_SLOTS];
 }
 
+/* Writes a slot of either table (slot_new lies before slot_tried); i NONE: empties it. */
+static void slot_set(struct addrbook *book, uint32_t *slot, uint32_t i)
+{
+    size_t at = (size_t)((const char *)slot - (const char *)book), /* both tables are in it */
+        began = offsetof(struct addrbook, slot_tried);
+    uint8_t *in = book->in_tried;
+    if (at < began) {
+        began = offsetof(struct addrbook, slot_new);
+        in = book->in_new;
+    }
+    uint8_t *cnt = &in[(at - began) / sizeof book->slot_new[0]];
+    *cnt = (uint8_t)(*cnt + (i != NONE) - (*slot != NONE));
+    *slot = i;
+}
+
 static uint32_t find(const struct addrbook *book, const struct net_addr *addr)
 {
     uint32_t i = book->head[addr_hash(book, addr) % ADDRBOOK_HEADS];
@@ -161,7 +177,7 @@ static void unslot(struct addrbook *book, uint32_t *slot)
 {
     uint32_t i = *slot;
     if (i == NONE) return;
-    *slot = NONE;
+    slot_set(book, slot, NONE);
     QN_ASSERT(book->node[i].refs > 0);
     if (--book->node[i].refs == 0 && !book->node[i].e.tried) drop(book, i);
 }
@@ -181,7 +197,7 @@ static void place_new(struct addrbook *book, uint32_t i, const struct net_ip *so
         }
         unslot(book, slot);
     }
-    *slot = i;
+    slot_set(book, slot, i);
     book->node[i].refs++;
 }
 
@@ -244,19 +260,19 @@ static void place_tried(struct addrbook *book, uint32_t i, uint64_t now_ms)
             net_dice_hash3(&book->dice, HASH_SLOT, addr_hash(book, &book->node[i].e.addr), b);
         uint32_t *slot = &book->slot_new[b][h % ADDRBOOK_SLOTS];
         if (*slot != i) continue;
-        *slot = NONE;
+        slot_set(book, slot, NONE);
         book->node[i].refs--;
     }
     QN_ASSERT(book->node[i].refs == 0);
     uint32_t *slot = tried_slot(book, &book->node[i].e.addr), old = *slot;
-    *slot = i;
+    slot_set(book, slot, i);
     flip(book, i);
     if (old == NONE) return;
     flip(book, old);
     struct net_ip source = book->node[old].e.source;
     uint32_t *back = new_slot(book, &book->node[old].e.addr, &source);
     unslot(book, back); /* one that answered once is worth more than hearsay */
-    *back = old;
+    slot_set(book, back, old);
     book->node[old].refs = 1;
     (void)now_ms;
 }
@@ -330,16 +346,12 @@ static uint32_t chance(const struct addrbook_entry *e, uint64_t now_ms)
     return QN_MAX(c, 1u);
 }
 
-static bool pick_from(struct addrbook *book, uint32_t (*table)[ADDRBOOK_SLOTS], uint32_t buckets,
-                      uint64_t now_ms, struct addrbook_entry *ret)
+static bool pick_from(struct addrbook *book, uint32_t (*table)[ADDRBOOK_SLOTS], const uint8_t *in,
+                      uint32_t buckets, uint64_t now_ms, struct addrbook_entry *ret)
 {
     uint32_t full[ADDRBOOK_NEW], full_cnt = 0;
     for (uint32_t b = 0; b < buckets; b++)
-        for (uint32_t s = 0; s < ADDRBOOK_SLOTS; s++)
-            if (table[b][s] != NONE) {
-                full[full_cnt++] = b;
-                break;
-            }
+        if (in[b]) full[full_cnt++] = b;
     if (!full_cnt) return false;
     for (uint32_t loop = 0, boost = 0;; loop++) {
         const uint32_t *bucket = table[full[net_dice_below(&book->dice, full_cnt)]];
@@ -363,8 +375,9 @@ bool addrbook_pick(struct addrbook *book, bool only_new, uint64_t now_ms,
 {
     bool tried = !only_new && book->tried_cnt &&
                  (book->tried_cnt == book->cnt || net_dice_below(&book->dice, 2));
-    if (tried) return pick_from(book, book->slot_tried, ADDRBOOK_TRIED, now_ms, ret);
-    return pick_from(book, book->slot_new, ADDRBOOK_NEW, now_ms, ret);
+    if (tried)
+        return pick_from(book, book->slot_tried, book->in_tried, ADDRBOOK_TRIED, now_ms, ret);
+    return pick_from(book, book->slot_new, book->in_new, ADDRBOOK_NEW, now_ms, ret);
 }
 
 bool addrbook_feeler(struct addrbook *book, uint64_t now_ms, struct addrbook_entry *ret)
@@ -438,7 +451,7 @@ void addrbook_restore(struct addrbook *book, const struct addrbook_entry *e)
     if (tried) {
         place_tried(book, i, 0);
     } else {
-        *slot = i;
+        slot_set(book, slot, i);
         book->node[i].refs = 1;
     }
 }

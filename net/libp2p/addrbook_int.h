@@ -34,6 +34,9 @@ struct addrbook {
     uint32_t group[2][ADDRBOOK_GROUPS]; /* told, tried */
     uint32_t slot_new[ADDRBOOK_NEW][ADDRBOOK_SLOTS];
     uint32_t slot_tried[ADDRBOOK_TRIED][ADDRBOOK_SLOTS];
+    uint8_t
+        in_new[ADDRBOOK_NEW]; /* slots in use of each bucket, so that a draw need not look at all */
+    uint8_t in_tried[ADDRBOOK_TRIED];
 };
 
 /* addrbook_restore puts an entry of the file where it belongs, if that place is free. */
