@@ -18,6 +18,17 @@ void qn_key_wipe(struct qn_key *key);
 struct qn_sig qn_sign(const struct qn_key *key, struct qn_span msg);
 QN_CHECK bool qn_verify(const struct qn_hash *pub, struct qn_span msg, const struct qn_sig *sig);
 
+/* One of many signatures; all borrowed for the call. */
+struct qn_verify_item {
+    const struct qn_hash *pub;
+    const struct qn_sig *sig;
+    struct qn_span msg;
+};
+
+/* qn_verify_many says of each of cnt signatures what qn_verify says of it alone: each has its own verdict, there is no equation over all. Hand
+ * over as many as there are at hand: eight share the work of one. */
+void qn_verify_many(const struct qn_verify_item items[], size_t cnt, bool ret_ok[]);
+
 /* qn_addr_print writes an account id as bech32m "qn1..." (BIP-350); dst holds 64 bytes.
  * qn_addr_parse reads it back, or 64 hex digits; QN_E_FORMAT on anything else. */
 void qn_addr_print(const struct qn_hash *acct, char dst[64]);

@@ -195,6 +195,18 @@ static void read_set(struct qn_chain *c)
     free(sets);
 }
 
+static qn_rc check_txs(const struct qn_block *block, const struct qn_hash *ids,
+                       const struct qn_hash *chain, struct qn_arena *arena, struct qn_why *why)
+{
+    uint32_t cnt = block->txs.cnt;
+    const struct qn_tx **txs = qn_arena_alloc(arena, (cnt + 1) * sizeof *txs);
+    qn_rc *rcs = qn_arena_alloc(arena, (cnt + 1) * sizeof *rcs);
+    if (!txs || !rcs) return QN_E_MEMORY;
+    for (uint32_t i = 0; i < cnt; i++)
+        txs[i] = &block->txs.ptr[i];
+    return qn_tx_check_many(txs, ids, cnt, chain, rcs, why);
+}
+
 static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_frame_at at,
                         struct qn_arena *arena, struct qn_why *why)
 {
@@ -231,10 +243,9 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
         struct qn_why_final by = { &f.cert, f.fillers.ptr, f.fillers.cnt };
         if (f.cert.kind) rc = qn_final_check(h, &by, &c->set, why);
         if (rc) return bad_block(why, h->height, "its certificate does not verify");
-        if (c->conf.no_store) /* an audit believes no signature it has not checked */
-            for (uint32_t i = 0; i < f.block.txs.cnt; i++)
-                if (qn_tx_check(&f.block.txs.ptr[i], &ids[i], &c->id, why))
-                    return bad_block(why, h->height, "a transaction's signature does not verify");
+        /* An audit believes no signature it has not checked. */
+        if (c->conf.no_store && check_txs(&f.block, ids, &c->id, arena, why))
+            return bad_block(why, h->height, "a transaction's signature does not verify");
         struct qn_hash proposer = qn_acct_key(&h->proposer);
         tell_signers(c, &h->signers);
         rc = qn_state_block(c->st, h->height, h->t_ms, &c->header.beacon, &proposer,

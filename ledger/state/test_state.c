@@ -144,6 +144,90 @@ static void test_forge(struct qn_test_state *t)
     qn_fix_fini(&f);
 }
 
+/* Many at once: what is said of each is what is said of it alone, of plain keys and of policies of several. */
+enum { MANY = 150 };
+
+struct many {
+    struct qn_hash ids[MANY];
+    struct qn_tx tx[MANY];
+    struct qn_auth auth[MANY];
+    struct qn_auth_sig sigs[MANY][32];
+    uint8_t policy[MANY][3 + 32 * 32];
+};
+
+static void many_make(struct many *m, const struct qn_hash *chain, unsigned i)
+{
+    static const uint8_t OF[4][2] = { { 1, 1 }, { 2, 3 }, { 32, 32 }, { 1, 5 } };
+    uint8_t need = OF[i % 4][0], keys = OF[i % 4][1], msg[73] = "quoin tx";
+    struct qn_key key;
+    m->policy[i][0] = 1;
+    m->policy[i][1] = need;
+    m->policy[i][2] = keys;
+    for (unsigned k = 0; k < keys; k++) {
+        qn_fix_key(i + k, &key);
+        memcpy(&m->policy[i][3 + 32 * k], key.pub.b, 32);
+    }
+    m->auth[i].policy = QN_SPAN(m->policy[i], 3 + 32u * keys);
+    m->auth[i].acct = qn_h("acct", m->policy[i], m->auth[i].policy.len);
+    m->auth[i].sigs.ptr = m->sigs[i];
+    m->auth[i].sigs.cnt = need;
+    m->tx[i] = (struct qn_tx){ .ver = 1,
+                               .chain = *chain,
+                               .kind = QN_TX_SEND,
+                               .sender = m->auth[i].acct,
+                               .salt = i,
+                               .until_ms = 1000,
+                               .auths = { 1, &m->auth[i] } };
+    m->ids[i] = qn_tx_id(&m->tx[i]);
+    memcpy(msg + 9, chain->b, 32);
+    memcpy(msg + 41, m->ids[i].b, 32);
+    for (uint8_t k = 0; k < need; k++) { /* the last keys */
+        m->sigs[i][k].key = (uint8_t)(keys - need + k);
+        qn_fix_key(i + m->sigs[i][k].key, &key);
+        m->sigs[i][k].sig = qn_sign(&key, QN_SPAN(msg, sizeof msg));
+    }
+}
+
+static void test_check_many(struct qn_test_state *t)
+{
+    struct many *m = calloc(1, sizeof *m);
+    struct qn_hash chain = { { 7 } };
+    const struct qn_tx *txs[MANY];
+    struct qn_why one, many;
+    qn_rc rc[MANY];
+    for (unsigned i = 0; i < MANY; i++) {
+        txs[i] = &m->tx[i];
+        many_make(m, &chain, i);
+    }
+    CHECK_RC(qn_tx_check_many(txs, m->ids, 0, &chain, rc, &many), QN_OK);
+    CHECK_RC(qn_tx_check_many(txs, m->ids, MANY, &chain, rc, &many), QN_OK);
+    for (unsigned i = 0; i < MANY; i++)
+        CHECK_RC(rc[i], QN_OK);
+    m->sigs[9][1].sig.b[3] ^= 1;
+    m->sigs[42][31].sig.b[40] ^= 1;
+    m->tx[77].ver = 2;
+    m->sigs[101][0].key = 2; /* another's */
+    m->auth[118].sigs.cnt = 31;
+    m->policy[149][5] ^= 1;
+    for (unsigned first = 0; first < MANY; first += 13) {
+        qn_rc rc_one, want = QN_OK;
+        qn_rc rc_many =
+            qn_tx_check_many(txs + first, m->ids + first, MANY - first, &chain, rc, &many);
+        for (unsigned i = first; i < MANY; i++) {
+            rc_one = qn_tx_check(txs[i], &m->ids[i], &chain, &one);
+            CHECK_RC(rc[i - first], rc_one);
+            CHECK((rc_one != QN_OK) ==
+                  (i == 9 || i == 42 || i == 77 || i == 101 || i == 118 || i == 149));
+            if (want == QN_OK && rc_one) {
+                want = rc_one;
+                CHECK(strcmp(one.text, many.text) == 0);
+            }
+        }
+        CHECK_RC(rc_many, want);
+    }
+    free(m);
+}
+
 /* What a contract keeps for its callers no mandate counts: an agent calls contracts in its owner's name only when told so. */
 static void test_mandate_contract(struct qn_test_state *t)
 {
@@ -255,6 +339,7 @@ int main(void)
     TEST(test_mint);
     TEST(test_mandate);
     TEST(test_forge);
+    TEST(test_check_many);
     TEST(test_mandate_contract);
     TEST(test_gifts);
     TEST(test_gas_max);

@@ -41,7 +41,8 @@ struct qn_hash qn_tx_id(const struct qn_tx *tx)
 }
 
 /* What is signed: "quoin tx" 00 | chain | id. */
-static void message(const struct qn_hash *chain, const struct qn_hash *id, uint8_t ret[73])
+#define MESSAGE 73
+static void message(const struct qn_hash *chain, const struct qn_hash *id, uint8_t ret[MESSAGE])
 {
     memcpy(ret, "quoin tx", 9);
     memcpy(ret + 9, chain->b, 32);
@@ -59,7 +60,7 @@ void qn_tx_build(const struct qn_hash *chain, uint16_t kind, struct qn_span body
                  const struct qn_key *key, uint64_t now_ms, const struct qn_tx_opts *opts,
                  struct qn_buf *ret, struct qn_hash *ret_id)
 {
-    uint8_t policy[33] = { 0 }, msg[73];
+    uint8_t policy[33] = { 0 }, msg[MESSAGE];
     memcpy(policy + 1, key->pub.b, 32);
     struct qn_auth_sig sig = { 0 };
     struct qn_auth auth = { .acct = qn_acct_key(&key->pub),
@@ -86,7 +87,9 @@ void qn_tx_build(const struct qn_hash *chain, uint16_t kind, struct qn_span body
     qn_encode(qn_tx_record(), &tx, ret);
 }
 
-static qn_rc check_auth(const struct qn_auth *auth, struct qn_span msg, struct qn_why *why)
+/* What the account asks for; the signatures' keys go to pubs, which holds SIGS_MAX. */
+#define SIGS_MAX 32
+static qn_rc look_auth(const struct qn_auth *auth, const struct qn_hash *pubs[], struct qn_why *why)
 {
     struct qn_span p = auth->policy;
     struct qn_hash acct = qn_h("acct", p.ptr, p.len);
@@ -95,8 +98,8 @@ static qn_rc check_auth(const struct qn_auth *auth, struct qn_span msg, struct q
         return qn_why(why, QN_E_SIGNATURE, "the policy is not that of the account");
     if (!qn_take_u8(&p, &kind) || kind > 1)
         return qn_why(why, QN_E_FORMAT, "unknown kind of policy");
-    if (kind == 1 &&
-        (!qn_take_u8(&p, &need) || !qn_take_u8(&p, &keys) || need == 0 || need > keys || keys > 32))
+    if (kind == 1 && (!qn_take_u8(&p, &need) || !qn_take_u8(&p, &keys) || need == 0 ||
+                      need > keys || keys > SIGS_MAX))
         return qn_why(why, QN_E_FORMAT, "a policy of several keys needs 1 <= m <= n <= 32");
     if (p.len != keys * (size_t)32)
         return qn_why(why, QN_E_FORMAT, "the policy has the wrong length");
@@ -109,10 +112,7 @@ static qn_rc check_auth(const struct qn_auth *auth, struct qn_span msg, struct q
         if (s->key <= last || s->key >= keys)
             return qn_why(why, QN_E_FORMAT, "signatures must have rising key numbers");
         last = s->key;
-        struct qn_hash pub;
-        memcpy(pub.b, p.ptr + s->key * (size_t)32, 32);
-        if (!qn_verify(&pub, msg, &s->sig))
-            return qn_why(why, QN_E_SIGNATURE, "a signature does not verify");
+        pubs[i] = (const struct qn_hash *)(p.ptr + s->key * (size_t)32);
     }
     return QN_OK;
 }
@@ -164,9 +164,58 @@ qn_rc qn_tx_look(const struct qn_tx *tx, const struct qn_hash *chain, struct qn_
 qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id, const struct qn_hash *chain,
                   struct qn_why *why)
 {
-    uint8_t msg[73];
+    const struct qn_hash *pubs[SIGS_MAX];
+    uint8_t msg[MESSAGE];
     qn_rc rc = qn_tx_look(tx, chain, why);
+    if (rc == QN_OK) rc = look_auth(tx->auths.ptr, pubs, why);
     if (rc) return rc;
     message(chain, id, msg);
-    return check_auth(&tx->auths.ptr[0], QN_SPAN(msg, sizeof msg), why);
+    for (uint32_t i = 0; i < tx->auths.ptr->sigs.cnt; i++)
+        if (!qn_verify(pubs[i], QN_SPAN(msg, sizeof msg), &tx->auths.ptr->sigs.ptr[i].sig))
+            return qn_why(why, QN_E_SIGNATURE, "a signature does not verify");
+    return QN_OK;
+}
+
+/* Signatures on their way to qn_verify_many: of whole transactions, until there are GROUP. */
+#define GROUP 64
+struct group {
+    struct qn_verify_item items[GROUP + SIGS_MAX];
+    size_t of[GROUP + SIGS_MAX]; /* the transaction of each */
+    uint8_t msgs[GROUP][MESSAGE];
+    size_t sig_cnt, tx_cnt;
+};
+
+static void verify(struct group *g, qn_rc ret_rc[])
+{
+    bool ok[GROUP + SIGS_MAX];
+    qn_verify_many(g->items, g->sig_cnt, ok);
+    for (size_t i = 0; i < g->sig_cnt; i++)
+        if (!ok[i]) ret_rc[g->of[i]] = QN_E_SIGNATURE;
+    g->sig_cnt = g->tx_cnt = 0;
+}
+
+qn_rc qn_tx_check_many(const struct qn_tx *const txs[], const struct qn_hash ids[], size_t cnt,
+                       const struct qn_hash *chain, qn_rc ret_rc[], struct qn_why *why)
+{
+    const struct qn_hash *pubs[SIGS_MAX];
+    struct group g = { .sig_cnt = 0 };
+    struct qn_why said;
+    for (size_t i = 0; i < cnt; i++) {
+        ret_rc[i] = qn_tx_look(txs[i], chain, &said);
+        if (ret_rc[i] == QN_OK) ret_rc[i] = look_auth(txs[i]->auths.ptr, pubs, &said);
+        if (ret_rc[i]) continue;
+        const struct qn_auth *auth = txs[i]->auths.ptr;
+        uint8_t *msg = g.msgs[g.tx_cnt++]; /* each has at least one signature */
+        message(chain, &ids[i], msg);
+        for (uint32_t k = 0; k < auth->sigs.cnt; k++, g.sig_cnt++) {
+            g.items[g.sig_cnt] =
+                (struct qn_verify_item){ pubs[k], &auth->sigs.ptr[k].sig, QN_SPAN(msg, MESSAGE) };
+            g.of[g.sig_cnt] = i;
+        }
+        if (g.sig_cnt >= GROUP) verify(&g, ret_rc);
+    }
+    verify(&g, ret_rc);
+    for (size_t i = 0; i < cnt; i++)
+        if (ret_rc[i]) return qn_tx_check(txs[i], &ids[i], chain, why) ? ret_rc[i] : QN_E_SIGNATURE;
+    return QN_OK;
 }

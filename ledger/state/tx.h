@@ -80,6 +80,15 @@ QN_CHECK qn_rc qn_tx_look(const struct qn_tx *tx, const struct qn_hash *chain, s
 QN_CHECK qn_rc qn_tx_check(const struct qn_tx *tx, const struct qn_hash *id,
                            const struct qn_hash *chain, struct qn_why *why);
 
+/* qn_tx_check_many is qn_tx_check of each of cnt transactions, their signatures side by side.
+ *
+ * ids     of each
+ * ret_rc  what qn_tx_check says of each
+ *
+ * Returns QN_OK, or what is wrong with the first bad one, and why. */
+qn_rc qn_tx_check_many(const struct qn_tx *const txs[], const struct qn_hash ids[], size_t cnt,
+                       const struct qn_hash *chain, qn_rc ret_rc[], struct qn_why *why);
+
 /* qn_body_root is H("body", qn_tx_whole of each). */
 struct qn_hash qn_body_root(const struct qn_tx *txs, uint32_t cnt);
 struct qn_hash qn_header_hash(const struct qn_header *header);

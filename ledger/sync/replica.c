@@ -287,15 +287,21 @@ static bool same_bytes(const struct qn_tx *tx, struct qn_span bytes)
 static qn_rc check_txs(const struct qn_replica *r, const struct qn_block *block, struct qn_why *why)
 {
     struct qn_hash chain = qn_chain_id(r->chain);
+    uint32_t cnt = 0, max = block->txs.cnt + 1;
+    struct qn_arena arena = { 0 };
+    const struct qn_tx **txs = qn_arena_alloc(&arena, max * sizeof *txs);
+    struct qn_hash *ids = qn_arena_alloc(&arena, max * sizeof *ids);
+    qn_rc *rcs = qn_arena_alloc(&arena, max * sizeof *rcs);
+    QN_ASSERT(txs && ids && rcs);
     for (uint32_t i = 0; i < block->txs.cnt; i++) {
-        const struct qn_tx *tx = &block->txs.ptr[i];
-        struct qn_hash id = qn_tx_id(tx);
         struct qn_span bytes;
-        if (qn_pool_get(r->pool, &id, &bytes) && same_bytes(tx, bytes)) continue;
-        qn_rc rc = qn_tx_check(tx, &id, &chain, why);
-        if (rc) return rc;
+        txs[cnt] = &block->txs.ptr[i];
+        ids[cnt] = qn_tx_id(txs[cnt]);
+        if (!qn_pool_get(r->pool, &ids[cnt], &bytes) || !same_bytes(txs[cnt], bytes)) cnt++;
     }
-    return QN_OK;
+    qn_rc rc = qn_tx_check_many(txs, ids, cnt, &chain, rcs, why);
+    qn_arena_free(&arena);
+    return rc;
 }
 
 static void execute(struct qn_replica *r, const struct qn_hash *hash)

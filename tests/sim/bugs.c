@@ -53,6 +53,8 @@ struct qn_sig __real_qn_sign(const struct qn_key *key, struct qn_span msg);
 bool __real_qn_verify(const struct qn_hash *pub, struct qn_span msg, const struct qn_sig *sig);
 struct qn_sig __wrap_qn_sign(const struct qn_key *key, struct qn_span msg);
 bool __wrap_qn_verify(const struct qn_hash *pub, struct qn_span msg, const struct qn_sig *sig);
+void __real_qn_verify_many(const struct qn_verify_item items[], size_t cnt, bool ret_ok[]);
+void __wrap_qn_verify_many(const struct qn_verify_item items[], size_t cnt, bool ret_ok[]);
 
 static uint64_t mix(uint64_t h, uint64_t x)
 {
@@ -94,6 +96,16 @@ bool __wrap_qn_verify(const struct qn_hash *pub, struct qn_span msg, const struc
     if (now.real_keys) return __real_qn_verify(pub, msg, sig);
     struct qn_sig want = hash_sign(pub, msg);
     return memcmp(want.b, sig->b, sizeof want.b) == 0;
+}
+
+void __wrap_qn_verify_many(const struct qn_verify_item items[], size_t cnt, bool ret_ok[])
+{
+    if (now.real_keys) {
+        __real_qn_verify_many(items, cnt, ret_ok);
+        return;
+    }
+    for (size_t i = 0; i < cnt; i++)
+        ret_ok[i] = __wrap_qn_verify(items[i].pub, items[i].msg, items[i].sig);
 }
 
 /* The beacon's draw: what hash_sign gives, shown as the proof. */
