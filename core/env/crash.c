@@ -1,4 +1,4 @@
-/* crash.c - dying on request. */
+/* crash.c - dying, or standing still, on request. */
 #include "core/env/crash.h"
 
 #include <signal.h>
@@ -9,8 +9,12 @@
 
 void qn_crash_point(const char *name)
 {
-    const char *at = getenv("QUOIN_CRASH_AT");
+    const char *at = getenv("QUOIN_CRASH_AT"), *stop = getenv("QUOIN_STOP_AT");
     size_t len = strlen(name);
+    if (stop && strcmp(stop, name) == 0) {
+        unsetenv("QUOIN_STOP_AT");
+        raise(SIGSTOP);
+    }
     if (!at || strncmp(at, name, len) != 0 || (at[len] && at[len] != ':')) return;
     long left = at[len] ? strtol(at + len + 1, NULL, 10) : 1;
     if (left <= 1) kill(getpid(), SIGKILL);

@@ -9,8 +9,10 @@
 #include <string.h>
 
 #define KEPT        4u /* proposals to answer from */
-#define PENDING_MAX 8u
-#define PENDING_MS  1500u
+#define PENDING_MAX 16u
+#define ANSWER_MS   700u /* of the sender, and of a second peer after it */
+#define WHOLE_MS    500u /* between asking one peer and the next for the whole of it */
+#define WHOLE_TRIES 6u
 #define ANSWER_MAX  (8u << 20)
 #define ASK_MAX     (4u + 36u + 4u * BLOCKTX_MAX)
 #define KIND        5u /* of sync.def: a proposal */
@@ -25,16 +27,27 @@ struct kept {
     uint32_t tx_cnt;
 };
 
+/* A question of ours under way. */
+struct asking {
+    struct pending *of; /* NULL: nobody waits for it any more; it goes with its stream */
+    struct qn_stream *stream;
+    struct qn_buf in;
+};
+
+/* Whom a pending proposal waits for. */
+enum stage { SENDER, SECOND, WHOLE };
+
 /* One being put together. */
 struct pending {
-    struct qn_compact *of; /* NULL: given up, waits for its stream's end */
+    struct qn_compact *of;
     struct pending *next;
     struct compact *compact;
-    struct qn_stream *stream;
-    uint32_t peer, cnt;
+    struct asking *asking;
+    enum stage stage;
+    uint32_t peer, cnt, tries;
     uint64_t handle;
+    bool judged; /* gossip has its verdict */
     uint32_t *idx;
-    struct qn_buf in;
     struct event *late;
 };
 
@@ -50,7 +63,7 @@ struct qn_compact {
     struct qn_compact_conf conf;
     char proto[64];
     struct kept kept[KEPT];
-    uint32_t kept_at, pending_cnt;
+    uint32_t kept_at, pending_cnt, turn; /* turn: of peers who are asked second */
     struct pending *pending;
     struct question *questions;
     struct qn_compact_stat stat;
@@ -150,27 +163,25 @@ out:
     return verdict;
 }
 
-/* All places are full: the proposal, if its header stands for it. check_head has passed. */
-static enum gossip_verdict build(struct qn_compact *c, struct compact *compact, uint32_t peer)
+/* All places are full: the proposal, if its header stands for it; false: a guess was wrong, or an answer. check_head has passed. */
+static bool build(struct qn_compact *c, struct compact *compact, uint32_t peer,
+                  enum gossip_verdict *ret)
 {
     struct qn_arena arena = { .max = ARENA_MAX };
     struct qn_proposal p;
     struct qn_buf message = { 0 };
-    enum gossip_verdict verdict = GOSSIP_IGNORE;
     uint32_t cnt = compact_tx_cnt(compact);
     qn_rc rc = qn_decode(qn_proposal_record(), compact_head(compact), &arena, &p, NULL);
     QN_ASSERT(rc == QN_OK);
     struct qn_hash block = *compact_block(compact);
     struct qn_tx *txs = qn_arena_alloc(&arena, (cnt + 1) * sizeof *txs);
     bool ok = txs != NULL;
+    *ret = GOSSIP_IGNORE;
     for (uint32_t i = 0; ok && i < cnt; i++)
         ok = qn_decode(qn_tx_record(), compact_tx(compact, i), &arena, &txs[i], NULL) == QN_OK;
     struct qn_hash root = ok ? qn_body_root(txs, cnt) : block;
-    /* A body that does not fit may be our own wrong guess. */
-    if (!ok || !qn_hash_eq(&root, &p.block.header.body_root)) {
-        c->stat.failed++;
-        goto out;
-    }
+    ok = ok && qn_hash_eq(&root, &p.block.header.body_root);
+    if (!ok) goto out;
     p.block.txs.ptr = txs;
     p.block.txs.cnt = cnt;
     qn_buf_u8(&message, KIND);
@@ -178,138 +189,230 @@ static enum gossip_verdict build(struct qn_compact *c, struct compact *compact, 
     if (!find_kept(c, &block)) keep(c, &block, txs, cnt);
     c->stat.built++;
     switch (c->conf.on_message(c->conf.arg, peer, qn_buf_get(&message))) {
-    case QN_ACCEPT: verdict = GOSSIP_ACCEPT; break;
+    case QN_ACCEPT: *ret = GOSSIP_ACCEPT; break;
     case QN_IGNORE: break;
-    case QN_REJECT: verdict = GOSSIP_REJECT; break;
+    case QN_REJECT: *ret = GOSSIP_REJECT; break;
     }
 out:
     qn_buf_free(&message);
     qn_arena_free(&arena);
-    return verdict;
+    return ok;
 }
 
 /* --- asking ---------------------------------------------------------------------------------------------------------------- */
 
-static void pending_free(struct pending *p)
+/* Nobody waits for the answer any more. */
+static void leave(struct pending *p)
 {
-    if (p->late) event_free(p->late);
+    struct asking *a = p->asking;
+    p->asking = NULL;
+    if (!a) return;
+    a->of = NULL;
+    qn_stream_reset(a->stream);
+}
+
+static void judge(struct pending *p, enum gossip_verdict verdict)
+{
+    if (!p->judged) p->of->conf.verdict(p->of->conf.arg, p->handle, verdict);
+    p->judged = true;
+}
+
+/* The end of it, with what gossip is to think. */
+static void settle(struct pending *p, enum gossip_verdict verdict)
+{
+    struct pending **at = &p->of->pending;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    p->of->pending_cnt--;
+    leave(p);
+    judge(p, verdict);
+    event_free(p->late);
     compact_close(p->compact);
-    qn_buf_free(&p->in);
     free(p->idx);
     free(p);
 }
 
-/* The end of it, with what gossip is to think; the struct lives on until its stream's end. */
-static void settle(struct pending *p, enum gossip_verdict verdict)
+static void next_stage(struct pending *p);
+
+/* The answer is there: all that was missing, or no use. */
+static void answered(struct pending *p, struct qn_span in, uint32_t peer)
 {
     struct qn_compact *c = p->of;
-    struct pending **at = &c->pending;
-    while (*at != p)
-        at = &(*at)->next;
-    *at = p->next;
-    c->pending_cnt--;
-    p->of = NULL;
-    event_del(p->late);
-    c->conf.verdict(c->conf.arg, p->handle, verdict);
-}
-
-static void on_late(evutil_socket_t fd, short what, void *arg)
-{
-    struct pending *p = arg;
-    (void)fd, (void)what;
-    if (!p->of) return;
-    p->of->stat.failed++;
-    qn_stream_reset(p->stream);
-    settle(p, GOSSIP_IGNORE);
+    enum gossip_verdict verdict;
+    uint8_t code;
+    uint32_t len;
+    if (!qn_take_u8(&in, &code) || code != 0 || !qn_take_u32(&in, &len) || in.len != len ||
+        compact_answer_fill(in, p->idx, p->cnt, p->compact) != QN_OK) {
+        next_stage(p);
+        return;
+    }
+    if (build(c, p->compact, peer, &verdict)) {
+        c->stat.filled += p->cnt;
+        settle(p, verdict);
+    } else {
+        next_stage(p);
+    }
 }
 
 static void answer_data(void *arg, struct qn_stream *s, struct qn_span bytes)
 {
-    struct pending *p = arg;
-    if (!p->of) return;
-    if (bytes.len > ANSWER_MAX - p->in.len) {
+    struct asking *a = arg;
+    if (!a->of) return;
+    if (bytes.len > ANSWER_MAX - a->in.len)
         qn_stream_reset(s);
-        p->of->stat.failed++;
-        settle(p, GOSSIP_IGNORE);
-        return;
-    }
-    qn_buf_span(&p->in, bytes);
+    else
+        qn_buf_span(&a->in, bytes);
 }
 
 static void answer_end(void *arg, struct qn_stream *s)
 {
-    struct pending *p = arg;
-    struct qn_span in = qn_buf_get(&p->in);
-    uint8_t code;
-    uint32_t len;
-    (void)s;
-    if (!p->of) return;
-    struct qn_compact *c = p->of;
-    bool ok = qn_take_u8(&in, &code) && code == 0 && qn_take_u32(&in, &len) && in.len == len &&
-              compact_answer_fill(in, p->idx, p->cnt, p->compact) == QN_OK;
-    if (ok) {
-        c->stat.filled += p->cnt;
-        settle(p, build(c, p->compact, p->peer));
-    } else {
-        c->stat.failed++;
-        settle(p, GOSSIP_IGNORE);
-    }
+    struct asking *a = arg;
+    struct pending *p = a->of;
+    if (!p) return;
+    a->of = NULL;
+    p->asking = NULL;
+    answered(p, qn_buf_get(&a->in), qn_stream_peer(s));
 }
 
 static void answer_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
 {
-    struct pending *p = arg;
+    struct asking *a = arg;
+    struct pending *p = a->of;
     (void)s, (void)end;
-    if (p->of) {
-        p->of->stat.failed++;
-        settle(p, GOSSIP_IGNORE);
-    }
-    pending_free(p);
+    qn_buf_free(&a->in);
+    free(a);
+    if (!p) return;
+    p->asking = NULL;
+    next_stage(p);
 }
 
 static const struct qn_stream_ops ANSWER_OPS = { .on_data = answer_data,
                                                  .on_finish = answer_end,
                                                  .on_close = answer_close };
 
-/* Asks who sent it for what is missing. compact is the callee's from here on. */
-static enum gossip_verdict ask(struct qn_compact *c, struct compact *compact QN_TAKES,
-                               uint32_t missing, uint32_t peer, uint64_t handle)
+static void wait_ms(struct pending *p, uint32_t ms)
 {
-    struct pending *p = calloc(1, sizeof *p);
+    const struct timeval late = { ms / 1000, (suseconds_t)(ms % 1000 * 1000) };
+    event_add(p->late, &late);
+}
+
+/* Asks one peer for what is missing; false when it cannot be asked. */
+static bool ask_peer(struct pending *p, uint32_t peer)
+{
+    struct qn_compact *c = p->of;
     struct qn_buf body = { 0 }, buf = { 0 };
-    const struct timeval late = { PENDING_MS / 1000, PENDING_MS % 1000 * 1000 };
-    QN_ASSERT(p != NULL);
-    p->compact = compact;
-    if (missing > BLOCKTX_MAX || c->pending_cnt >= PENDING_MAX) goto fail;
+    uint32_t missing;
+    compact_missing(p->compact, NULL, 0, &missing);
+    if (missing == 0 || missing > BLOCKTX_MAX) return false;
+    struct asking *a = calloc(1, sizeof *a);
+    QN_ASSERT(a != NULL);
+    if (qn_host_stream(c->conf.host, peer, c->proto, QN_NET_BLOCK, &ANSWER_OPS, a, &a->stream)) {
+        free(a);
+        return false;
+    }
+    free(p->idx);
     p->idx = calloc(missing, sizeof *p->idx);
     QN_ASSERT(p->idx != NULL);
-    p->cnt = compact_missing(compact, p->idx, missing, &missing);
-    if (qn_host_stream(c->conf.host, peer, c->proto, QN_NET_BLOCK, &ANSWER_OPS, p, &p->stream))
-        goto fail;
-    p->of = c;
-    p->peer = peer;
-    p->handle = handle;
+    p->cnt = compact_missing(p->compact, p->idx, missing, &missing);
+    compact_ask_put(compact_block(p->compact), p->idx, p->cnt, &body);
+    qn_buf_u32(&buf, (uint32_t)body.len);
+    qn_buf_span(&buf, qn_buf_get(&body));
+    bool sent = qn_stream_write(a->stream, qn_buf_get(&buf)) == QN_OK;
+    if (sent) {
+        a->of = p;
+        p->asking = a;
+        qn_stream_finish(a->stream);
+    } else {
+        qn_stream_reset(a->stream);
+    }
+    qn_buf_free(&body);
+    qn_buf_free(&buf);
+    return sent;
+}
+
+struct others {
+    struct pending *p;
+    uint32_t peer[16], cnt;
+};
+
+static void add_other(void *arg, const struct qn_peer_info *info)
+{
+    struct others *o = arg;
+    const struct qn_compact *c = o->p->of;
+    if (info->peer != o->p->peer && o->cnt < QN_COUNT(o->peer) &&
+        qn_host_speaks(c->conf.host, info->peer, c->proto))
+        o->peer[o->cnt++] = info->peer;
+}
+
+static bool ask_second(struct pending *p)
+{
+    struct others o = { .p = p };
+    qn_host_peers(p->of->conf.host, add_other, &o);
+    return o.cnt && ask_peer(p, o.peer[p->of->turn++ % o.cnt]);
+}
+
+/* The whole of it, of one peer after the other, until it is here. */
+static void ask_whole(struct pending *p)
+{
+    if (p->tries++ < WHOLE_TRIES && p->of->conf.whole(p->of->conf.arg, compact_block(p->compact)))
+        wait_ms(p, WHOLE_MS);
+    else
+        settle(p, GOSSIP_IGNORE);
+}
+
+/* What was asked for did not come, or was of no use. A wrong guess of our own is not asked for twice: all that was guessed is, instead. */
+static void next_stage(struct pending *p)
+{
+    struct qn_compact *c = p->of;
+    uint32_t missing;
+    leave(p);
+    compact_missing(p->compact, NULL, 0, &missing);
+    if (missing == 0) compact_doubt(p->compact);
+    if (p->stage == SENDER) {
+        p->stage = SECOND;
+        if (ask_second(p)) {
+            wait_ms(p, ANSWER_MS);
+            return;
+        }
+    }
+    if (p->stage == SECOND) {
+        p->stage = WHOLE;
+        c->stat.failed++;
+        judge(p, GOSSIP_IGNORE);
+    }
+    ask_whole(p);
+}
+
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    next_stage(arg);
+}
+
+/* Asks who sent it for what is missing. compact is the callee's from here on. */
+static enum gossip_verdict ask(struct qn_compact *c, struct compact *compact QN_TAKES,
+                               uint32_t peer, uint64_t handle)
+{
+    if (c->pending_cnt >= PENDING_MAX) {
+        c->stat.failed++;
+        c->conf.whole(c->conf.arg, compact_block(compact));
+        compact_close(compact);
+        return GOSSIP_IGNORE;
+    }
+    struct pending *p = calloc(1, sizeof *p);
+    QN_ASSERT(p != NULL);
+    *p = (struct pending){ .of = c, .compact = compact, .peer = peer, .handle = handle };
     p->late = event_new(c->conf.base, -1, 0, on_late, p);
     QN_ASSERT(p->late != NULL);
-    event_add(p->late, &late);
     p->next = c->pending;
     c->pending = p;
     c->pending_cnt++;
+    /* Where it cannot be asked the second is, on a later turn: gossip waits for our answer here. */
+    bool asked = ask_peer(p, peer);
     c->stat.asked += p->cnt;
-    compact_ask_put(compact_block(compact), p->idx, p->cnt, &body);
-    qn_buf_u32(&buf, (uint32_t)body.len);
-    qn_buf_span(&buf, qn_buf_get(&body));
-    if (qn_stream_write(p->stream, qn_buf_get(&buf)))
-        qn_stream_reset(p->stream);
-    else
-        qn_stream_finish(p->stream);
-    qn_buf_free(&body);
-    qn_buf_free(&buf);
+    wait_ms(p, asked ? ANSWER_MS : 0);
     return GOSSIP_LATER;
-fail:
-    c->stat.failed++;
-    pending_free(p);
-    return GOSSIP_IGNORE;
 }
 
 static void offer(void *to, const struct qn_hash *id, struct qn_span bytes)
@@ -321,7 +424,7 @@ enum gossip_verdict qn_compact_take(struct qn_compact *c, uint32_t peer, uint64_
                                     struct qn_span data)
 {
     struct compact *compact;
-    uint32_t missing, none;
+    uint32_t missing;
     if (compact_open(data, &compact)) return GOSSIP_REJECT;
     if (find_kept(c, compact_block(compact))) { /* ours, or another peer's short form of the same */
         compact_close(compact);
@@ -333,9 +436,13 @@ enum gossip_verdict qn_compact_take(struct qn_compact *c, uint32_t peer, uint64_
         return verdict;
     }
     c->conf.pool(c->conf.arg, offer, compact);
-    compact_missing(compact, &none, 0, &missing);
-    if (missing) return ask(c, compact, missing, peer, handle);
-    verdict = build(c, compact, peer);
+    compact_missing(compact, NULL, 0, &missing);
+    if (missing) return ask(c, compact, peer, handle);
+    if (!build(c, compact, peer, &verdict)) { /* a guess was wrong */
+        if (compact_doubt(compact)) return ask(c, compact, peer, handle);
+        c->stat.failed++;
+        verdict = GOSSIP_IGNORE;
+    }
     compact_close(compact);
     return verdict;
 }
@@ -450,10 +557,8 @@ qn_rc qn_compact_open(const struct qn_compact_conf *conf, struct qn_compact **re
 void qn_compact_detach(struct qn_compact *c)
 {
     if (!c) return;
-    while (c->pending) {
-        qn_stream_reset(c->pending->stream);
+    while (c->pending)
         settle(c->pending, GOSSIP_IGNORE);
-    }
 }
 
 void qn_compact_close(struct qn_compact *c)

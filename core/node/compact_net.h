@@ -1,6 +1,6 @@
 /* compact_net.h - long proposals over the mesh as the ids of their transactions (net/gossip/compact.h); what a pool lacks is asked of who sent
- * them. Nothing is believed of a guess: what is put together must have the body root that the header names, else it is dropped, and whoever
- * misses the block asks for it whole (ledger/sync).
+ * them, where that does not come of a second peer, and then the block is asked for whole (ledger/sync), each for well under a second. Nothing
+ * is believed of a guess: what is put together must have the body root that the header names, else all that was guessed is asked for.
  *
  *     topic compact               a proposal without its transactions as head, their ids
  *     /quoin/<8 hex>/blocktx/1    u32 len | block, indices -> u8 0 | u32 len | block, transactions; or u8 3 | u32 0: not here */
@@ -27,6 +27,8 @@ struct qn_compact_conf {
     bool (*leader)(void *arg, uint32_t epoch, uint64_t view, struct qn_hash *ret);
     /* A proposal (a message of ledger/sync) put together; lent. */
     enum qn_verdict (*on_message)(void *arg, uint32_t peer, struct qn_span message);
+    /* whole asks a peer, each time the next one, for a block; false: it is here, or not wanted any more. */
+    bool (*whole)(void *arg, const struct qn_hash *block);
     /* What became of a message that qn_compact_take put off. */
     void (*verdict)(void *arg, uint64_t handle, enum gossip_verdict verdict);
 };

@@ -354,6 +354,12 @@ static enum qn_verdict on_compact(void *arg, uint32_t peer, struct qn_span messa
     return verdict;
 }
 
+static bool want_whole(void *arg, const struct qn_hash *block)
+{
+    const struct qn_net *net = arg;
+    return qn_replica_want(net->replica, block);
+}
+
 static void on_verdict(void *arg, uint64_t handle, enum gossip_verdict verdict)
 {
     struct qn_net *net = arg;
@@ -453,6 +459,7 @@ qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(
                                              .pool = waiting,
                                              .leader = leader_of,
                                              .on_message = on_compact,
+                                             .whole = want_whole,
                                              .verdict = on_verdict };
     if (rc == QN_OK) rc = qn_coded_open(&coded, &net->coded, why);
     if (rc == QN_OK) rc = qn_compact_open(&compact, &net->compact, why);

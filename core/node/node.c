@@ -5,6 +5,7 @@
 #include "core/job/jobs.h"
 #include "core/model/model.h"
 #include "core/node/api.h"
+#include "core/node/aside.h"
 #include "core/node/blob.h"
 #include "core/node/evidence.h"
 #include "core/node/net.h"
@@ -48,6 +49,7 @@ struct qn_node {
     struct qn_net *net; /* NULL: a network of one */
     struct share *share;
     struct net_desk *desk;
+    struct aside *aside;
     struct qn_key validator, network;
     int lock_fd;
     uint64_t started_ms, watched_us;
@@ -94,6 +96,11 @@ void qn_node_stop(struct qn_node *node)
 struct share *qn_node_share(struct qn_node *node)
 {
     return node->share;
+}
+
+struct aside *qn_node_aside(struct qn_node *node)
+{
+    return node->aside;
 }
 
 struct net_desk *qn_node_desk(struct qn_node *node)
@@ -688,6 +695,7 @@ int qn_node_up(const struct qn_up_opts *opts)
     if (rc == QN_OK) rc = open_share(node, &why);
     if (rc) goto out;
     open_desk(node);
+    node->aside = aside_new(node->base, on_share, node);
     node->started_ms = qn_env_now_ms(qn_env_real());
     node->turn = event_new(node->base, -1, 0, on_turn, node);
     node->sigint = evsignal_new(node->base, SIGINT, on_signal, node);
@@ -728,6 +736,7 @@ int qn_node_up(const struct qn_up_opts *opts)
 out:
     qn_api_close(node->api);
     node->api = NULL;
+    aside_free(node->aside);
     qn_jobs_free(node->jobs);
     stop_modules(node);
     share_detach(node->share);

@@ -18,6 +18,7 @@ struct qn_up_opts {
 /* qn_node_up runs a node until SIGTERM, SIGINT or `quoin down`; returns the exit status. */
 int qn_node_up(const struct qn_up_opts *opts);
 
+struct aside;
 struct net_desk;
 struct share;
 
@@ -36,6 +37,7 @@ void *qn_node_self(struct qn_node *node, const struct qn_call *call);
 const struct qn_route *qn_node_route(struct qn_node *node, const char *path, void **ret_self);
 struct share *qn_node_share(struct qn_node *node);   /* NULL: a network of one */
 struct net_desk *qn_node_desk(struct qn_node *node); /* NULL as well then */
+struct aside *qn_node_aside(struct qn_node *node);
 void qn_node_stop(struct qn_node *node);
 
 #endif

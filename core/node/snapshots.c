@@ -1,4 +1,6 @@
 /* snapshots.c - snapshots as blobs of a folder, backups, and the calls that make them. */
+#include "core/env/crash.h"
+#include "core/node/aside.h"
 #include "core/node/blob.h"
 #include "core/node/node.h"
 #include "core/node/proofs.h"
@@ -43,24 +45,38 @@ json_t *qn_snapshot_json(const struct qn_snapshot *sn, const char *file)
                      "blocks", (json_int_t)sn->block_cnt, "bytes", (json_int_t)sn->bytes);
 }
 
-qn_rc qn_call_snapshot_create(struct qn_call_ctx *ctx, const void *params, json_t **ret,
-                              struct qn_why *why)
+/* --- made in a child ------------------------------------------------------------------------------------------------ */
+
+struct work {
+    struct qn_node *node;
+    char dir[1025];
+    struct aside *aside; /* what tells how far it is, in the child */
+    uint32_t cnt;
+};
+
+static qn_rc put_telling(void *self, struct qn_span bytes, struct qn_hash *ret, struct qn_why *why)
 {
-    const struct node_snapshot *p = params;
+    struct work *w = self;
+    qn_crash_point("snapshot-chunk");
+    qn_rc rc = blob_put(w->dir, bytes, ret, why);
+    aside_say(w->aside, ++w->cnt, 0);
+    return rc;
+}
+
+static qn_rc make_snapshot(void *arg, struct aside *aside, json_t **ret, struct qn_why *why)
+{
+    struct work *w = arg;
     struct qn_buf manifest = { 0 };
     struct qn_snapshot sn;
-    struct qn_chunks chunks;
+    const struct qn_chunks chunks = { .self = w, .put = put_telling };
     struct qn_hash id;
-    char dir[1025], file[1100], hex[65];
-    snprintf(dir, sizeof dir, "%.*s", (int)p->dir.len, (const char *)p->dir.ptr);
-    if (!*dir) snprintf(dir, sizeof dir, "%s", qn_node_home(ctx->node));
-    if (*dir != '/') return qn_why(why, QN_E_USAGE, "dir: expected an absolute path");
-    qn_chunks_in(dir, &chunks);
-    qn_rc rc = qn_snapshot_make(qn_node_chain(ctx->node), qn_node_steps(ctx->node), &chunks,
-                                &manifest, &sn, why);
+    char file[1100], hex[65];
+    w->aside = aside;
+    qn_rc rc = qn_snapshot_make(qn_node_chain(w->node), qn_node_steps(w->node), &chunks, &manifest,
+                                &sn, why);
     if (rc == QN_OK)
-        rc = blob_put(dir, qn_buf_get(&manifest), &id, why); /* for who asks by its hash */
-    snprintf(file, sizeof file, "%s/snapshot.qs", dir);
+        rc = blob_put(w->dir, qn_buf_get(&manifest), &id, why); /* for who asks by its hash */
+    snprintf(file, sizeof file, "%s/snapshot.qs", w->dir);
     if (rc == QN_OK) rc = qn_file_write(file, qn_buf_get(&manifest), 0644, why);
     if (rc == QN_OK) {
         *ret = qn_snapshot_json(&sn, file);
@@ -69,6 +85,28 @@ qn_rc qn_call_snapshot_create(struct qn_call_ctx *ctx, const void *params, json_
     }
     qn_buf_free(&manifest);
     return rc;
+}
+
+/* Begins the work where it has not been, once nothing else runs, and waits for its end. */
+static qn_rc aside_call(struct qn_call_ctx *ctx, const char *what, aside_fn fn, struct work *w,
+                        json_t **ret, struct qn_why *why)
+{
+    struct aside *aside = qn_node_aside(ctx->node);
+    qn_rc rc = QN_E_AGAIN;
+    if (*w->dir != '/') return qn_why(why, QN_E_USAGE, "dir: expected an absolute path");
+    if (*ctx->state) return aside_result(aside, *ctx->state, ret, why);
+    rc = aside_start(aside, what, fn, w, ctx->state, why);
+    return rc == QN_OK || rc == QN_E_BUSY ? QN_E_AGAIN : rc;
+}
+
+qn_rc qn_call_snapshot_create(struct qn_call_ctx *ctx, const void *params, json_t **ret,
+                              struct qn_why *why)
+{
+    const struct node_snapshot *p = params;
+    struct work w = { .node = ctx->node };
+    snprintf(w.dir, sizeof w.dir, "%.*s", (int)p->dir.len, (const char *)p->dir.ptr);
+    if (!*w.dir) snprintf(w.dir, sizeof w.dir, "%s", qn_node_home(ctx->node));
+    return aside_call(ctx, "a snapshot", make_snapshot, &w, ret, why);
 }
 
 json_t *qn_backup_json(const struct qn_backup *b, const char *dir)
@@ -81,24 +119,31 @@ json_t *qn_backup_json(const struct qn_backup *b, const char *dir)
                      (json_int_t)b->row_cnt);
 }
 
+static qn_rc make_backup(void *arg, struct aside *aside, json_t **ret, struct qn_why *why)
+{
+    struct work *w = arg;
+    struct qn_backup backup;
+    struct qn_buf steps = { 0 };
+    char from[4096], to[4096];
+    (void)aside;
+    qn_rc rc = qn_dir_make(w->dir, why);
+    if (rc == QN_OK) rc = qn_backup_make(qn_node_chain(w->node), w->dir, 0, &backup, why);
+    if (rc) return rc;
+    snprintf(from, sizeof from, "%s/steps.qs",
+             qn_node_home(w->node)); /* what light clients ask for */
+    snprintf(to, sizeof to, "%s/steps.qs", w->dir);
+    if (qn_file_read(from, 1u << 30, &steps, NULL) == QN_OK)
+        rc = qn_file_write(to, qn_buf_get(&steps), 0600, why);
+    qn_buf_free(&steps);
+    if (rc == QN_OK) *ret = qn_backup_json(&backup, w->dir);
+    return rc;
+}
+
 qn_rc qn_call_backup_create(struct qn_call_ctx *ctx, const void *params, json_t **ret,
                             struct qn_why *why)
 {
     const struct node_backup *p = params;
-    struct qn_backup backup;
-    struct qn_buf steps = { 0 };
-    char dir[1025], from[4096], to[4096];
-    snprintf(dir, sizeof dir, "%.*s", (int)p->dir.len, (const char *)p->dir.ptr);
-    if (*dir != '/') return qn_why(why, QN_E_USAGE, "dir: expected an absolute path");
-    qn_rc rc = qn_dir_make(dir, why);
-    if (rc == QN_OK) rc = qn_backup_make(qn_node_chain(ctx->node), dir, 0, &backup, why);
-    if (rc) return rc;
-    snprintf(from, sizeof from, "%s/steps.qs",
-             qn_node_home(ctx->node)); /* what light clients ask for */
-    snprintf(to, sizeof to, "%s/steps.qs", dir);
-    if (qn_file_read(from, 1u << 30, &steps, NULL) == QN_OK)
-        rc = qn_file_write(to, qn_buf_get(&steps), 0600, why);
-    qn_buf_free(&steps);
-    if (rc == QN_OK) *ret = qn_backup_json(&backup, dir);
-    return rc;
+    struct work w = { .node = ctx->node };
+    snprintf(w.dir, sizeof w.dir, "%.*s", (int)p->dir.len, (const char *)p->dir.ptr);
+    return aside_call(ctx, "a backup", make_backup, &w, ret, why);
 }

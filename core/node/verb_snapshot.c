@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ALL_MS 600000u /* the most that a call may wait */
+
 int qn_verb_snapshot_create(struct qn_cli *cli)
 {
     struct qn_why why = { "" };
@@ -20,6 +22,8 @@ int qn_verb_snapshot_create(struct qn_cli *cli)
         if (rc) return qn_fail(cli, rc, &why);
         if (!realpath(cli->argv[0], dir)) return qn_usage(cli, "there is no such folder");
     }
+    if (cli->timeout_ms == 0) cli->timeout_ms = ALL_MS;
+    cli->client.timeout_ms = cli->timeout_ms + 2000;
     return qn_call_show(cli, "snapshot.create", json_pack("{s:s}", "dir", dir));
 }
 

@@ -1,6 +1,7 @@
 /* backup.c - copying a chain. */
 #include "ledger/sync/backup.h"
 
+#include "core/env/crash.h"
 #include "ledger/state/proof.h"
 #include "ledger/sync/home.h"
 
@@ -13,6 +14,7 @@ static qn_rc put_rows(struct qn_trie *trie, struct qn_home *h, struct qn_why *wh
     struct qn_span key = { NULL, 0 }, val;
     size_t bytes = 0;
     qn_rc rc = QN_OK;
+    qn_crash_point("backup-rows");
     for (bool first = true; rc == QN_OK && qn_trie_next(trie, key, first, &key, &val);
          first = false) {
         rc = qn_home_row(h, key, val, why);

@@ -58,9 +58,9 @@ struct body {
 
 struct peer {
     uint32_t no;
-    bool met; /* its status came */
-    uint64_t height;
-    uint64_t tokens_ms; /* monotonic; a request costs REQUEST_MS of it */
+    bool met;                /* its status came */
+    uint64_t height, oldest; /* oldest: the first block that it still has */
+    uint64_t tokens_ms;      /* monotonic; a request costs REQUEST_MS of it */
 };
 
 /* A stretch of final blocks asked for, and the answer until what lies before it is here. */
@@ -187,7 +187,7 @@ static void say_status(struct qn_replica *r, const uint32_t *peer)
     struct sync_status s = { .chain = qn_chain_id(r->chain),
                              .height = head_height(r),
                              .head = qn_chain_head(r->chain),
-                             .oldest = 1 };
+                             .oldest = qn_chain_first(r->chain) };
     if (peer)
         send(r, *peer, QN_CLASS_CONTROL, SAY_STATUS, sync_status_record(), &s);
     else
@@ -632,6 +632,16 @@ static uint64_t most(const struct qn_replica *r)
     return height;
 }
 
+/* The first block that any peer with more blocks than are here still has; 0: there is no such peer. */
+static uint64_t oldest(const struct qn_replica *r)
+{
+    uint64_t height = 0;
+    for (uint32_t i = 0; i < r->peer_cnt; i++)
+        if (r->peers[i].height > head_height(r) && (height == 0 || r->peers[i].oldest < height))
+            height = r->peers[i].oldest;
+    return height;
+}
+
 static struct slot *slot_at(struct qn_replica *r, uint64_t height)
 {
     for (unsigned i = 0; i < SLOTS; i++)
@@ -642,6 +652,7 @@ static struct slot *slot_at(struct qn_replica *r, uint64_t height)
 static void ask_blocks(struct qn_replica *r)
 {
     uint64_t now = mono_ms(r), head = head_height(r), top = most(r);
+    if (r->conf.hold) return;
     for (unsigned i = 0; i < SLOTS; i++) {
         struct slot *s = &r->slots[i];
         bool late = s->from && s->answer.len == 0 && now >= s->until_ms;
@@ -663,7 +674,7 @@ static void ask_blocks(struct qn_replica *r)
         for (uint32_t k = 0; !old && k < r->peer_cnt; k++) {
             r->turn_peer = (r->turn_peer + 1) % r->peer_cnt;
             const struct peer *p = &r->peers[r->turn_peer];
-            if (p->height < from + cnt - 1u) continue;
+            if (p->height < from + cnt - 1u || p->oldest > from) continue;
             *s = (struct slot){ from, now + SLOT_MS, cnt, p->no, { 0 } };
             struct sync_get get = { from, cnt };
             send(r, p->no, QN_CLASS_REQUEST, SAY_GET, sync_get_record(), &get);
@@ -790,6 +801,7 @@ static enum qn_verdict on_status(struct qn_replica *r, uint32_t from, const stru
         if (!p->met) say_status(r, &from);
         p->met = true;
         p->height = s->height;
+        p->oldest = s->oldest;
     }
     ask_blocks(r);
     return QN_IGNORE;
@@ -1041,6 +1053,10 @@ enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_s
         qn_why(why, QN_E_FORMAT, "a message that does not decode");
         return QN_REJECT;
     }
+    if (r->conf.hold && kind != SAY_STATUS) {
+        qn_arena_free(&arena);
+        return QN_IGNORE;
+    }
     switch ((enum kind)kind) {
     case SAY_STATUS: verdict = on_status(r, peer, &m.status, why); break;
     case SAY_TXS: verdict = on_txs(r, &m.txs, why); break;
@@ -1052,7 +1068,7 @@ enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_s
     case SAY_BLOCKS: verdict = on_blocks(r, peer, s, &m.blocks, why); break;
     }
     qn_arena_free(&arena);
-    drain(r);
+    if (!r->conf.hold) drain(r);
     return verdict;
 }
 
@@ -1082,6 +1098,8 @@ qn_rc qn_replica_submit(struct qn_replica *r, struct qn_span tx, struct qn_hash 
 {
     bool fresh;
     if (r->rc) return qn_why(why, r->rc, "%s", r->why.text);
+    if (r->conf.hold)
+        return qn_why(why, QN_E_REFUSED, "this node is fetching the state and takes none yet");
     qn_rc rc = pool_tx(r, tx, ret_id, &fresh, why);
     if (fresh) batch_tx(r, tx);
     return rc;
@@ -1121,6 +1139,7 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
             say_status(r, NULL);
             ask_blocks(r);
         }
+        if (r->conf.hold) return QN_OK;
         if (!alone(r) && is_due(&r->recast_ms, now, RECAST_MS)) recast(r);
         qn_bft_tick(r->bft, now_ms(r));
         drain(r);
@@ -1163,6 +1182,7 @@ struct qn_replica_info qn_replica_info(const struct qn_replica *r)
     return (struct qn_replica_info){ .view = qn_bft_view(r->bft),
                                      .height = head_height(r),
                                      .peer_height = most(r),
+                                     .peer_oldest = oldest(r),
                                      .peers = r->peer_cnt,
                                      .validators = r->set.cnt,
                                      .self = r->self,
@@ -1179,6 +1199,14 @@ bool qn_replica_leader(const struct qn_replica *r, uint32_t epoch, uint64_t view
                                 .epoch = r->set.epoch };
     if (r->set.epoch != epoch || r->set.cnt == 0) return false;
     *ret = r->set.keys[qn_bft_leader(&draw, view)];
+    return true;
+}
+
+bool qn_replica_want(struct qn_replica *r, const struct qn_hash *block)
+{
+    if (r->conf.hold || r->peer_cnt == 0 || body_find(r, block) || qn_chain_block(r->chain, block))
+        return false;
+    want(r, block, qn_bft_view(r->bft));
     return true;
 }
 

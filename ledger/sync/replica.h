@@ -49,7 +49,8 @@ struct qn_replica_conf {
     const struct qn_key *validator; /* borrowed; NULL: follows, makes no block */
     struct qn_wire wire;            /* send NULL: a network of one */
     uint64_t block_ms;              /* an empty block this often; 0: 500 */
-    int bug;                        /* enum qn_bft_bug, in simulations */
+    bool hold; /* hears where peers stand, and no more: the state comes by another way */
+    int bug;   /* enum qn_bft_bug, in simulations */
 };
 
 QN_CHECK qn_rc qn_replica_open(const struct qn_replica_conf *conf, struct qn_replica **ret,
@@ -81,6 +82,8 @@ enum qn_tx_where qn_replica_tx(const struct qn_replica *r, const struct qn_hash 
 
 struct qn_replica_info {
     uint64_t view, height, peer_height; /* peer_height: the most that a peer claims to have */
+    uint64_t
+        peer_oldest; /* the first block that one with more than we have still has; 0: none is */
     uint32_t peers, validators;
     int self;     /* own number in the validator set, -1 */
     bool syncing; /* behind its peers by more than a few blocks */
@@ -90,6 +93,9 @@ struct qn_replica_info qn_replica_info(const struct qn_replica *r);
 /* qn_replica_leader gives the key of who may propose in a view of the present epoch; false: of another epoch, or before it knows its set. */
 QN_CHECK bool qn_replica_leader(const struct qn_replica *r, uint32_t epoch, uint64_t view,
                                 struct qn_hash *ret);
+
+/* qn_replica_want asks a peer, each time the next one, for a proposal by its block's hash; false: it is here, or there is nobody. */
+bool qn_replica_want(struct qn_replica *r, const struct qn_hash *block);
 
 /* qn_replica_waiting shows every transaction in the pool; lent for the call. */
 void qn_replica_waiting(const struct qn_replica *r,
