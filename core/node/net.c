@@ -4,6 +4,7 @@
 #include "core/node/coded.h"
 #include "core/node/compact_net.h"
 #include "core/node/gossip_net.h"
+#include "net/libp2p/chain.h"
 #include "net/libp2p/discover.h"
 #include "net/libp2p/frames.h"
 
@@ -12,15 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JOIN_MAX     64
-#define GENESIS_MAX  (1u << 20)
-#define GENESIS_MS   30000
-#define REDIAL_MIN   250 /* ms */
-#define REDIAL_MAX   15000
-#define QUEUE_TX     (1u << 20)
-#define QUEUE_BIG    (16u << 20) /* proposals, and blocks for who is behind: two messages at most */
-#define VOTE_BYTES   (64u << 10) /* longer proposals do not stand before votes */
-#define GENESIS_NAME "/quoin/genesis/1"
+#define JOIN_MAX       64
+#define GENESIS_MAX    (1u << 20)
+#define GENESIS_MS     30000
+#define REDIAL_MIN     250 /* ms */
+#define REDIAL_MAX     15000
+#define QUEUE_TX       (1u << 20)
+#define QUEUE_BIG      (16u << 20) /* proposals, and blocks for who is behind: two messages at most */
+#define VOTE_BYTES     (64u << 10) /* longer proposals do not stand before votes */
+#define FOREIGN_SAY_MS 10000
+#define FOREIGN_BAN_S  600
+#define LEAVERS        16
+#define GENESIS_NAME   "/quoin/genesis/1"
 
 enum { TOPIC_TX, TOPIC_VOTE, TOPIC_BLOCK, TOPIC_COMPACT, TOPIC_CNT };
 /* What a replica makes of votes and blocks depends on where it stands: only transactions are fit for samples (the last flag). */
@@ -39,6 +43,12 @@ struct joint {
     uint64_t at_ms, wait_ms; /* monotonic: when to dial again */
 };
 
+/* Of another chain, and hanging up: once it went it stays away. */
+struct leaver {
+    uint32_t peer; /* 0: free */
+    char other[QN_CHAIN_HEX];
+};
+
 struct qn_net {
     struct qn_net_conf conf;
     struct qn_host *host;
@@ -53,7 +63,10 @@ struct qn_net {
     uint32_t topics[TOPIC_CNT];
     uint64_t coded_view; /* of the last proposal that went out in pieces */
     struct qn_replica *replica;
-    char proto[64];
+    char proto[64], chain[QN_CHAIN_HEX];
+    uint32_t foreign;        /* peers of other chains that were turned away */
+    uint64_t foreign_say_ms; /* when the next may be worth a line */
+    struct leaver leavers[LEAVERS];
     void (*turn)(void *arg);
     void *turn_arg;
     struct joint joins[JOIN_MAX];
@@ -185,17 +198,71 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     event_add(net->tick, &soon);
 }
 
+static void ban_foreign(struct qn_net *net, const struct qn_peer_id *id, const char *other)
+{
+    char what[64];
+    snprintf(what, sizeof what, "of another chain, %s", other);
+    qn_host_ban(net->host, id, FOREIGN_BAN_S, what);
+}
+
 static void on_host_peer(void *arg, uint32_t peer, const struct qn_peer_id *id, bool up,
                          bool outbound)
 {
     struct qn_net *net = arg;
-    (void)id;
     (void)outbound;
-    if (up)
+    if (up) {
         ask_genesis(net, peer);
-    else
-        for (unsigned i = 0; i < net->join_cnt; i++)
-            if (net->joins[i].peer == peer) net->joins[i].peer = 0;
+        return;
+    }
+    for (unsigned i = 0; i < net->join_cnt; i++)
+        if (net->joins[i].peer == peer) net->joins[i].peer = 0;
+    for (unsigned i = 0; i < LEAVERS; i++)
+        if (net->leavers[i].peer == peer) {
+            net->leavers[i].peer = 0;
+            ban_foreign(net, id, net->leavers[i].other);
+        }
+}
+
+/* --- other chains -------------------------------------------------------------------------------------------------------------- */
+
+/* It has nothing for us and we have nothing for it: no place is worth holding. Both sides shall see why, so what is on its way (identify)
+ * may still arrive. Whoever opens many such gets one line a while. */
+static void on_identify(void *arg, const struct qn_peer_info *info)
+{
+    struct qn_net *net = arg;
+    char other[QN_CHAIN_HEX], id[QN_PEER_TEXT_MAX], at[QN_MADDR_TEXT];
+    struct qn_endpoint bare = info->remote;
+    struct qn_maddr addr;
+    struct leaver *slot = NULL;
+    uint64_t now = mono_ms();
+    if (!net->chain[0] || qn_peer_kin(info, net->chain, other) != QN_KIN_OTHER) return;
+    for (unsigned i = 0; i < LEAVERS; i++) {
+        if (net->leavers[i].peer == info->peer) return; /* said */
+        if (!net->leavers[i].peer) slot = &net->leavers[i];
+    }
+    net->foreign++;
+    if (now >= net->foreign_say_ms) {
+        net->foreign_say_ms = now + FOREIGN_SAY_MS;
+        qn_peer_id_print(&info->id, id);
+        bare.has_id = false;
+        qn_maddr_of(&bare, &addr);
+        qn_maddr_print(&addr, at);
+        fprintf(stderr, "quoin: %s at %s is of chain %s, not %s: turned away (%u so far)\n", id, at,
+                other, net->chain, net->foreign);
+    }
+    qn_host_blame(net->host, info->peer, QN_BLAME_OFFENCE, "of another chain");
+    if (!slot) {
+        ban_foreign(net, &info->id, other);
+        return;
+    }
+    slot->peer = info->peer;
+    memcpy(slot->other, other, sizeof other);
+    qn_host_hangup(net->host, info->peer, "of another chain");
+}
+
+static void identified(void *arg, const struct qn_peer_info *info)
+{
+    if (info->identified) on_identify(arg, info);
 }
 
 /* --- the ledger's messages ------------------------------------------------------------------------------------------------------- */
@@ -463,7 +530,10 @@ qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(
                                              .verdict = on_verdict };
     if (rc == QN_OK) rc = qn_coded_open(&coded, &net->coded, why);
     if (rc == QN_OK) rc = qn_compact_open(&compact, &net->compact, why);
-    return rc || !net->conf.outbound ? rc : find_others(net, hex, why);
+    if (rc == QN_OK && net->conf.outbound) rc = find_others(net, hex, why);
+    memcpy(net->chain, hex, sizeof hex);
+    qn_host_peers(net->host, identified, net); /* who told before we knew what to ask for */
+    return rc;
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------------------------- */
@@ -512,7 +582,8 @@ qn_rc qn_net_open(const struct qn_net_conf *conf, struct qn_net **ret, struct qn
                                       .class = QN_NET_REQUEST,
                                       .in_max = 1,
                                       .idle_ms = 10000 };
-    net->watch = (struct qn_host_watch){ .arg = net, .on_peer = on_host_peer };
+    net->watch =
+        (struct qn_host_watch){ .arg = net, .on_peer = on_host_peer, .on_identify = on_identify };
     qn_rc rc = read_joins(net, why);
     if (rc == QN_OK) rc = qn_host_open(&host, &net->host, why);
     if (rc == QN_OK) rc = qn_host_proto(net->host, &genesis);
@@ -567,6 +638,11 @@ struct qn_discover *qn_net_discover(struct qn_net *net)
 struct qn_coded *qn_net_coded(struct qn_net *net)
 {
     return net->coded;
+}
+
+uint32_t qn_net_foreign(const struct qn_net *net)
+{
+    return net->foreign;
 }
 
 struct qn_host *qn_net_host(struct qn_net *net)

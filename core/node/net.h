@@ -53,6 +53,8 @@ struct qn_discover *qn_net_discover(struct qn_net *net);
 struct gossip *qn_net_gossip(struct qn_net *net);
 /* qn_net_addr writes the address to give to others, with the peer id; "" when it does not listen. */
 void qn_net_addr(const struct qn_net *net, char dst[QN_MADDR_TEXT]);
+/* qn_net_foreign counts peers of other chains that were turned away. */
+uint32_t qn_net_foreign(const struct qn_net *net);
 /* qn_net_metrics appends what Prometheus reads. */
 void qn_net_metrics(struct qn_net *net, struct qn_buf *out);
 

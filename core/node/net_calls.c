@@ -456,6 +456,9 @@ static qn_rc net_doctor(struct qn_call_ctx *ctx, const void *params, json_t **re
                 "%u answered once, %u heard of; hash table: %u peers, %u records%s", d.tried,
                 d.told, d.kad.peers, d.kad.records, d.server ? "" : ", not served to others");
     }
+    if (qn_net_foreign(net))
+        finding(list, "other chains", NULL, "%u peers turned away; quoin net bans lists them",
+                qn_net_foreign(net));
     doctor_mesh(list, s.g, &s);
     finding(list, "chain", info.syncing ? "it is catching up" : NULL,
             "block %" PRIu64 ", peers have %" PRIu64, info.height, info.peer_height);

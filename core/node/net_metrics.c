@@ -58,6 +58,7 @@ void qn_net_metrics(struct qn_net *net, struct qn_buf *out)
     one(out, "handshake_fails_total", "counter", s.handshake_fails);
     one(out, "refused_total", "counter", s.refused);
     one(out, "evicted_total", "counter", s.evicted);
+    one(out, "foreign_total", "counter", qn_net_foreign(net)); /* peers of other chains */
     one(out, "blames_total", "counter", s.blames);
     one(out, "memory_bytes", "gauge", s.memory);
     one(out, "memory_high_bytes", "gauge", s.memory_high);

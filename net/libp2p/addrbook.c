@@ -236,13 +236,6 @@ void addrbook_tried(struct addrbook *book, const struct net_addr *addr, uint64_t
     if (e->fails < UINT32_MAX) e->fails++;
 }
 
-void addrbook_seen(struct addrbook *book, const struct net_addr *addr, uint64_t now_ms)
-{
-    uint32_t i = find(book, addr);
-    if (i != NONE && book->node[i].e.seen_ms + 20 * MINUTE_MS < now_ms)
-        book->node[i].e.seen_ms = now_ms;
-}
-
 static void flip(struct addrbook *book, uint32_t i)
 {
     struct addrbook_entry *e = &book->node[i].e;
@@ -252,8 +245,8 @@ static void flip(struct addrbook *book, uint32_t i)
     book->tried_cnt += e->tried ? 1u : UINT32_MAX;
 }
 
-/* Moves i into its slot of the tried table; who was there goes back among the new. */
-static void place_tried(struct addrbook *book, uint32_t i, uint64_t now_ms)
+/* Takes i out of all its slots of the new table. */
+static void lift(struct addrbook *book, uint32_t i)
 {
     for (uint32_t b = 0; b < ADDRBOOK_NEW && book->node[i].refs; b++) {
         uint64_t h =
@@ -264,6 +257,12 @@ static void place_tried(struct addrbook *book, uint32_t i, uint64_t now_ms)
         book->node[i].refs--;
     }
     QN_ASSERT(book->node[i].refs == 0);
+}
+
+/* Moves i into its slot of the tried table; who was there goes back among the new. */
+static void place_tried(struct addrbook *book, uint32_t i, uint64_t now_ms)
+{
+    lift(book, i);
     uint32_t *slot = tried_slot(book, &book->node[i].e.addr), old = *slot;
     slot_set(book, slot, i);
     flip(book, i);
@@ -304,6 +303,23 @@ void addrbook_good(struct addrbook *book, const struct net_addr *addr, const str
         place_tried(book, i, now_ms);
     else
         dispute(book, addr);
+}
+
+void addrbook_forget(struct addrbook *book, const struct net_addr *addr)
+{
+    for (uint32_t i = 0; i < book->anchor_cnt; i++)
+        if (net_addr_eq(&book->anchor[i], addr))
+            book->anchor[i--] = book->anchor[--book->anchor_cnt];
+    uint32_t i = find(book, addr);
+    if (i == NONE) return;
+    if (book->node[i].e.tried) {
+        uint32_t *slot = tried_slot(book, addr);
+        QN_ASSERT(*slot == i);
+        *slot = NONE;
+        flip(book, i);
+    }
+    lift(book, i);
+    drop(book, i);
 }
 
 /* Ends disputes whose outcome is known: the holder answered lately and stays, was silent and goes, or could not be tested in 40

@@ -47,12 +47,13 @@ bool addrbook_wants(const struct addrbook *book, const struct net_addr *addr);
 /* addrbook_add notes that `source` spoke of addr, last seen then; true when it is new here. What is not wanted is dropped. */
 bool addrbook_add(struct addrbook *book, const struct net_addr *addr, const struct qn_peer_id *id,
                   const struct net_ip *source, uint64_t seen_ms, uint64_t now_ms);
-/* addrbook_tried notes an attempt to dial; addrbook_good a handshake done, with the id found; addrbook_seen that a long-lived
- * connection to it still stands (at most once in 20 minutes counts). Unknown addresses are left unknown, but for good's. */
+/* addrbook_tried notes an attempt to dial, which of an unknown address means nothing; addrbook_good a connection to a peer of our
+ * network, with the id found there, and again while it stands. */
 void addrbook_tried(struct addrbook *book, const struct net_addr *addr, uint64_t now_ms);
 void addrbook_good(struct addrbook *book, const struct net_addr *addr, const struct qn_peer_id *id,
                    uint64_t now_ms);
-void addrbook_seen(struct addrbook *book, const struct net_addr *addr, uint64_t now_ms);
+/* addrbook_forget drops an address and its anchor, however good it was: somebody else lives there now. */
+void addrbook_forget(struct addrbook *book, const struct net_addr *addr);
 
 /* addrbook_pick draws an address to dial: even between tables (unless only_new), then between groups, old failures less
  * likely. False when there is none. */

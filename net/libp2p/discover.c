@@ -14,8 +14,10 @@
 #define FIRST_MS 30000 /* the first save: a short run leaves something too */
 #define JOIN_MS  5000
 #define EXTRA_MS 60000
-#define CLAIMS   16 /* of where a peer is that are tried */
-#define EXTRA    16 /* connections for questions alone that may stand */
+#define CLAIMS   16    /* of where a peer is that are tried */
+#define EXTRA    16    /* connections for questions alone that may stand */
+#define MEET_MS  15000 /* to say of which chain it is; less than OUTBOUND_DIAL_MS */
+#define SHUN_MS  3600000
 
 uint64_t discover_now(const struct qn_discover *d)
 {
@@ -68,6 +70,24 @@ static void self_add(struct qn_discover *d, const struct net_addr *addr)
     d->self[d->self_cnt++] = *addr;
 }
 
+/* Only where we have been ourselves and found another chain: what a stranger says of addresses could hide honest ones. */
+static void shun(struct qn_discover *d, const struct net_addr *addr)
+{
+    addrbook_forget(d->book, addr);
+    d->shun[d->shun_next++ % DISCOVER_SHUN] =
+        (struct discover_shun){ *addr, discover_now(d) + SHUN_MS };
+}
+
+static void know(struct qn_discover *d, const struct net_addr *addr, const struct qn_peer_id *id,
+                 const struct net_ip *source)
+{
+    uint64_t now_ms = discover_now(d);
+    if (is_self(d, addr)) return;
+    for (uint32_t i = 0; i < DISCOVER_SHUN; i++)
+        if (d->shun[i].until_ms > now_ms && net_addr_eq(&d->shun[i].addr, addr)) return;
+    addrbook_add(d->book, addr, id, source, now_ms, now_ms);
+}
+
 static void log_line(struct qn_discover *d, const char *line)
 {
     if (d->conf.log) d->conf.log(d->conf.arg, line);
@@ -81,6 +101,63 @@ struct dial {
     uint64_t start_ms; /* monotonic, as the host's up_ms */
 };
 
+/* It is of our chain, so it counts; a feeler has seen enough. */
+static void meet_good(struct qn_discover *d, const struct discover_meet *m,
+                      const struct qn_peer_id *id)
+{
+    enum outbound_kind other, kind = outbound_up(&d->out, &m->addr, id, m->peer, discover_now(d));
+    if (kind == OUTBOUND_FEELER && m->fresh && !outbound_find(&d->out, m->peer, &other))
+        qn_host_hangup(d->conf.host, m->peer, "a look whether you are there; thank you");
+}
+
+static void meet_bad(struct qn_discover *d, const struct discover_meet *m)
+{
+    outbound_fail(&d->out, &m->addr);
+    if (m->fresh) qn_host_hangup(d->conf.host, m->peer, "not of our network");
+}
+
+/* What a peer says of itself settles what was waiting for that. */
+static void meet_settle(struct qn_discover *d, const struct qn_peer_info *info, enum qn_kin kin)
+{
+    for (uint32_t i = 0; i < d->meet_cnt;) {
+        struct discover_meet m = d->meet[i];
+        if (m.peer != info->peer || kin == QN_KIN_NONE) {
+            i++;
+            continue;
+        }
+        d->meet[i] = d->meet[--d->meet_cnt];
+        if (kin == QN_KIN_OURS)
+            meet_good(d, &m, &info->id);
+        else
+            meet_bad(d, &m);
+    }
+}
+
+static void meet_late(struct qn_discover *d, uint64_t now_ms)
+{
+    for (uint32_t i = 0; i < d->meet_cnt;) {
+        struct discover_meet m = d->meet[i];
+        if (m.end_ms > now_ms) {
+            i++;
+            continue;
+        }
+        d->meet[i] = d->meet[--d->meet_cnt];
+        meet_bad(d, &m);
+    }
+}
+
+static void meet_gone(struct qn_discover *d, uint32_t peer)
+{
+    for (uint32_t i = 0; i < d->meet_cnt;) {
+        if (d->meet[i].peer != peer) {
+            i++;
+            continue;
+        }
+        outbound_fail(&d->out, &d->meet[i].addr);
+        d->meet[i] = d->meet[--d->meet_cnt];
+    }
+}
+
 static void dial_done(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *why)
 {
     struct dial *dial = arg, was = *dial;
@@ -91,16 +168,18 @@ static void dial_done(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *w
     free(dial);
     if (!d) return;
     if (rc == QN_E_STATE) self_add(d, &was.addr);
-    if (rc || !qn_host_peer(d->conf.host, peer, &info)) {
+    if (rc || d->meet_cnt == OUTBOUND_SLOTS || !qn_host_peer(d->conf.host, peer, &info)) {
         outbound_fail(&d->out, &was.addr);
         return;
     }
-    enum outbound_kind kind = outbound_up(&d->out, &was.addr, &info.id, peer, discover_now(d));
-    enum outbound_kind other;
     /* A feeler hangs up what it made, not what stood before. */
-    bool fresh = info.outbound && info.up_ms >= was.start_ms;
-    if (kind == OUTBOUND_FEELER && fresh && !outbound_find(&d->out, peer, &other))
-        qn_host_hangup(d->conf.host, peer, "a look whether you are there; thank you");
+    d->meet[d->meet_cnt++] =
+        (struct discover_meet){ .peer = peer,
+                                .fresh = info.outbound && info.up_ms >= was.start_ms,
+                                .addr = was.addr,
+                                .end_ms = discover_now(d) + MEET_MS };
+    char hex[QN_CHAIN_HEX];
+    if (info.identified) meet_settle(d, &info, qn_peer_kin(&info, d->chain, hex));
 }
 
 static void on_dial(void *arg, const struct net_addr *addr, enum outbound_kind kind)
@@ -153,16 +232,11 @@ static void join_done(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *w
 {
     struct joining *j = arg;
     struct qn_discover *d = j->work.d;
-    struct qn_peer_info info;
     uint32_t idx = j->idx;
-    (void)why;
+    (void)rc, (void)peer, (void)why; /* on_identify tells whether it was worth it */
     discover_end(&j->work);
     free(j);
-    if (!d) return;
-    d->join[idx].running = false;
-    if (rc || !qn_host_peer(d->conf.host, peer, &info)) return;
-    struct net_addr addr = discover_addr(&info.remote);
-    if (info.outbound) addrbook_good(d->book, &addr, &info.id, discover_now(d));
+    if (d) d->join[idx].running = false;
 }
 
 static qn_rc join_dial(struct qn_discover *d, uint32_t idx, struct qn_why *why)
@@ -211,11 +285,9 @@ static void peer_addrs(struct kad_peer *p, const struct qn_maddr *addr, uint32_t
 static void on_heard(void *arg, const struct kad_peer *peer, const struct net_ip *source)
 {
     struct qn_discover *d = arg;
-    uint64_t now_ms = discover_now(d);
     for (uint8_t i = 0; i < peer->addr_cnt; i++) {
         struct net_addr addr;
-        if (kad_addr_ip(&peer->addr[i], &addr) && !is_self(d, &addr))
-            addrbook_add(d->book, &addr, &peer->id, source, now_ms, now_ms);
+        if (kad_addr_ip(&peer->addr[i], &addr)) know(d, &addr, &peer->id, source);
     }
 }
 
@@ -273,6 +345,7 @@ static void on_peer(void *arg, uint32_t peer, const struct qn_peer_id *id, bool 
     struct qn_discover *d = arg;
     (void)id, (void)outbound;
     if (up) return;
+    meet_gone(d, peer);
     outbound_down(&d->out, peer);
     for (uint32_t i = 0; i < d->extra_cnt; i++)
         if (d->extra[i] == peer) {
@@ -286,18 +359,19 @@ static void on_identify(void *arg, const struct qn_peer_info *info)
     struct qn_discover *d = arg;
     struct net_addr remote = discover_addr(&info->remote);
     uint64_t now_ms = discover_now(d);
+    char hex[QN_CHAIN_HEX];
+    enum qn_kin kin = qn_peer_kin(info, d->chain, hex);
+    if (kin == QN_KIN_OTHER && info->outbound) shun(d, &remote);
+    meet_settle(d, info, kin);
+    if (kin != QN_KIN_OURS) return;
     struct kad_peer p = { .id = info->id, .connected = 1 };
     peer_addrs(&p, info->addrs, info->addr_cnt);
-    for (uint8_t i = 0; i < p.addr_cnt; i++) {
-        struct net_addr addr;
-        if (kad_addr_ip(&p.addr[i], &addr) && !is_self(d, &addr))
-            addrbook_add(d->book, &addr, &p.id, &remote.ip, now_ms, now_ms);
-    }
+    on_heard(d, &p, &remote.ip);
     if (!p.addr_cnt && info->outbound) { /* it says nothing, but we know where it is */
         p.addr[0] = kad_addr_of(&remote);
         p.addr_cnt = 1;
     }
-    if (info->outbound) addrbook_seen(d->book, &remote, now_ms);
+    if (info->outbound) addrbook_good(d->book, &remote, &info->id, now_ms);
     if (qn_host_speaks(d->conf.host, info->peer, d->conf.proto))
         kad_hello(d->kad, &p, &remote.ip, now_ms);
 }
@@ -515,6 +589,7 @@ static void turn(struct qn_discover *d)
     struct outbound_ops ops = ops_of(d);
     uint64_t now_ms = discover_now(d);
     own_addrs(d);
+    meet_late(d, now_ms);
     outbound_turn(&d->out, &ops, now_ms);
     kad_turn(d->kad, now_ms);
     if (now_ms >= d->join_ms) {
@@ -549,6 +624,8 @@ qn_rc qn_discover_open(const struct qn_discover_conf *conf, struct qn_discover *
 {
     struct qn_discover *d = calloc(1, sizeof *d);
     QN_ASSERT(d && conf->proto);
+    bool named = qn_proto_chain(conf->proto, d->chain);
+    QN_ASSERT(named);
     d->conf = *conf;
     d->start_ms = qn_env_now_ms(conf->env);
     d->start_us = qn_env_mono_us(conf->env);
@@ -611,6 +688,12 @@ struct qn_discover_info qn_discover_info(const struct qn_discover *d)
                                       .tried = cnt.tried,
                                       .full = outbound_count(&d->out, OUTBOUND_FULL),
                                       .block = outbound_count(&d->out, OUTBOUND_BLOCK),
+                                      .strangers = d->shun_next,
                                       .server = d->serving,
                                       .kad = kad_info(d->kad) };
+}
+
+const struct kad_table *qn_discover_table(const struct qn_discover *d)
+{
+    return kad_peers(d->kad);
 }

@@ -15,8 +15,10 @@ struct qn_discover;
 struct qn_discover_conf {
     struct event_base *base;
     const struct qn_env *env;
-    struct qn_host *host;  /* must outlive it */
-    const char *proto;     /* "/quoin/<8 hex of genesis>/kad/1.0.0"; borrowed for the host's life */
+    struct qn_host *host; /* must outlive it */
+    const char *
+        proto; /* "/quoin/<8 hex of genesis>/kad/1.0.0"; borrowed for the host's life. Its digits name the chain:
+                              who speaks none of its protocols takes no place in tables or among those we chose */
     const char *book_path; /* HOME/peers.dat; NULL: kept in memory alone */
     bool private;          /* the network is a house or a machine: its addresses are good */
     bool server;           /* can be reached, so serves the table; private: always */
@@ -62,9 +64,12 @@ void qn_discover_dial(struct qn_discover *d, const struct kad_peer *peer, qn_dis
 struct qn_discover_info {
     uint32_t told, tried; /* addresses */
     uint32_t full, block; /* chosen connections that stand */
+    uint32_t strangers;   /* dials that found another chain */
     bool server;
     struct kad_info kad;
 };
 struct qn_discover_info qn_discover_info(const struct qn_discover *d);
+/* qn_discover_table lends the hash table's peers. */
+const struct kad_table *qn_discover_table(const struct qn_discover *d);
 
 #endif

@@ -2,16 +2,31 @@
 #ifndef QN_NET_LIBP2P_DISCOVER_INT_H
 #define QN_NET_LIBP2P_DISCOVER_INT_H
 
+#include "net/libp2p/chain.h"
 #include "net/libp2p/discover.h"
 
 #define DISCOVER_SELF   8 /* own addresses that others told us of */
 #define DISCOVER_JOINS  8
 #define DISCOVER_EXTRA  64 /* connections that exist for the hash table's questions alone */
 #define DISCOVER_USEFUL 512
+#define DISCOVER_SHUN   64 /* addresses at which another chain was met */
 
 struct discover_join {
     char addr[QN_MADDR_TEXT];
     bool running;
+};
+
+/* One that we dialled by choice and that has yet to say of which chain it is. */
+struct discover_meet {
+    uint32_t peer;
+    bool fresh; /* our dial made the connection */
+    struct net_addr addr;
+    uint64_t end_ms;
+};
+
+struct discover_shun {
+    struct net_addr addr;
+    uint64_t until_ms;
 };
 
 /* When a peer last brought something new. */
@@ -43,7 +58,10 @@ struct qn_discover {
         start_us; /* wall and monotonic clock at the start: times here never go back */
     uint64_t save_ms, join_ms;
     bool serving;
-    uint32_t self_cnt, join_cnt, extra_cnt;
+    char chain[QN_CHAIN_HEX];
+    uint32_t self_cnt, join_cnt, extra_cnt, meet_cnt, shun_next;
+    struct discover_meet meet[OUTBOUND_SLOTS];
+    struct discover_shun shun[DISCOVER_SHUN]; /* the oldest makes room */
     struct net_addr self[DISCOVER_SELF];
     struct discover_join join[DISCOVER_JOINS];
     uint32_t extra[DISCOVER_EXTRA]; /* peers, the oldest first */

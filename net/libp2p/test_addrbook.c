@@ -42,6 +42,7 @@ static void test_life(struct qn_test_state *t)
 {
     struct addrbook *book = book_of(1, false);
     struct addrbook_entry e;
+    struct net_addr anchor[ADDRBOOK_ANCHOR];
     struct net_addr a = at(1, 1), lan = { net_ip4(192, 168, 0, 5), 4460 };
     struct qn_peer_id liar = id_of(666), real = id_of(1);
     CHECK(!addrbook_pick(book, false, NOW, &e));
@@ -55,6 +56,15 @@ static void test_life(struct qn_test_state *t)
     CHECK(addrbook_count(book).tried == 1 && addrbook_count(book).told == 0);
     CHECK(addrbook_pick(book, false, NOW, &e) && e.tried);
     CHECK(!addrbook_pick(book, true, NOW, &e));
+    struct net_addr b = at(2, 1);
+    CHECK(told(book, b, &liar, 9, NOW) && told(book, at(3, 1), &liar, 9, NOW));
+    addrbook_anchor_set(book, &a, 1);
+    addrbook_forget(book, &a); /* tried, and an anchor */
+    addrbook_forget(book, &a);
+    CHECK(!addrbook_find(book, &a, &e) && addrbook_anchor_get(book, anchor) == 0);
+    addrbook_forget(book, &b); /* only heard of */
+    CHECK(addrbook_count(book).tried == 0 && addrbook_count(book).told == 1);
+    CHECK(told(book, a, &real, 9, NOW)); /* its slots are free */
     addrbook_free(book);
     book = book_of(1, true);
     CHECK(addrbook_add(book, &lan, NULL, &lan.ip, NOW, NOW));

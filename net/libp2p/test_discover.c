@@ -11,6 +11,7 @@
 
 #define NODES 12
 #define PROTO "/quoin/00112233/kad/1.0.0"
+#define OTHER "/quoin/44556677/kad/1.0.0"
 
 struct node {
     struct qn_key key;
@@ -38,7 +39,8 @@ static uint64_t now_ms(void)
         CHECK(cond);                                                                               \
     } while (0)
 
-static void node_open(struct qn_test_state *t, struct world *w, uint32_t i, const char *book)
+static void node_open_of(struct qn_test_state *t, struct world *w, uint32_t i, const char *book,
+                         const char *proto)
 {
     struct node *n = &w->n[i];
     uint8_t seed[32] = { (uint8_t)(i + 1), 7 };
@@ -51,10 +53,15 @@ static void node_open(struct qn_test_state *t, struct world *w, uint32_t i, cons
     const struct qn_discover_conf dc = { .base = w->base,
                                          .env = qn_env_real(),
                                          .host = n->host,
-                                         .proto = PROTO,
+                                         .proto = proto,
                                          .book_path = book,
                                          .private = true };
     CHECK_RC(qn_discover_open(&dc, &n->d, &why), QN_OK);
+}
+
+static void node_open(struct qn_test_state *t, struct world *w, uint32_t i, const char *book)
+{
+    node_open_of(t, w, i, book, PROTO);
 }
 
 static void node_close(struct world *w, uint32_t i)
@@ -166,6 +173,83 @@ static void test_network(struct qn_test_state *t)
     event_base_free(w.base);
 }
 
+/* --- two networks that know each other's addresses -------------------------------------------------------- */
+
+#define EACH 4 /* nodes of one network; the rest are of the other */
+
+struct foreign {
+    struct world *w;
+    uint32_t node, kin, chosen,
+        tabled; /* connected strangers; of these chosen by us, in our table */
+};
+
+static void count_foreign(void *arg, const struct qn_peer_info *info)
+{
+    struct foreign *f = arg;
+    struct qn_discover *d = f->w->n[f->node].d;
+    enum outbound_kind kind;
+    for (uint32_t i = 0; i < 2 * EACH; i++) {
+        if (!qn_peer_id_eq(&info->id, qn_host_id(f->w->n[i].host))) continue;
+        bool stranger = i / EACH != f->node / EACH;
+        f->kin += !stranger;
+        f->chosen += stranger && qn_discover_kind(d, info->peer, &kind);
+        f->tabled += stranger && kad_table_get(qn_discover_table(d), &info->id) != NULL;
+    }
+}
+
+static struct foreign foreign_of(struct world *w, uint32_t node)
+{
+    struct foreign f = { .w = w, .node = node };
+    qn_host_peers(w->n[node].host, count_foreign, &f);
+    return f;
+}
+
+static bool kin_met(struct world *w)
+{
+    for (uint32_t i = 0; i < 2 * EACH; i++)
+        if (foreign_of(w, i).kin < EACH - 1 || qn_discover_info(w->n[i].d).kad.peers < EACH - 1)
+            return false;
+    return true;
+}
+
+static void hear(void *arg, const struct qn_peer_info *info)
+{
+    struct world *w = arg;
+    for (uint32_t i = 0; i < 2 * EACH; i++) /* everybody hears of everybody, of both networks */
+        (void)!qn_discover_hear(w->n[i].d, 1, info->record);
+}
+
+static void test_two(struct qn_test_state *t)
+{
+    struct world w = { .base = event_base_new() };
+    char addr[64];
+    for (uint32_t i = 0; i < 2 * EACH; i++)
+        node_open_of(t, &w, i, NULL, i < EACH ? PROTO : OTHER);
+    for (uint32_t i = 0; i < 2 * EACH;
+         i++) /* told an address of the other network, and of its own */
+        for (uint32_t j = 0; j < 2; j++) {
+            snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(w.n[j * EACH].host));
+            CHECK_RC(qn_discover_join(w.n[i].d, addr, NULL), QN_OK);
+        }
+    UNTIL(&w, kin_met(&w));
+    for (uint32_t i = 0; i < 2 * EACH; i++)
+        qn_host_peers(w.n[i].host, hear, &w);
+    uint64_t end = now_ms() + 2500; /* some turns of all outbound machines */
+    while (now_ms() < end)
+        event_base_loop(w.base, EVLOOP_ONCE);
+    for (uint32_t i = 0; i < 2 * EACH; i++) {
+        struct foreign f = foreign_of(&w, i);
+        struct qn_discover_info inf = qn_discover_info(w.n[i].d);
+        CHECK(f.kin == EACH - 1 && f.chosen == 0 && f.tabled == 0);
+        CHECK(inf.kad.peers == EACH - 1 && inf.tried < EACH);
+        CHECK(i % EACH == 0 ||
+              inf.strangers >= 1); /* to the first of each the strangers came by themselves */
+    }
+    for (uint32_t i = 0; i < 2 * EACH; i++)
+        node_close(&w, i);
+    event_base_free(w.base);
+}
+
 /* --- as a peer for tests/peers/kad.sh: commands on stdin, a line of JSON for each ------------------------ */
 
 struct tool {
@@ -269,5 +353,6 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "peer") == 0) return tool_run();
     TEST_BEGIN();
     TEST(test_network);
+    TEST(test_two);
     return TEST_END();
 }
