@@ -166,10 +166,15 @@ void autonat_vote(struct autonat_votes *v, bool reached)
     if (v->cnt < 8) v->cnt++;
 }
 
-bool autonat_public(const struct autonat_votes *v)
+uint32_t autonat_yes(const struct autonat_votes *v)
 {
-    uint32_t yes = (uint32_t)__builtin_popcount(v->yes & ((1u << v->cnt) - 1));
-    return v->cnt >= 3 && yes * 3 >= v->cnt * 2;
+    return (uint32_t)__builtin_popcount(v->yes & ((1u << v->cnt) - 1));
+}
+
+bool autonat_public(const struct autonat_votes *v, uint32_t servers)
+{
+    uint32_t need = QN_MIN(QN_MAX(servers, 1u), AUTONAT_NEED);
+    return v->cnt >= need && autonat_yes(v) * 3 >= v->cnt * 2;
 }
 
 /* --- answering ----------------------------------------------------------------------------------------- */

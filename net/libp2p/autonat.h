@@ -19,6 +19,7 @@
 #define AUTONAT_MESSAGE    8192
 #define AUTONAT_MINUTE_MAX 12 /* dials that a server makes a minute, for all */
 #define AUTONAT_PEER_MAX   2  /* and for one asker */
+#define AUTONAT_NEED       3u /* servers that must have spoken */
 
 enum autonat_kind {
     AUTONAT_NONE,
@@ -73,13 +74,14 @@ QN_CHECK bool autonat_back(struct autonat_client *c, uint64_t nonce);
 enum autonat_verdict autonat_heard(struct autonat_client *c, const struct autonat_message *m,
                                    uint64_t *ret_data, uint32_t *ret_idx);
 
-/* What several servers said, the last eight: reachable when three spoke and two thirds say so. */
+/* What several servers said, the last eight: reachable when three spoke (all, where there are fewer) and two thirds say so. */
 struct autonat_votes {
     uint32_t cnt;
     uint8_t yes; /* bits, the newest lowest */
 };
 void autonat_vote(struct autonat_votes *v, bool reached);
-bool autonat_public(const struct autonat_votes *v);
+bool autonat_public(const struct autonat_votes *v, uint32_t servers);
+uint32_t autonat_yes(const struct autonat_votes *v);
 
 /* --- answering */
 struct autonat_server {

@@ -1,7 +1,7 @@
 /* discover_ask.c - carrying the hash table's messages: a stream a question, answers to others' streams, and dials by peer. */
 #include "net/libp2p/discover_int.h"
 
-#include "core/schema/protobuf.h"
+#include "net/libp2p/vframe.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -81,31 +81,6 @@ void qn_discover_dial(struct qn_discover *d, const struct kad_peer *peer, qn_dis
     dial_start(d, peer, false, fn, arg);
 }
 
-/* --- frames: a message behind its length as a varint --------------------------------------------------- */
-
-static void frame_put(struct qn_buf *buf, struct qn_span message)
-{
-    size_t v = message.len;
-    for (; v > 127; v >>= 7)
-        qn_buf_u8(buf, (uint8_t)(v | 128));
-    qn_buf_u8(buf, (uint8_t)v);
-    qn_buf_span(buf, message);
-}
-
-/* QN_E_AGAIN: more bytes are needed. *ret_used counts the frame with its length. */
-static qn_rc frame_take(struct qn_span s, struct qn_span *ret, size_t *ret_used)
-{
-    struct qn_span rest = s;
-    uint64_t len;
-    if (!qn_pb_varint(&rest, &len))
-        return s.len < 3 ? QN_E_AGAIN : QN_E_FORMAT; /* 16,384 takes 3 bytes */
-    if (len > KAD_MESSAGE_MAX) return QN_E_TOOBIG;
-    if (rest.len < len) return QN_E_AGAIN;
-    *ret = QN_SPAN(rest.ptr, (size_t)len);
-    *ret_used = s.len - rest.len + (size_t)len;
-    return QN_OK;
-}
-
 /* --- asking -------------------------------------------------------------------------------------------- */
 
 struct asking {
@@ -135,12 +110,12 @@ static void ask_data(void *arg, struct qn_stream *s, struct qn_span bytes)
     struct qn_span answer;
     struct qn_peer_info info;
     size_t used;
-    if (!d || !a->query || a->in.len + bytes.len > KAD_MESSAGE_MAX + 3) {
+    if (!d || !a->query || a->in.len + bytes.len > KAD_MESSAGE_MAX + QN_VFRAME_HEAD) {
         qn_stream_reset(s);
         return;
     }
     qn_buf_span(&a->in, bytes);
-    qn_rc rc = frame_take(qn_buf_get(&a->in), &answer, &used);
+    qn_rc rc = qn_vframe_take(qn_buf_get(&a->in), KAD_MESSAGE_MAX, &answer, &used);
     if (rc == QN_E_AGAIN) return;
     uint32_t peer = qn_stream_peer(s), query = a->query;
     if (!rc && qn_host_peer(d->conf.host, peer, &info)) {
@@ -209,7 +184,7 @@ void discover_ask(void *arg, uint32_t query, const struct kad_peer *peer, struct
     QN_ASSERT(a);
     a->query = one_way ? 0 : query;
     a->peer = *peer;
-    frame_put(&a->out, message);
+    qn_vframe_put(&a->out, message);
     discover_begin(d, &a->work);
     while (*at)
         at = &(*at)->next;
@@ -257,7 +232,7 @@ static qn_rc serve_one(struct qn_discover *d, struct qn_stream *s, struct qn_spa
     if (!qn_host_peer(d->conf.host, qn_stream_peer(s), &info)) return QN_E_NOTFOUND;
     qn_rc rc = kad_serve(d->kad, &info.id, request, discover_now(d), &reply);
     if (!rc && reply.len) {
-        frame_put(&framed, qn_buf_get(&reply));
+        qn_vframe_put(&framed, qn_buf_get(&reply));
         rc = qn_stream_write(s, qn_buf_get(&framed));
     }
     qn_buf_free(&reply);
@@ -274,15 +249,17 @@ static void serve_data(void *arg, struct qn_stream *s, struct qn_span bytes)
     while (
         !rc &&
         bytes.len) { /* a piece may end one message and begin others: never more than one is held */
-        size_t take = QN_MIN(bytes.len, KAD_MESSAGE_MAX + 3 - sv->in.len), used;
+        size_t take = QN_MIN(bytes.len, KAD_MESSAGE_MAX + QN_VFRAME_HEAD - sv->in.len), used;
         qn_buf_put(&sv->in, bytes.ptr, take);
         bytes = QN_SPAN(bytes.ptr + take, bytes.len - take);
-        while (!rc && (rc = frame_take(qn_buf_get(&sv->in), &request, &used)) == QN_OK) {
+        while (!rc && (rc = qn_vframe_take(qn_buf_get(&sv->in), KAD_MESSAGE_MAX, &request,
+                                           &used)) == QN_OK) {
             rc = ++sv->requests > REQUESTS_MAX ? QN_E_RATE : serve_one(d, s, request);
             memmove(sv->in.ptr, sv->in.ptr + used, sv->in.len - used);
             sv->in.len -= used;
         }
-        if (rc == QN_E_AGAIN) rc = sv->in.len == KAD_MESSAGE_MAX + 3 ? QN_E_TOOBIG : QN_OK;
+        if (rc == QN_E_AGAIN)
+            rc = sv->in.len == KAD_MESSAGE_MAX + QN_VFRAME_HEAD ? QN_E_TOOBIG : QN_OK;
     }
     if (!rc) return;
     bool offence = rc == QN_E_FORMAT || rc == QN_E_SHORT || rc == QN_E_TOOBIG || rc == QN_E_RANGE;

@@ -129,14 +129,15 @@ static void test_votes(struct qn_test_state *t)
     struct autonat_votes v = { 0 };
     autonat_vote(&v, true);
     autonat_vote(&v, true);
-    CHECK(!autonat_public(&v));
+    CHECK(!autonat_public(&v, 5));
+    CHECK(autonat_public(&v, 2)); /* there are no others to ask */
     autonat_vote(&v, false);
-    CHECK(autonat_public(&v)); /* two of three */
+    CHECK(autonat_public(&v, 5)); /* two of three */
     autonat_vote(&v, false);
-    CHECK(!autonat_public(&v));
+    CHECK(!autonat_public(&v, 5));
     for (int i = 0; i < 20; i++)
         autonat_vote(&v, true);
-    CHECK(autonat_public(&v) && v.cnt == 8);
+    CHECK(autonat_public(&v, 5) && v.cnt == 8);
 }
 
 int main(void)
