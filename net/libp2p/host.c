@@ -110,6 +110,7 @@ static void on_tick(int fd, short what, void *arg)
         next = c->next; /* the dead are freed in a turn alone */
         conn_tick(c, now);
     }
+    if (h->ask_again) identify_ask_again(h);
     if (h->push_again) {
         h->push_again = false;
         h->push = true;

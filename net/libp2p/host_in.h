@@ -77,7 +77,8 @@ struct peer {
     struct qn_host *host;
     struct conn *cur, *conns; /* cur: takes new streams; conns: all that are ready */
     bool push_again;          /* it has yet to hear what we are now */
-    uint8_t push_tries;
+    bool ask_again;           /* it has yet to say who it is */
+    uint8_t push_tries, ask_tries;
     bool explicit, outbound, identified, gone;
     struct qn_budget memory;
     uint32_t blob_streams;
@@ -145,6 +146,7 @@ struct qn_host {
     bool turning, in_turn, resting, closing;
     bool push,
         push_again; /* what we are changed: told in this turn; told again with the next tick */
+    bool ask_again; /* some peer is asked once more with the next tick */
     uint64_t rest_us;
     struct qn_maddr announce;
     uint64_t record_seq;
@@ -212,6 +214,7 @@ bool peer_is_explicit(const struct qn_host *h, const struct qn_peer_id *id);
 /* identify_run.c, ping.c, perf.c: protocols that every host serves */
 void identify_serve(struct qn_host *h);
 void identify_ask(struct peer *p);
+void identify_ask_again(struct qn_host *h);
 /* Several changes of a turn are one push: peers take two at once and no more. */
 void identify_push(struct qn_host *h);
 void identify_push_now(struct qn_host *h);

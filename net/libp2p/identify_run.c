@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define ASK_MS     5000
+#define ASK_TRIES  8
 #define PUSH_TRIES 8 /* a tick apart */
 #define PUSH_MS    10000
 
@@ -119,9 +120,19 @@ static void told_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
     free(got);
 }
 
-static const struct qn_stream_ops TOLD = { .on_data = told_data,
-                                           .on_finish = told_finish,
-                                           .on_close = told_close };
+/* Who could not answer (its connection was lost, or left for another) is asked again: nothing above speaks to a peer of whom nothing is known. */
+static void asked_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
+{
+    struct peer *p = peer_find(s->host, s->peer_num);
+    told_close(arg, s, end);
+    if (!p || p->identified || p->ask_tries == ASK_TRIES) return;
+    p->ask_tries++;
+    p->ask_again = s->host->ask_again = true;
+}
+
+static const struct qn_stream_ops ASKED = { .on_data = told_data,
+                                            .on_finish = told_finish,
+                                            .on_close = asked_close };
 
 static void push_open(void *arg, struct qn_stream *s)
 {
@@ -141,12 +152,23 @@ void identify_ask(struct peer *p)
     struct qn_stream *s;
     struct qn_buf *got = calloc(1, sizeof *got);
     QN_ASSERT(got != NULL);
-    if (qn_host_stream(p->host, p->num, QN_IDENTIFY_ID, QN_NET_CONTROL, &TOLD, got, &s) != QN_OK) {
+    if (qn_host_stream(p->host, p->num, QN_IDENTIFY_ID, QN_NET_CONTROL, &ASKED, got, &s) != QN_OK) {
         free(got);
         return;
     }
     qn_stream_finish(s);
     qn_stream_set_deadline(s, ASK_MS);
+}
+
+void identify_ask_again(struct qn_host *h)
+{
+    h->ask_again = false;
+    for (uint32_t i = 0; i < h->peer_cnt; i++) {
+        struct peer *p = h->peers[i];
+        if (p->gone || !p->ask_again) continue;
+        p->ask_again = false;
+        identify_ask(p);
+    }
 }
 
 /* The peer had too many of ours already, or is slow: what it missed it must hear. */
@@ -156,7 +178,7 @@ static void push_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
     (void)arg;
     if (!p || p->gone) return;
     if (end == QN_STREAM_DONE) p->push_tries = 0;
-    if (end != QN_STREAM_RESET || p->push_tries == PUSH_TRIES)
+    if (end == QN_STREAM_DONE || p->push_tries == PUSH_TRIES)
         return; /* one that never wants it is let be */
     p->push_tries++;
     p->push_again = s->host->push_again = true;
