@@ -1,7 +1,8 @@
-/* pool.c - queues of payers; ordered maps by id, slot, tip a unit and end. */
+/* pool.c - queues of payers; maps by id and slot, ordered ones by tip a unit and end. */
 #include "ledger/pool/pool.h"
 
 #include "core/crypto/hash.h"
+#include "ledger/state/idmap.h"
 #include "ledger/state/trie.h"
 
 #include <inttypes.h>
@@ -17,7 +18,7 @@ struct payer;
 struct entry {
     struct entry *prev, *next; /* of the same payer, in order of arrival */
     struct payer *payer;
-    struct qn_hash id, slot;
+    struct qn_hash id, whole, slot;
     uint64_t rate, seq, until_ms, fee_uqn;
     bool has_slot;
     size_t len;
@@ -36,29 +37,32 @@ struct payer {
 struct qn_pool {
     struct qn_pool_limits limits;
     struct payer *payers;
-    struct qn_trie *by_id, *by_slot, *by_payer; /* -> pointer */
-    struct qn_trie *by_rate;                    /* rate, ~seq: the first leaves first */
-    struct qn_trie *by_until;                   /* until_ms, seq */
+    struct qn_idmap *by_id, *by_slot, *by_payer; /* -> pointer */
+    struct qn_trie *by_rate;                     /* rate, ~seq: the first leaves first */
+    struct qn_trie *by_until;                    /* until_ms, seq */
     size_t cnt, payer_cnt, bytes;
     uint64_t seq;
 };
 
 /* --- maps of pointers -------------------------------------------------------------------------------------- */
 
-static void *map_get(const struct qn_trie *map, struct qn_span key)
+static void *map_get(const struct qn_idmap *map, const struct qn_hash *key)
 {
-    struct qn_span val;
-    void *ptr = NULL;
-    if (qn_trie_get(map, key, &val)) memcpy(&ptr, val.ptr, sizeof ptr);
-    return ptr;
+    uint64_t val;
+    return qn_idmap_get(map, key, &val) ? (void *)(uintptr_t)val : NULL;
 }
 
-static void map_put(struct qn_trie *map, struct qn_span key, void *ptr)
+static void map_put(struct qn_idmap *map, const struct qn_hash *key, void *ptr)
+{
+    qn_idmap_put(map, key, (uintptr_t)ptr);
+}
+
+static void order_put(struct qn_trie *map, struct qn_span key, void *ptr)
 {
     qn_trie_put(map, key, QN_SPAN(&ptr, sizeof ptr));
 }
 
-static struct entry *map_first(const struct qn_trie *map)
+static struct entry *order_first(const struct qn_trie *map)
 {
     struct qn_span key = { NULL, 0 }, val;
     struct entry *e = NULL;
@@ -84,10 +88,15 @@ struct qn_pool *qn_pool_new(const struct qn_pool_limits *limits)
 {
     struct qn_pool *pool = calloc(1, sizeof *pool);
     QN_ASSERT(pool != NULL);
-    pool->limits = limits ? *limits : (struct qn_pool_limits){ QN_POOL_BYTES, CALM, BUSY };
-    pool->by_id = qn_trie_new();
-    pool->by_slot = qn_trie_new();
-    pool->by_payer = qn_trie_new();
+    pool->limits = limits ? *limits : (struct qn_pool_limits){ 0 };
+    if (pool->limits.bytes == 0) {
+        pool->limits.bytes = QN_POOL_BYTES;
+        pool->limits.calm = CALM;
+        pool->limits.busy = BUSY;
+    }
+    pool->by_id = qn_idmap_new(pool->limits.secret);
+    pool->by_slot = qn_idmap_new(pool->limits.secret);
+    pool->by_payer = qn_idmap_new(pool->limits.secret);
     pool->by_rate = qn_trie_new();
     pool->by_until = qn_trie_new();
     return pool;
@@ -98,9 +107,9 @@ void qn_pool_free(struct qn_pool *pool)
     if (!pool) return;
     while (pool->payers)
         qn_pool_drop(pool, &pool->payers->first->id);
-    qn_trie_free(pool->by_id);
-    qn_trie_free(pool->by_slot);
-    qn_trie_free(pool->by_payer);
+    qn_idmap_free(pool->by_id);
+    qn_idmap_free(pool->by_slot);
+    qn_idmap_free(pool->by_payer);
     qn_trie_free(pool->by_rate);
     qn_trie_free(pool->by_until);
     free(pool);
@@ -108,12 +117,12 @@ void qn_pool_free(struct qn_pool *pool)
 
 static struct entry *find(const struct qn_pool *pool, const struct qn_hash *id)
 {
-    return map_get(pool->by_id, QN_SPAN(id->b, 32));
+    return map_get(pool->by_id, id);
 }
 
 static struct payer *find_payer(const struct qn_pool *pool, const struct qn_hash *id)
 {
-    return map_get(pool->by_payer, QN_SPAN(id->b, 32));
+    return map_get(pool->by_payer, id);
 }
 
 uint64_t qn_pool_rate(const struct qn_pool_tx *tx)
@@ -130,8 +139,7 @@ uint64_t qn_pool_rate(const struct qn_pool_tx *tx)
 static struct entry *in_slot(const struct qn_pool *pool, const struct qn_pool_tx *tx)
 {
     struct qn_hash slot;
-    return qn_tx_slot(&tx->sender, tx->salt, &slot) ? map_get(pool->by_slot, QN_SPAN(slot.b, 32))
-                                                    : NULL;
+    return qn_tx_slot(&tx->sender, tx->salt, &slot) ? map_get(pool->by_slot, &slot) : NULL;
 }
 
 /* Whether those that tip less make enough room. `out` leaves anyway. */
@@ -188,10 +196,10 @@ static void take_out(struct qn_pool *pool, struct entry *e)
     uint8_t key[16];
     *(e->prev ? &e->prev->next : &p->first) = e->next;
     *(e->next ? &e->next->prev : &p->last) = e->prev;
-    qn_trie_del(pool->by_id, QN_SPAN(e->id.b, 32));
+    qn_idmap_del(pool->by_id, &e->id);
     qn_trie_del(pool->by_rate, pair(e->rate, ~e->seq, key));
     qn_trie_del(pool->by_until, pair(e->until_ms, e->seq, key));
-    if (e->has_slot) qn_trie_del(pool->by_slot, QN_SPAN(e->slot.b, 32));
+    if (e->has_slot) qn_idmap_del(pool->by_slot, &e->slot);
     pool->cnt--;
     pool->bytes -= weight(e->len);
     p->cnt--;
@@ -200,7 +208,7 @@ static void take_out(struct qn_pool *pool, struct entry *e)
     if (p->cnt == 0) {
         *(p->prev ? &p->prev->next : &pool->payers) = p->next;
         if (p->next) p->next->prev = p->prev;
-        qn_trie_del(pool->by_payer, QN_SPAN(p->id.b, 32));
+        qn_idmap_del(pool->by_payer, &p->id);
         pool->payer_cnt--;
         free(p);
     }
@@ -218,7 +226,7 @@ static struct payer *payer_of(struct qn_pool *pool, const struct qn_hash *id)
     if (p->next) p->next->prev = p;
     pool->payers = p;
     pool->payer_cnt++;
-    map_put(pool->by_payer, QN_SPAN(id->b, 32), p);
+    map_put(pool->by_payer, id, p);
     return p;
 }
 
@@ -230,13 +238,14 @@ qn_rc qn_pool_put(struct qn_pool *pool, const struct qn_pool_tx *tx, struct qn_w
     struct entry *old = in_slot(pool, tx);
     if (old) take_out(pool, old);
     while (pool->limits.bytes - pool->bytes < weight(tx->bytes.len))
-        take_out(pool, map_first(pool->by_rate));
+        take_out(pool, order_first(pool->by_rate));
     struct payer *p = payer_of(pool, &tx->payer);
     struct entry *e = malloc(sizeof *e + tx->bytes.len);
     QN_ASSERT(e != NULL);
     *e = (struct entry){ .prev = p->last,
                          .payer = p,
                          .id = tx->id,
+                         .whole = tx->whole,
                          .rate = qn_pool_rate(tx),
                          .seq = pool->seq++,
                          .until_ms = tx->until_ms,
@@ -246,10 +255,10 @@ qn_rc qn_pool_put(struct qn_pool *pool, const struct qn_pool_tx *tx, struct qn_w
     memcpy(e->bytes, tx->bytes.ptr, tx->bytes.len);
     *(p->last ? &p->last->next : &p->first) = e;
     p->last = e;
-    map_put(pool->by_id, QN_SPAN(e->id.b, 32), e);
-    map_put(pool->by_rate, pair(e->rate, ~e->seq, key), e);
-    map_put(pool->by_until, pair(e->until_ms, e->seq, key), e);
-    if (e->has_slot) map_put(pool->by_slot, QN_SPAN(e->slot.b, 32), e);
+    map_put(pool->by_id, &e->id, e);
+    order_put(pool->by_rate, pair(e->rate, ~e->seq, key), e);
+    order_put(pool->by_until, pair(e->until_ms, e->seq, key), e);
+    if (e->has_slot) map_put(pool->by_slot, &e->slot, e);
     pool->cnt++;
     pool->bytes += weight(e->len);
     p->cnt++;
@@ -274,14 +283,14 @@ void qn_pool_final(struct qn_pool *pool, const struct qn_tx *tx, const struct qn
     struct qn_hash slot;
     qn_pool_drop(pool, id);
     if (!qn_tx_slot(&tx->sender, tx->salt, &slot)) return;
-    struct entry *e = map_get(pool->by_slot, QN_SPAN(slot.b, 32));
+    struct entry *e = map_get(pool->by_slot, &slot);
     if (e) take_out(pool, e);
 }
 
 void qn_pool_expire(struct qn_pool *pool, uint64_t now_ms)
 {
     struct entry *e;
-    while ((e = map_first(pool->by_until)) && now_ms > e->until_ms)
+    while ((e = order_first(pool->by_until)) && now_ms > e->until_ms)
         take_out(pool, e);
 }
 
@@ -293,6 +302,13 @@ size_t qn_pool_cnt(const struct qn_pool *pool)
 size_t qn_pool_bytes(const struct qn_pool *pool)
 {
     return pool->bytes;
+}
+
+bool qn_pool_knows(const struct qn_pool *pool, const struct qn_hash *id,
+                   const struct qn_hash *whole)
+{
+    const struct entry *e = find(pool, id);
+    return e && qn_hash_eq(&e->whole, whole);
 }
 
 bool qn_pool_get(const struct qn_pool *pool, const struct qn_hash *id, struct qn_span *ret)

@@ -18,11 +18,12 @@
 struct qn_pool_limits {
     size_t bytes;        /* of all, with QN_POOL_OVER for each */
     uint32_t calm, busy; /* most of one payer while less than half of that is used, and beyond */
+    uint64_t secret;     /* of its maps (ledger/state/idmap.h) */
 };
 
 /* A checked transaction. */
 struct qn_pool_tx {
-    struct qn_hash id, payer, sender;
+    struct qn_hash id, whole, payer, sender;
     uint64_t salt, until_ms;
     uint64_t fee_uqn;     /* most it may take, tip included, */
     uint64_t balance_uqn; /* from what the payer has */
@@ -32,7 +33,7 @@ struct qn_pool_tx {
 
 struct qn_pool;
 
-/* qn_pool_new makes an empty pool; limits NULL: 64 MiB, 4,096 and 64. */
+/* qn_pool_new makes an empty pool; limits NULL, or of 0 bytes: 64 MiB, 4,096 and 64. */
 struct qn_pool *qn_pool_new(const struct qn_pool_limits *limits) QN_GIVES;
 void qn_pool_free(struct qn_pool *pool);
 /* qn_pool_room says whether qn_pool_put would keep it: before its signature is checked, for it costs less. QN_E_RATE: too many of this payer, or
@@ -60,6 +61,9 @@ uint32_t qn_pool_order(const struct qn_pool *pool, struct qn_hash *ids, uint32_t
 void qn_pool_visit(const struct qn_pool *pool,
                    void (*visit)(void *to, const struct qn_hash *id, struct qn_span bytes),
                    void *to);
+/* qn_pool_knows says whether exactly this transaction waits: one whose signatures were checked. whole is qn_tx_whole's. */
+QN_CHECK bool qn_pool_knows(const struct qn_pool *pool, const struct qn_hash *id,
+                            const struct qn_hash *whole);
 /* qn_pool_get lends the bytes of a transaction that waits. */
 QN_CHECK bool qn_pool_get(const struct qn_pool *pool, const struct qn_hash *id,
                           struct qn_span *ret);

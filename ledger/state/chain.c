@@ -5,6 +5,7 @@
 #include "core/env/crash.h"
 #include "ledger/bft/beacon.h"
 #include "ledger/bft/vote.h"
+#include "ledger/state/idmap.h"
 #include "ledger/store/journal.h"
 #include "ledger/store/store.h"
 
@@ -22,9 +23,9 @@
 struct branch {
     struct branch *next, *parent; /* parent NULL: the head */
     struct qn_hash hash;
-    struct qn_frame frame; /* cert empty; memory is the arena's */
-    struct qn_hash *ids;
-    struct qn_trie *has; /* ids and slots, while it is not final */
+    struct qn_parcel *parcel;
+    struct qn_frame frame; /* cert empty; the block is the parcel's, the rest the arena's */
+    struct qn_idmap *has;  /* ids and slots, while it is not final */
     struct qn_arena arena;
     struct qn_delta *delta;     /* NULL: a filler */
     struct qn_stake_sets *sets; /* of a block that ends its epoch: who votes then */
@@ -54,7 +55,7 @@ struct qn_chain {
     struct qn_buf genesis;   /* Borsh */
     struct qn_store_meta saved; /* what the checkpoint holds */
     struct qn_trie *dirty;      /* keys changed since */
-    struct qn_trie *seen;       /* transaction id -> height; slot -> block time of its last */
+    struct qn_idmap *seen;      /* transaction id -> height; slot -> block time of its last */
     struct qn_frame_at *at;     /* where block at_base + i + 1 lies */
     size_t at_cnt, at_cap;
     uint64_t at_base;       /* the journal begins above this block */
@@ -63,6 +64,7 @@ struct qn_chain {
     struct branch *branches, *tip; /* tip: whose changes the rows hold; NULL: the head's alone */
     struct pledge *pledges;        /* of views that are not over, first the newest */
     uint64_t saved_ms;             /* monotonic, of the last checkpoint */
+    uint64_t secret;               /* of maps by id */
 };
 
 /* Whether the header's beacon is the one its proposer could not choose. */
@@ -113,9 +115,9 @@ static void note_block(struct qn_chain *c, const struct qn_block *block, const s
     QN_ASSERT(c->at_base + c->at_cnt == block->header.height);
     for (uint32_t i = 0; i < block->txs.cnt; i++) {
         struct qn_hash slot;
-        qn_trie_put(c->seen, QN_SPAN(ids[i].b, 32), QN_SPAN_OF(block->header.height));
+        qn_idmap_put(c->seen, &ids[i], block->header.height);
         if (qn_tx_slot(&block->txs.ptr[i].sender, block->txs.ptr[i].salt, &slot))
-            qn_trie_put(c->seen, QN_SPAN(slot.b, 32), QN_SPAN_OF(block->header.t_ms));
+            qn_idmap_put(c->seen, &slot, block->header.t_ms);
     }
     c->head = qn_header_hash(&block->header);
     c->header = block->header;
@@ -222,9 +224,8 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
     for (uint32_t i = 0; i < f.block.txs.cnt; i++)
         ids[i] = qn_tx_id(&f.block.txs.ptr[i]);
     for (uint32_t i = 0; i < f.block.txs.cnt; i++) {
-        struct qn_span val;
         struct qn_hash slot;
-        if (qn_trie_get(c->seen, QN_SPAN(ids[i].b, 32), &val) ||
+        if (qn_idmap_has(c->seen, &ids[i]) ||
             (qn_tx_slot(&f.block.txs.ptr[i].sender, f.block.txs.ptr[i].salt, &slot) &&
              qn_chain_slot(c, &c->head, &slot, h->t_ms)))
             return bad_block(why, h->height, "it holds a transaction a second time");
@@ -385,7 +386,8 @@ qn_rc qn_chain_open(const struct qn_chain_conf *conf, struct qn_chain **ret, str
     c->conf = *conf;
     c->st = qn_state_new(conf->modules, conf->module_cnt, conf->vm);
     c->dirty = qn_trie_new();
-    c->seen = qn_trie_new();
+    qn_env_random(conf->env, &c->secret, sizeof c->secret);
+    c->seen = qn_idmap_new(c->secret);
     qn_rc rc = QN_OK;
     if (!conf->no_store) {
         snprintf(path, sizeof path, "%s/state.mdb", conf->home);
@@ -432,7 +434,8 @@ static void branch_free(struct branch *b)
 {
     free(b->sets);
     qn_delta_free(b->delta);
-    qn_trie_free(b->has);
+    qn_idmap_free(b->has);
+    qn_parcel_unref(b->parcel);
     qn_arena_free(&b->arena);
     free(b);
 }
@@ -504,7 +507,7 @@ static void grow(struct qn_chain *c, struct branch *b, struct branch *up)
     b->parent = up;
     b->next = c->branches;
     c->branches = b;
-    b->hash = qn_header_hash(&b->frame.block.header);
+    b->hash = b->parcel->hash;
     if (!is_filler_place(up)) {
         struct qn_stake_sets *sets = malloc(sizeof *sets);
         QN_ASSERT(sets != NULL);
@@ -515,15 +518,22 @@ static void grow(struct qn_chain *c, struct branch *b, struct branch *up)
         else
             free(sets);
     }
-    b->has = qn_trie_new();
+    b->has = qn_idmap_new(c->secret);
     for (uint32_t i = 0; i < b->frame.block.txs.cnt; i++) {
         struct qn_hash slot;
         const struct qn_tx *tx = &b->frame.block.txs.ptr[i];
-        qn_trie_put(b->has, QN_SPAN(b->ids[i].b, 32), QN_SPAN(NULL, 0));
-        if (qn_tx_slot(&tx->sender, tx->salt, &slot))
-            qn_trie_put(b->has, QN_SPAN(slot.b, 32), QN_SPAN(NULL, 0));
+        qn_idmap_put(b->has, &b->parcel->ids[i], 0);
+        if (qn_tx_slot(&tx->sender, tx->salt, &slot)) qn_idmap_put(b->has, &slot, 0);
     }
     c->tip = b;
+}
+
+/* Gives a branch its block, which it shares with who else counts the parcel. */
+static void give(struct branch *b, struct qn_parcel *parcel QN_TAKES)
+{
+    qn_parcel_name(parcel);
+    b->parcel = parcel;
+    b->frame.block = parcel->p.block;
 }
 
 qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
@@ -536,20 +546,21 @@ qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
     struct qn_hash proposer = qn_acct_key(&m->key->pub);
     qn_rc rc = stand_on(c, &m->parent, &up, &before, why);
     if (rc) goto fail;
-    struct qn_header *h = &b->frame.block.header;
-    *h = (struct qn_header){ .ver = 1,
-                             .chain = c->id,
-                             .epoch = c->set.epoch,
-                             .height = before->height + 1,
-                             .view = m->view,
-                             .t_ms = QN_MAX(m->t_ms, before->t_ms + 1),
-                             .parent = m->parent,
-                             .set_root = c->set_root,
-                             .proposer = m->key->pub };
+    struct qn_block block = { .header = { .ver = 1,
+                                          .chain = c->id,
+                                          .epoch = c->set.epoch,
+                                          .height = before->height + 1,
+                                          .view = m->view,
+                                          .t_ms = QN_MAX(m->t_ms, before->t_ms + 1),
+                                          .parent = m->parent,
+                                          .set_root = c->set_root,
+                                          .proposer = m->key->pub } };
+    struct qn_header *h = &block.header;
     qn_beacon_prove(m->key, &c->id, &before->beacon, h->height, &h->vrf, &h->beacon);
     if (is_filler_place(up)) {
         memset(misfit, 0, m->cnt * sizeof *misfit);
         fill(before, h);
+        give(b, qn_parcel_of(&block));
         grow(c, b, up);
         *ret_hash = b->hash;
         return QN_OK;
@@ -562,31 +573,20 @@ qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
         qn_state_reject(c->st);
         goto fail;
     }
-    struct qn_tx *txs = qn_arena_alloc(&b->arena, (out.receipt_cnt + 1) * sizeof *txs);
-    b->ids = qn_arena_alloc(&b->arena, (out.receipt_cnt + 1) * sizeof *b->ids);
-    QN_ASSERT(txs && b->ids);
-    uint32_t kept = 0;
+    block.txs.ptr = qn_arena_alloc(&b->arena, (out.receipt_cnt + 1) * sizeof *block.txs.ptr);
+    QN_ASSERT(block.txs.ptr != NULL);
     for (uint32_t i = 0; i < out.receipt_cnt; i++) {
         if (misfit[i]) continue;
-        txs[kept] = m->txs[i];
-        b->ids[kept] = m->ids[i];
-        out.receipts[kept++] = out.receipts[i];
+        out.receipts[block.txs.cnt] = out.receipts[i];
+        block.txs.ptr[block.txs.cnt++] = m->txs[i];
     }
     for (uint32_t i = out.receipt_cnt; i < m->cnt; i++)
         misfit[i] = false; /* no room: the next block's */
-    h->body_root = qn_body_root(txs, kept);
+    h->body_root = qn_body_root(block.txs.ptr, block.txs.cnt);
     h->state_root = out.root;
-    /* What the branch keeps is its own: the pool may drop a transaction whose bytes txs borrow. */
-    struct qn_buf bytes = { 0 };
-    struct qn_block block = { .header = *h };
-    block.txs.cnt = kept;
-    block.txs.ptr = txs;
-    qn_encode(qn_block_record(), &block, &bytes);
-    void *own = qn_arena_copy(&b->arena, bytes.ptr, bytes.len);
-    QN_ASSERT(own && qn_decode(qn_block_record(), QN_SPAN(own, bytes.len), &b->arena,
-                               &b->frame.block, why) == QN_OK);
-    qn_buf_free(&bytes);
-    b->frame.receipts.cnt = kept;
+    /* What the branch keeps is its own: the pool may drop a transaction whose bytes these borrow. */
+    give(b, qn_parcel_of(&block));
+    b->frame.receipts.cnt = block.txs.cnt;
     b->frame.receipts.ptr = out.receipts;
     b->frame.events.cnt = out.event_cnt;
     b->frame.events.ptr = out.events;
@@ -600,24 +600,22 @@ fail:
 
 static qn_rc check_ids(const struct qn_chain *c, const struct branch *b, struct qn_why *why)
 {
-    struct qn_trie *mine = qn_trie_new();
+    const struct qn_header *h = &b->frame.block.header;
+    struct qn_idmap *mine = qn_idmap_new(c->secret);
     qn_rc rc = QN_OK;
     for (uint32_t i = 0; i < b->frame.block.txs.cnt && rc == QN_OK; i++) {
-        struct qn_span key = QN_SPAN(b->ids[i].b, 32), val;
-        if (qn_chain_holds(c, &b->frame.block.header.parent, &b->ids[i]) ||
-            qn_trie_get(mine, key, &val))
+        const struct qn_hash *id = &b->parcel->ids[i];
+        if (qn_chain_holds(c, &h->parent, id) || qn_idmap_has(mine, id))
             rc = qn_why(why, QN_E_FORMAT, "the block holds a transaction a second time");
-        qn_trie_put(mine, key, QN_SPAN(NULL, 0));
+        qn_idmap_put(mine, id, 0);
         const struct qn_tx *tx = &b->frame.block.txs.ptr[i];
-        const struct qn_header *h = &b->frame.block.header;
         struct qn_hash slot;
         if (!qn_tx_slot(&tx->sender, tx->salt, &slot)) continue;
-        key = QN_SPAN(slot.b, 32);
-        if (qn_chain_slot(c, &h->parent, &slot, h->t_ms) || qn_trie_get(mine, key, &val))
+        if (qn_chain_slot(c, &h->parent, &slot, h->t_ms) || qn_idmap_has(mine, &slot))
             rc = qn_why(why, QN_E_FORMAT, "the block holds two transactions of one slot");
-        qn_trie_put(mine, key, QN_SPAN(NULL, 0));
+        qn_idmap_put(mine, &slot, 0);
     }
-    qn_trie_free(mine);
+    qn_idmap_free(mine);
     return rc;
 }
 
@@ -627,7 +625,7 @@ static qn_rc run(struct qn_chain *c, struct branch *b, const struct branch *up,
     const struct qn_block *block = &b->frame.block;
     const struct qn_header *h = &block->header;
     struct qn_outcome out;
-    struct qn_hash body = qn_body_root(block->txs.ptr, block->txs.cnt);
+    struct qn_hash body = qn_body_root_of(b->parcel->wholes, block->txs.cnt);
     if (h->ver != 1 || !qn_hash_eq(&h->chain, &c->id) || !qn_hash_eq(&h->set_root, &c->set_root) ||
         h->epoch != c->set.epoch || h->height != before->height + 1 || h->t_ms <= before->t_ms)
         return qn_why(why, QN_E_FORMAT, "the block's head does not follow its parent's");
@@ -648,7 +646,7 @@ static qn_rc run(struct qn_chain *c, struct branch *b, const struct branch *up,
     struct qn_hash proposer = qn_acct_key(&h->proposer);
     tell_signers(c, &h->signers);
     rc = qn_state_block(c->st, h->height, h->t_ms, &before->beacon, &proposer, block->txs.ptr,
-                        b->ids, block->txs.cnt, &b->arena, NULL, &out, why);
+                        b->parcel->ids, block->txs.cnt, &b->arena, NULL, &out, why);
     if (rc == QN_OK && !qn_hash_eq(&out.root, &h->state_root))
         rc = qn_why(why, QN_E_FORMAT, "executing the block gives another state");
     if (rc) {
@@ -662,33 +660,36 @@ static qn_rc run(struct qn_chain *c, struct branch *b, const struct branch *up,
     return QN_OK;
 }
 
-qn_rc qn_chain_run(struct qn_chain *c, const struct qn_block *block, struct qn_why *why)
+qn_rc qn_chain_take(struct qn_chain *c, struct qn_parcel *parcel, struct qn_why *why)
 {
-    struct qn_hash hash = qn_header_hash(&block->header);
-    struct branch *up, *b;
     const struct qn_header *before;
-    if (branch_find(c, &hash)) return QN_OK;
-    qn_rc rc = stand_on(c, &block->header.parent, &up, &before, why);
+    struct branch *up, *b;
+    if (branch_find(c, &parcel->hash)) return QN_OK;
+    qn_rc rc = stand_on(c, &parcel->p.block.header.parent, &up, &before, why);
     if (rc) return rc;
     b = calloc(1, sizeof *b);
     QN_ASSERT(b != NULL);
-    struct qn_buf bytes = { 0 };
-    qn_encode(qn_block_record(), block, &bytes);
-    void *own = qn_arena_copy(&b->arena, bytes.ptr, bytes.len);
-    QN_ASSERT(own && qn_decode(qn_block_record(), QN_SPAN(own, bytes.len), &b->arena,
-                               &b->frame.block, why) == QN_OK);
-    qn_buf_free(&bytes);
-    uint32_t cnt = block->txs.cnt;
-    b->ids = qn_arena_alloc(&b->arena, (cnt + 1) * sizeof *b->ids);
-    QN_ASSERT(b->ids != NULL);
-    for (uint32_t i = 0; i < cnt; i++)
-        b->ids[i] = qn_tx_id(&b->frame.block.txs.ptr[i]);
+    give(b, qn_parcel_ref(parcel));
     rc = run(c, b, up, before, why);
     if (rc)
         branch_free(b);
     else
         grow(c, b, up);
     return rc;
+}
+
+qn_rc qn_chain_run(struct qn_chain *c, const struct qn_block *block, struct qn_why *why)
+{
+    struct qn_parcel *parcel = qn_parcel_of(block);
+    qn_rc rc = qn_chain_take(c, parcel, why);
+    qn_parcel_unref(parcel);
+    return rc;
+}
+
+struct qn_parcel *qn_chain_parcel(const struct qn_chain *c, const struct qn_hash *hash)
+{
+    const struct branch *b = branch_find(c, hash);
+    return b ? b->parcel : NULL;
 }
 
 const struct qn_block *qn_chain_block(const struct qn_chain *c, const struct qn_hash *hash)
@@ -706,10 +707,9 @@ bool qn_chain_ends_epoch(const struct qn_chain *c, const struct qn_hash *hash)
 bool qn_chain_holds(const struct qn_chain *c, const struct qn_hash *parent,
                     const struct qn_hash *id)
 {
-    struct qn_span key = QN_SPAN(id->b, 32), val;
-    if (qn_trie_get(c->seen, key, &val)) return true;
+    if (qn_idmap_has(c->seen, id)) return true;
     for (const struct branch *b = branch_find(c, parent); b; b = b->parent)
-        if (qn_trie_get(b->has, key, &val)) return true;
+        if (qn_idmap_has(b->has, id)) return true;
     return false;
 }
 
@@ -721,15 +721,10 @@ static bool so_late(uint64_t last_ms, uint64_t t_ms)
 bool qn_chain_slot(const struct qn_chain *c, const struct qn_hash *parent,
                    const struct qn_hash *slot, uint64_t t_ms)
 {
-    struct qn_span key = QN_SPAN(slot->b, 32), val;
     uint64_t last_ms;
-    if (qn_trie_get(c->seen, key, &val)) {
-        memcpy(&last_ms, val.ptr, sizeof last_ms);
-        if (so_late(last_ms, t_ms)) return true;
-    }
+    if (qn_idmap_get(c->seen, slot, &last_ms) && so_late(last_ms, t_ms)) return true;
     for (const struct branch *b = branch_find(c, parent); b; b = b->parent)
-        if (qn_trie_get(b->has, key, &val) && so_late(b->frame.block.header.t_ms, t_ms))
-            return true;
+        if (qn_idmap_has(b->has, slot) && so_late(b->frame.block.header.t_ms, t_ms)) return true;
     return false;
 }
 
@@ -853,7 +848,7 @@ qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struc
         prune(c, b);
     }
     qn_delta_keys(b->delta, note_dirty, c);
-    note_block(c, &b->frame.block, b->ids, at);
+    note_block(c, &b->frame.block, b->parcel->ids, at);
     note_cert(c, &b->frame);
     settle_pledges(c);
     if (c->conf.on_block) c->conf.on_block(c->conf.arg, &b->frame, &b->hash);
@@ -932,7 +927,7 @@ void qn_chain_close(struct qn_chain *c)
     }
     qn_state_free(c->st);
     qn_trie_free(c->dirty);
-    qn_trie_free(c->seen);
+    qn_idmap_free(c->seen);
     qn_buf_free(&c->cert);
     qn_buf_free(&c->by);
     qn_buf_free(&c->genesis);
@@ -1022,10 +1017,7 @@ void qn_chain_next_set(struct qn_chain *c, struct qn_set *ret)
 
 bool qn_chain_tx(const struct qn_chain *c, const struct qn_hash *id, uint64_t *ret_height)
 {
-    struct qn_span val;
-    if (!qn_trie_get(c->seen, QN_SPAN(id->b, 32), &val)) return false;
-    memcpy(ret_height, val.ptr, sizeof *ret_height);
-    return true;
+    return qn_idmap_get(c->seen, id, ret_height);
 }
 
 uint64_t qn_chain_first(const struct qn_chain *c)

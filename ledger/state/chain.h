@@ -9,6 +9,7 @@
 
 #include "core/env/env.h"
 #include "ledger/bft/set.h"
+#include "ledger/state/parcel.h"
 #include "ledger/state/stake.h"
 #include "ledger/state/state.h"
 
@@ -89,6 +90,10 @@ QN_CHECK qn_rc qn_chain_make(struct qn_chain *chain, const struct qn_make *make,
  * makes it. */
 QN_CHECK qn_rc qn_chain_run(struct qn_chain *chain, const struct qn_block *block,
                             struct qn_why *why);
+/* qn_chain_take is the same of a block that came in a parcel, which it counts while it keeps the block. qn_chain_parcel lends that, or the one of a
+ * block that was made here. */
+QN_CHECK qn_rc qn_chain_take(struct qn_chain *chain, struct qn_parcel *parcel, struct qn_why *why);
+struct qn_parcel *qn_chain_parcel(const struct qn_chain *chain, const struct qn_hash *hash);
 /* qn_chain_block lends a block that was made or run and is not final; NULL when there is none. */
 const struct qn_block *qn_chain_block(const struct qn_chain *chain, const struct qn_hash *hash);
 /* qn_chain_ends_epoch says whether a block that was made or run is its epoch's last. */

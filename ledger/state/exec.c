@@ -106,15 +106,6 @@ static uint64_t flat_gas(const struct qn_tx_kind *kind, const struct qn_tx *tx)
     return gas;
 }
 
-static size_t tx_bytes(const struct qn_tx *tx)
-{
-    struct qn_buf buf = { 0 };
-    qn_encode(qn_tx_record(), tx, &buf);
-    size_t len = buf.len;
-    qn_buf_free(&buf);
-    return len;
-}
-
 /* Most a transaction may cost: what is set aside before it runs. */
 static qn_rc worst_fee(const struct qn_price *price, const struct qn_tx_kind *kind,
                        const struct qn_tx *tx, size_t bytes, struct qn_amount *ret,
@@ -354,7 +345,7 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
         ap.id = ids[i];
         size_t mark = st->undo_cnt;
         struct qn_receipt *r = &ret->receipts[i];
-        size_t len = tx_bytes(&txs[i]);
+        size_t len = qn_tx_len(&txs[i]);
         qn_rc rc = run_tx(st, &ap, &price, &txs[i], len, &payee, r, why);
         if (rc && !misfit) return rc;
         if (misfit) misfit[i] = rc != QN_OK;

@@ -160,28 +160,15 @@ static void count_missed(struct qn_apply *ap, const struct qn_hash *key)
     if (out) qn_emit(ap, "validator.jailed", &id, qn_validator_record(), &v);
 }
 
-void qn_fault_absent(struct qn_apply *ap, const uint8_t *signers, uint32_t cnt,
-                     const struct qn_hash *proposer)
+static void note_missed(struct qn_apply *ap, struct qn_arena *arena, const struct qn_set *set,
+                        const uint8_t *signers, uint32_t cnt, uint32_t by)
 {
-    struct qn_missed was = { 0 }, m = { 0 };
-    struct qn_stake_sets *sets = qn_arena_alloc(ap->arena, sizeof *sets);
-    QN_ASSERT(sets != NULL);
-    if (cnt == 0) return; /* it does not say */
-    qn_stake_set(ap->view, sets);
-    const struct qn_set *set = &sets->now;
-    if (sets->last) return; /* the last block of an epoch was signed by the set before `now` */
-    uint32_t by = 0;
-    for (struct qn_hash id; by < set->cnt; by++) {
-        id = qn_acct_key(&set->keys[by]);
-        if (qn_hash_eq(&id, proposer)) break;
-    }
-    if (by == set->cnt) return;
+    struct qn_missed was = { 0 }, m = { .epoch = set->epoch };
     qn_rc rc = qn_view_rec(ap->view, QN_TABLE_META, QN_SPAN_STR("missed"), qn_missed_record(),
-                           ap->arena, &was);
+                           arena, &was);
     QN_ASSERT(rc == QN_OK || rc == QN_E_NOTFOUND);
     if (rc || was.epoch != set->epoch) was.list.cnt = 0;
-    m.epoch = set->epoch;
-    m.list.ptr = qn_arena_alloc(ap->arena, (set->cnt + 1) * sizeof *m.list.ptr);
+    m.list.ptr = qn_arena_alloc(arena, (set->cnt + 1) * sizeof *m.list.ptr);
     QN_ASSERT(m.list.ptr != NULL);
     for (uint32_t i = 0, k = 0; i < set->cnt; i++) {
         while (k < was.list.cnt && was.list.ptr[k].no < i)
@@ -195,6 +182,25 @@ void qn_fault_absent(struct qn_apply *ap, const uint8_t *signers, uint32_t cnt,
     }
     if (m.list.cnt || was.list.cnt)
         qn_row_put_rec(ap, QN_TABLE_META, QN_SPAN_STR("missed"), qn_missed_record(), &m);
+}
+
+void qn_fault_absent(struct qn_apply *ap, const uint8_t *signers, uint32_t cnt,
+                     const struct qn_hash *proposer)
+{
+    struct qn_arena arena = { 0 }; /* two sets are 16 KiB: not for the block's own */
+    if (cnt == 0) return;          /* it does not say */
+    struct qn_stake_sets *sets = qn_arena_alloc(&arena, sizeof *sets);
+    QN_ASSERT(sets != NULL);
+    qn_stake_set(ap->view, sets);
+    const struct qn_set *set = &sets->now;
+    uint32_t by = 0;
+    for (struct qn_hash id; by < set->cnt; by++) {
+        id = qn_acct_key(&set->keys[by]);
+        if (qn_hash_eq(&id, proposer)) break;
+    }
+    /* The last block of an epoch was signed by the set before `now`. */
+    if (!sets->last && by < set->cnt) note_missed(ap, &arena, set, signers, cnt, by);
+    qn_arena_free(&arena);
 }
 
 const struct qn_tx_kind QN_FAULT_TXS[] = {

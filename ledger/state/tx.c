@@ -137,6 +137,34 @@ struct qn_hash qn_body_root(const struct qn_tx *txs, uint32_t cnt)
     return qn_hasher_end(&h);
 }
 
+struct qn_hash qn_body_root_of(const struct qn_hash *wholes, uint32_t cnt)
+{
+    return qn_h("body", wholes, cnt * sizeof *wholes);
+}
+
+/* Bytes of what is not in the id: the list of auths. core.def has the fields. */
+static size_t auths_len(const struct qn_tx *tx)
+{
+    size_t len = 4;
+    for (uint32_t i = 0; i < tx->auths.cnt; i++)
+        len += 32 + 4 + tx->auths.ptr[i].policy.len + 4 + 65 * (size_t)tx->auths.ptr[i].sigs.cnt;
+    return len;
+}
+
+size_t qn_tx_len(const struct qn_tx *tx)
+{
+    return 1 + 32 + 2 + 32 + 8 + 8 + 8 + 4 + 8 + 8 + 1 + (tx->mandate.has ? 32u : 0u) + 4 +
+           tx->body.len + auths_len(tx);
+}
+
+void qn_tx_names(const struct qn_tx *tx, struct qn_span bytes, struct qn_hash *ret_id,
+                 struct qn_hash *ret_whole)
+{
+    QN_ASSERT(bytes.len == qn_tx_len(tx));
+    *ret_id = qn_h("tx", bytes.ptr, bytes.len - auths_len(tx));
+    *ret_whole = qn_h("tx whole", bytes.ptr, bytes.len);
+}
+
 bool qn_tx_slot(const struct qn_hash *sender, uint64_t salt, struct qn_hash *ret)
 {
     uint8_t buf[40];

@@ -69,6 +69,13 @@ struct qn_hash qn_tx_id(const struct qn_tx *tx);
 /* qn_tx_whole is H("tx whole", all of it): what a block's body root is made of, so that nobody can change a signature in a block. */
 struct qn_hash qn_tx_whole(const struct qn_tx *tx);
 
+/* qn_tx_len is the length of its Borsh form, counted without writing it. */
+size_t qn_tx_len(const struct qn_tx *tx);
+
+/* qn_tx_names is qn_tx_id and qn_tx_whole of a transaction whose Borsh form is at hand. */
+void qn_tx_names(const struct qn_tx *tx, struct qn_span bytes, struct qn_hash *ret_id,
+                 struct qn_hash *ret_whole);
+
 /* qn_tx_slot says whether a salt names a slot (its top bit is set), and that slot: the chain takes one transaction of it within QN_TX_SPAN_MS, so
  * that a sender may offer another in its place without both becoming final. */
 QN_CHECK bool qn_tx_slot(const struct qn_hash *sender, uint64_t salt, struct qn_hash *ret);
@@ -91,6 +98,7 @@ qn_rc qn_tx_check_many(const struct qn_tx *const txs[], const struct qn_hash ids
 
 /* qn_body_root is H("body", qn_tx_whole of each). */
 struct qn_hash qn_body_root(const struct qn_tx *txs, uint32_t cnt);
+struct qn_hash qn_body_root_of(const struct qn_hash *wholes, uint32_t cnt);
 struct qn_hash qn_header_hash(const struct qn_header *header);
 struct qn_hash qn_genesis_hash(const struct qn_genesis *genesis);
 

@@ -32,6 +32,7 @@ enum kind {
 #define VIEWS_AHEAD   8
 #define BODIES_KEPT   16 /* heights below the head whose proposals are kept for who wants them */
 #define BATCH_TXS     512
+#define CHECK_TXS     64 /* whose signatures are checked side by side */
 #define BATCH_BYTES   (64u << 10)
 #define GET_MAX       128
 #define GET_BYTES     (6u << 20)
@@ -46,12 +47,12 @@ enum kind {
 #define WANT_VIEWS    64
 #define DECODE_MAX    (64u << 20)
 
-/* A proposal that is held, as the message it came in. */
+/* A proposal that is held. */
 struct body {
     struct body *next;
     struct qn_hash hash;
     struct qn_bft_block b;
-    struct qn_buf message;
+    struct qn_parcel *parcel;
     bool pledged; /* the journal has it */
     bool mine;    /* made here, and not cast yet: that waits for the vote to be synced */
 };
@@ -206,15 +207,8 @@ static struct body *body_find(const struct qn_replica *r, const struct qn_hash *
 
 static void body_free(struct body *b)
 {
-    qn_buf_free(&b->message);
+    qn_parcel_unref(b->parcel);
     free(b);
-}
-
-/* The proposal in it: its bytes were decoded before, or made here. */
-static void read_body(const struct body *b, struct qn_arena *arena, struct qn_proposal *ret)
-{
-    struct qn_span bytes = QN_SPAN(b->message.ptr + 1, b->message.len - 1);
-    QN_ASSERT(qn_decode(qn_proposal_record(), bytes, arena, ret, NULL) == QN_OK);
 }
 
 static void prune_bodies(struct qn_replica *r)
@@ -233,13 +227,13 @@ static void prune_bodies(struct qn_replica *r)
 }
 
 static struct body *body_put(struct qn_replica *r, const struct qn_bft_block *block,
-                             struct qn_span message)
+                             struct qn_parcel *parcel QN_TAKES)
 {
     struct body *b = calloc(1, sizeof *b);
     QN_ASSERT(b != NULL);
     b->hash = block->hash;
     b->b = *block;
-    qn_buf_span(&b->message, message);
+    b->parcel = parcel;
     b->next = r->bodies;
     r->bodies = b;
     return b;
@@ -274,30 +268,22 @@ static void add_certs(const struct qn_replica *r, const struct qn_bft_block *b,
 
 /* --- taking up blocks ---------------------------------------------------------------------------------------------------------- */
 
-static bool same_bytes(const struct qn_tx *tx, struct qn_span bytes)
-{
-    struct qn_buf buf = { 0 };
-    qn_encode(qn_tx_record(), tx, &buf);
-    bool same = qn_span_eq(qn_buf_get(&buf), bytes);
-    qn_buf_free(&buf);
-    return same;
-}
-
-/* Every signature in the block; one that the pool holds byte for byte was checked when it came. */
-static qn_rc check_txs(const struct qn_replica *r, const struct qn_block *block, struct qn_why *why)
+/* Every signature in the block; those of a transaction that the pool holds to the last byte were checked when it came. */
+static qn_rc check_txs(const struct qn_replica *r, struct qn_parcel *parcel, struct qn_why *why)
 {
     struct qn_hash chain = qn_chain_id(r->chain);
+    const struct qn_block *block = &parcel->p.block;
     uint32_t cnt = 0, max = block->txs.cnt + 1;
     struct qn_arena arena = { 0 };
     const struct qn_tx **txs = qn_arena_alloc(&arena, max * sizeof *txs);
     struct qn_hash *ids = qn_arena_alloc(&arena, max * sizeof *ids);
     qn_rc *rcs = qn_arena_alloc(&arena, max * sizeof *rcs);
     QN_ASSERT(txs && ids && rcs);
+    qn_parcel_name(parcel);
     for (uint32_t i = 0; i < block->txs.cnt; i++) {
-        struct qn_span bytes;
+        if (qn_pool_knows(r->pool, &parcel->ids[i], &parcel->wholes[i])) continue;
         txs[cnt] = &block->txs.ptr[i];
-        ids[cnt] = qn_tx_id(txs[cnt]);
-        if (!qn_pool_get(r->pool, &ids[cnt], &bytes) || !same_bytes(txs[cnt], bytes)) cnt++;
+        ids[cnt++] = parcel->ids[i];
     }
     qn_rc rc = qn_tx_check_many(txs, ids, cnt, &chain, rcs, why);
     qn_arena_free(&arena);
@@ -306,8 +292,6 @@ static qn_rc check_txs(const struct qn_replica *r, const struct qn_block *block,
 
 static void execute(struct qn_replica *r, const struct qn_hash *hash)
 {
-    struct qn_arena arena = { .max = DECODE_MAX };
-    struct qn_proposal p;
     struct qn_why why = { "" };
     struct body *b = body_find(r, hash);
     if (qn_chain_block(r->chain, hash)) {
@@ -315,10 +299,8 @@ static void execute(struct qn_replica *r, const struct qn_hash *hash)
         return;
     }
     if (!b) return; /* forgotten under pressure: it will be wanted again */
-    read_body(b, &arena, &p);
-    qn_rc rc = check_txs(r, &p.block, &why);
-    if (rc == QN_OK) rc = qn_chain_run(r->chain, &p.block, &why);
-    qn_arena_free(&arena);
+    qn_rc rc = check_txs(r, b->parcel, &why);
+    if (rc == QN_OK) rc = qn_chain_take(r->chain, b->parcel, &why);
     if (rc != QN_E_NOTFOUND) qn_bft_valid(r->bft, hash, rc == QN_OK);
 }
 
@@ -341,16 +323,19 @@ static void publish(struct qn_replica *r, const struct qn_block *block, uint64_t
 {
     uint8_t text[QN_PROPOSAL_TEXT];
     struct qn_cert certs[32];
-    struct qn_buf message = { 0 };
     struct qn_bft_block b = known(r, &block->header, parent_view);
-    struct qn_proposal p = { .block = *block, .parent_view = parent_view };
-    p.sig = qn_sign(r->conf.validator, qn_proposal_text(&b.hash, text));
-    add_certs(r, &b, &p, certs, QN_COUNT(certs));
-    say(&message, SAY_PROPOSAL, qn_proposal_record(), &p);
     if (!alone(r)) {
-        body_put(r, &b, qn_buf_get(&message))->mine = true;
+        struct qn_buf message = { 0 };
+        struct qn_proposal p = { .block = *block, .parent_view = parent_view };
+        struct qn_parcel *parcel;
+        p.sig = qn_sign(r->conf.validator, qn_proposal_text(&b.hash, text));
+        add_certs(r, &b, &p, certs, QN_COUNT(certs));
+        say(&message, SAY_PROPOSAL, qn_proposal_record(), &p);
+        qn_rc rc = qn_parcel_read(qn_buf_get(&message), 1, &parcel, NULL);
+        QN_ASSERT(rc == QN_OK);
+        body_put(r, &b, parcel)->mine = true;
+        qn_buf_free(&message);
     }
-    qn_buf_free(&message);
     qn_bft_proposal(r->bft, &b);
     qn_bft_valid(r->bft, &b.hash, true);
 }
@@ -369,12 +354,13 @@ static bool make(struct qn_replica *r)
         r->asked = false;
         return false;
     }
-    struct qn_tx *txs = qn_arena_alloc(&arena, QN_BLOCK_TXS * sizeof *txs);
-    struct qn_hash *ids = qn_arena_alloc(&arena, QN_BLOCK_TXS * sizeof *ids);
-    bool *misfit = qn_arena_alloc(&arena, QN_BLOCK_TXS * sizeof *misfit);
+    uint32_t max = (uint32_t)QN_MIN(qn_pool_cnt(r->pool), (size_t)QN_BLOCK_TXS);
+    struct qn_tx *txs = qn_arena_alloc(&arena, (max + 1) * sizeof *txs);
+    struct qn_hash *ids = qn_arena_alloc(&arena, (max + 1) * sizeof *ids);
+    bool *misfit = qn_arena_alloc(&arena, max + 1);
     QN_ASSERT(txs && ids && misfit);
     uint32_t cnt =
-        qn_pool_pick(r->pool, &arena, is_held, &skip, txs, ids, QN_BLOCK_TXS, QN_BLOCK_BYTES);
+        max ? qn_pool_pick(r->pool, &arena, is_held, &skip, txs, ids, max, QN_BLOCK_BYTES) : 0;
     r->fresh = false;
     if (cnt == 0 && !due) goto out;
     r->asked = false;
@@ -401,8 +387,8 @@ static void on_block(void *arg, const struct qn_frame *f, const struct qn_hash *
 {
     struct qn_replica *r = arg;
     for (uint32_t i = 0; i < f->block.txs.cnt; i++) {
-        struct qn_hash id = qn_tx_id(&f->block.txs.ptr[i]);
-        qn_pool_final(r->pool, &f->block.txs.ptr[i], &id);
+        const struct qn_hash *id = &f->receipts.ptr[i].tx; /* each has one, in order */
+        qn_pool_final(r->pool, &f->block.txs.ptr[i], id);
     }
     if (r->conf.chain.on_block) r->conf.chain.on_block(r->conf.chain.arg, f, hash);
 }
@@ -453,25 +439,21 @@ static void next_epoch(struct qn_replica *r, const struct qn_cert *cert)
 static uint32_t find_fillers(struct qn_replica *r, const struct qn_hash *block,
                              const struct qn_cert *cert, struct qn_header *dst)
 {
-    struct qn_arena arena = { 0 };
     struct qn_hash at = cert->block;
     uint32_t cnt = 0;
     for (struct body *b; !qn_hash_eq(&at, block); at = b->b.parent) {
-        struct qn_proposal p;
         b = body_find(r, &at);
         if (!b || cnt == FILLERS_MAX) {
             cnt = 0;
             break;
         }
-        read_body(b, &arena, &p);
-        dst[cnt++] = p.block.header;
+        dst[cnt++] = b->parcel->p.block.header;
     }
     for (uint32_t i = 0; i < cnt / 2; i++) {
         struct qn_header h = dst[i];
         dst[i] = dst[cnt - 1 - i];
         dst[cnt - 1 - i] = h;
     }
-    qn_arena_free(&arena);
     return cnt;
 }
 
@@ -506,20 +488,18 @@ static void pledge(struct qn_replica *r)
     struct qn_pledge p = { .votes = { r->pledge_cnt, votes },
                            .proposals = { 0, proposals },
                            .certs = { r->pledge_cert_cnt, certs } };
-    struct qn_arena arena = { 0 };
     struct qn_why why = { "" };
     if (r->pledge_cnt == 0) return;
     for (unsigned i = 0; i < r->pledge_cnt; i++) {
         votes[i] = r->pledge[i].vote;
         struct body *b = body_find(r, &votes[i].block);
         if (!b || b->pledged || p.proposals.cnt == PLEDGE_BLOCKS) continue;
-        read_body(b, &arena, &proposals[p.proposals.cnt++]);
+        proposals[p.proposals.cnt++] = b->parcel->p;
         b->pledged = true;
     }
     for (unsigned i = 0; i < r->pledge_cert_cnt; i++)
         certs[i] = *r->pledge_cert[i];
     if (!alone(r) && r->rc == QN_OK) failed(r, qn_chain_pledge(r->chain, &p, &why), &why);
-    qn_arena_free(&arena);
     unsigned cnt = r->pledge_cnt;
     forget_pledge(r);
     for (unsigned i = 0; i < cnt && r->rc == QN_OK; i++)
@@ -572,7 +552,7 @@ static void on_voted(struct qn_replica *r, const struct qn_vote *vote)
 {
     struct body *b = body_find(r, &vote->block);
     if (b && b->mine && !alone(r))
-        r->conf.wire.cast(r->conf.wire.self, QN_CLASS_VOTE, qn_buf_get(&b->message));
+        r->conf.wire.cast(r->conf.wire.self, QN_CLASS_VOTE, b->parcel->message);
     if (b) b->mine = false;
     cast(r, QN_CLASS_VOTE, SAY_VOTE, qn_vote_record(), vote);
 }
@@ -596,7 +576,7 @@ static void drain(struct qn_replica *r)
             case QN_BFT_PROPOSAL: {
                 const struct body *b = body_find(r, &a.block);
                 if (b && !b->mine && !alone(r))
-                    r->conf.wire.cast(r->conf.wire.self, QN_CLASS_VOTE, qn_buf_get(&b->message));
+                    r->conf.wire.cast(r->conf.wire.self, QN_CLASS_VOTE, b->parcel->message);
                 break;
             }
             case QN_BFT_FINAL: on_final(r, &a); break;
@@ -702,11 +682,13 @@ static qn_rc take_piece(struct qn_replica *r, const struct sync_block *blocks, u
     const struct qn_cert *cert = &blocks[cnt - 1].cert;
     for (uint32_t i = 0; i < cnt; i++) {
         const struct qn_block *block = &blocks[i].block;
-        struct qn_hash hash = qn_header_hash(&block->header);
+        struct qn_parcel *parcel = qn_parcel_of(block);
+        struct qn_hash hash = parcel->hash;
         uint64_t parent_view = qn_chain_header(r->chain)->view;
         bool end = i + 1 == cnt;
-        qn_rc rc = qn_chain_block(r->chain, &hash) ? QN_OK : check_txs(r, block, why);
-        if (rc == QN_OK) rc = qn_chain_run(r->chain, block, why);
+        qn_rc rc = qn_chain_block(r->chain, &hash) ? QN_OK : check_txs(r, parcel, why);
+        if (rc == QN_OK) rc = qn_chain_take(r->chain, parcel, why);
+        qn_parcel_unref(parcel);
         if (rc == QN_E_IO || rc == QN_E_MEMORY) return rc;
         if (rc) {
             struct qn_why said = *why;
@@ -807,66 +789,118 @@ static enum qn_verdict on_status(struct qn_replica *r, uint32_t from, const stru
     return QN_IGNORE;
 }
 
+/* A transaction on its way into the pool. */
+struct newcomer {
+    const struct qn_tx *tx;
+    struct qn_pool_tx wait;
+    uint64_t next_ms; /* about the time of the block that might hold it */
+    bool known;
+};
+
+/* What costs less than its signatures is looked at first: one is 60 us alone. */
+static qn_rc look(const struct qn_replica *r, const struct qn_tx *tx, struct qn_span bytes,
+                  struct newcomer *ret, struct qn_why *why)
+{
+    struct qn_hash chain = qn_chain_id(r->chain), slot, head;
+    struct qn_charge charge;
+    uint64_t height;
+    *ret = (struct newcomer){ .tx = tx };
+    struct qn_pool_tx *w = &ret->wait;
+    qn_tx_names(tx, bytes, &w->id, &w->whole);
+    ret->known = qn_pool_has(r->pool, &w->id) || qn_chain_tx(r->chain, &w->id, &height);
+    if (ret->known) return QN_OK;
+    ret->next_ms = QN_MAX(now_ms(r), qn_chain_header(r->chain)->t_ms + 1);
+    head = qn_chain_head(r->chain);
+    if (qn_tx_slot(&tx->sender, tx->salt, &slot) &&
+        qn_chain_slot(r->chain, &head, &slot, qn_chain_header(r->chain)->t_ms))
+        return qn_why(why, QN_E_EXISTS, "one with this salt is final");
+    qn_rc rc = qn_tx_look(tx, &chain, why);
+    if (rc == QN_OK)
+        rc = qn_state_charge(qn_chain_state(r->chain), tx, bytes.len, ret->next_ms, &charge, why);
+    if (rc) return rc;
+    w->payer = charge.payer;
+    w->sender = tx->sender;
+    w->salt = tx->salt;
+    w->until_ms = tx->until_ms;
+    w->fee_uqn = charge.fee.uqn;
+    w->balance_uqn = charge.balance.uqn;
+    w->tip_uqn = tx->tip.uqn;
+    w->gas_max = tx->gas_max;
+    w->bytes = bytes;
+    return qn_pool_room(r->pool, w, why);
+}
+
+/* Its signatures were checked; a kind's own check may cost more. */
+static qn_rc admit(struct qn_replica *r, const struct newcomer *n, struct qn_why *why)
+{
+    qn_rc rc =
+        qn_state_payable(qn_chain_state(r->chain), n->tx, n->wait.bytes.len, n->next_ms, why);
+    if (rc == QN_OK) rc = qn_pool_put(r->pool, &n->wait, why);
+    if (rc == QN_OK) r->fresh = true;
+    return rc;
+}
+
 static qn_rc pool_tx(struct qn_replica *r, struct qn_span bytes, struct qn_hash *ret_id,
                      bool *ret_new, struct qn_why *why)
 {
     struct qn_arena arena = { .max = 8u << 20 };
     struct qn_hash chain = qn_chain_id(r->chain);
+    struct newcomer n;
     struct qn_tx tx;
-    uint64_t height;
     *ret_new = false;
     if (bytes.len > QN_TX_MAX)
         return qn_why(why, QN_E_TOOBIG, "a transaction has at most %u bytes", QN_TX_MAX);
     qn_rc rc = qn_decode(qn_tx_record(), bytes, &arena, &tx, why);
-    if (rc) goto out;
-    *ret_id = qn_tx_id(&tx);
-    if (qn_chain_tx(r->chain, ret_id, &height) || qn_pool_has(r->pool, ret_id)) goto out;
-    struct qn_hash slot, head = qn_chain_head(r->chain);
-    if (qn_tx_slot(&tx.sender, tx.salt, &slot) &&
-        qn_chain_slot(r->chain, &head, &slot, qn_chain_header(r->chain)->t_ms)) {
-        rc = qn_why(why, QN_E_EXISTS, "one with this salt is final");
-        goto out;
+    if (rc == QN_OK) {
+        rc = look(r, &tx, bytes, &n, why);
+        *ret_id = n.wait.id;
+        if (rc == QN_OK && !n.known) {
+            rc = qn_tx_check(&tx, ret_id, &chain, why);
+            if (rc == QN_OK) rc = admit(r, &n, why);
+            *ret_new = rc == QN_OK;
+        }
     }
-    struct qn_charge
-        charge; /* what costs less is looked at first: a signature is 60 us, a kind's own check may be more */
-    uint64_t next_ms = QN_MAX(now_ms(r), qn_chain_header(r->chain)->t_ms + 1);
-    rc = qn_tx_look(&tx, &chain, why);
-    if (rc == QN_OK)
-        rc = qn_state_charge(qn_chain_state(r->chain), &tx, bytes.len, next_ms, &charge, why);
-    if (rc) goto out;
-    struct qn_pool_tx wait = { .id = *ret_id,
-                               .payer = charge.payer,
-                               .sender = tx.sender,
-                               .salt = tx.salt,
-                               .until_ms = tx.until_ms,
-                               .fee_uqn = charge.fee.uqn,
-                               .balance_uqn = charge.balance.uqn,
-                               .tip_uqn = tx.tip.uqn,
-                               .gas_max = tx.gas_max,
-                               .bytes = bytes };
-    rc = qn_pool_room(r->pool, &wait, why);
-    if (rc == QN_OK) rc = qn_tx_check(&tx, ret_id, &chain, why);
-    if (rc == QN_OK) rc = qn_state_payable(qn_chain_state(r->chain), &tx, bytes.len, next_ms, why);
-    if (rc == QN_OK) rc = qn_pool_put(r->pool, &wait, why);
-    *ret_new = rc == QN_OK;
-    if (*ret_new) r->fresh = true;
-out:
     qn_arena_free(&arena);
     return rc;
 }
 
-static enum qn_verdict on_txs(struct qn_replica *r, const struct sync_txs *m, struct qn_why *why)
+/* Up to CHECK_TXS of a message that are new: their signatures side by side, then each into the pool. *verdict gets worse or better by them. */
+static void take_txs(struct qn_replica *r, const struct newcomer *list, uint32_t cnt,
+                     enum qn_verdict *verdict, struct qn_why *why)
 {
+    struct qn_hash chain = qn_chain_id(r->chain), ids[CHECK_TXS];
+    const struct qn_tx *txs[CHECK_TXS];
+    qn_rc rcs[CHECK_TXS];
+    for (uint32_t i = 0; i < cnt; i++) {
+        txs[i] = list[i].tx;
+        ids[i] = list[i].wait.id;
+    }
+    qn_rc rc = qn_tx_check_many(txs, ids, cnt, &chain, rcs, why);
+    if (rc == QN_E_SIGNATURE || rc == QN_E_FORMAT) *verdict = QN_REJECT;
+    for (uint32_t i = 0; i < cnt; i++) {
+        struct qn_why ignored;
+        if (rcs[i] || admit(r, &list[i], &ignored)) continue;
+        if (*verdict == QN_IGNORE) *verdict = QN_ACCEPT;
+    }
+}
+
+/* payload: what m was decoded from. Its transactions lie one behind the other in it, each in the only form it has. */
+static enum qn_verdict on_txs(struct qn_replica *r, struct qn_span payload,
+                              const struct sync_txs *m, struct qn_why *why)
+{
+    struct newcomer list[CHECK_TXS];
     enum qn_verdict verdict = QN_IGNORE;
-    for (uint32_t i = 0; i < m->txs.cnt; i++) {
-        struct qn_buf buf = { 0 };
-        struct qn_hash id;
-        bool fresh;
-        qn_encode(qn_tx_record(), &m->txs.ptr[i], &buf);
-        qn_rc rc = pool_tx(r, qn_buf_get(&buf), &id, &fresh, why);
-        qn_buf_free(&buf);
-        if (rc == QN_E_SIGNATURE || rc == QN_E_FORMAT) return QN_REJECT;
-        if (rc == QN_OK && fresh) verdict = QN_ACCEPT;
+    uint32_t cnt = 0;
+    struct qn_span in = QN_SPAN(payload.ptr + 4, payload.len - 4), bytes;
+    for (uint32_t i = 0; i < m->txs.cnt && verdict != QN_REJECT; i++) {
+        bool whole = qn_take(&in, qn_tx_len(&m->txs.ptr[i]), &bytes);
+        QN_ASSERT(whole);
+        qn_rc rc = look(r, &m->txs.ptr[i], bytes, &list[cnt], why);
+        if (rc == QN_E_SIGNATURE || rc == QN_E_FORMAT) verdict = QN_REJECT;
+        cnt += rc == QN_OK && !list[cnt].known;
+        if (cnt < CHECK_TXS && i + 1 < m->txs.cnt) continue;
+        take_txs(r, list, cnt, &verdict, why);
+        cnt = 0;
     }
     return verdict;
 }
@@ -902,26 +936,21 @@ static void note_twins(struct qn_replica *r, const struct qn_proposal *p, uint64
     for (unsigned i = 0; i < r->twins_cnt; i++)
         if (r->twins[i].a.epoch == h->epoch && r->twins[i].a.view == view) return;
     for (const struct body *o = r->bodies; o && r->twins_cnt < EVIDENCE_MAX; o = o->next) {
-        struct qn_arena arena = { .max = DECODE_MAX };
-        struct qn_proposal q;
-        if (o->b.view != view) continue;
-        read_body(o, &arena, &q);
-        bool twins = q.block.header.epoch == h->epoch;
-        if (twins) {
-            if (!r->twins) r->twins = calloc(EVIDENCE_MAX, sizeof *r->twins);
-            QN_ASSERT(r->twins != NULL);
-            r->twins[r->twins_cnt++] = (struct evidence_twins){ qn_acct_key(&h->proposer),
-                                                                q.block.header, q.sig, *h, p->sig };
-        }
-        qn_arena_free(&arena);
-        if (twins) return;
+        const struct qn_proposal *q = &o->parcel->p;
+        if (o->b.view != view || q->block.header.epoch != h->epoch) continue;
+        if (!r->twins) r->twins = calloc(EVIDENCE_MAX, sizeof *r->twins);
+        QN_ASSERT(r->twins != NULL);
+        r->twins[r->twins_cnt++] = (struct evidence_twins){ qn_acct_key(&h->proposer),
+                                                            q->block.header, q->sig, *h, p->sig };
+        return;
     }
 }
 
-static enum qn_verdict on_proposal(struct qn_replica *r, const struct qn_proposal *p,
-                                   struct qn_span message, struct qn_why *why)
+static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parcel,
+                                   struct qn_why *why)
 {
     uint8_t text[QN_PROPOSAL_TEXT];
+    const struct qn_proposal *p = &parcel->p;
     const struct qn_header *h = &p->block.header;
     struct qn_bft_block b = known(r, h, p->parent_view);
     unsigned of_view = 0;
@@ -945,7 +974,7 @@ static enum qn_verdict on_proposal(struct qn_replica *r, const struct qn_proposa
     for (uint32_t i = 0; i < p->certs.cnt; i++)
         if (on_cert(r, &p->certs.ptr[i], why) == QN_REJECT) return QN_REJECT;
     note_twins(r, p, b.view);
-    body_put(r, &b, message);
+    body_put(r, &b, qn_parcel_ref(parcel));
     qn_bft_proposal(r->bft, &b);
     prune_bodies(r);
     return QN_ACCEPT;
@@ -963,7 +992,7 @@ static void on_want(struct qn_replica *r, uint32_t from, const struct sync_want 
         }
     }
     if (b && !alone(r))
-        r->conf.wire.send(r->conf.wire.self, from, QN_CLASS_BLOCK, qn_buf_get(&b->message));
+        r->conf.wire.send(r->conf.wire.self, from, QN_CLASS_BLOCK, b->parcel->message);
 }
 
 /* Blocks up to the next one with a certificate of its own, and so on to `cnt` or the bytes of a message. */
@@ -1019,55 +1048,59 @@ static enum qn_verdict on_blocks(struct qn_replica *r, uint32_t from, struct qn_
 enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_span message,
                                 struct qn_why *why)
 {
-    static const struct {
-        const struct qn_record *(*rec)(void);
-        size_t size;
-    } KINDS[] = {
-        [SAY_STATUS] = { sync_status_record, sizeof(struct sync_status) },
-        [SAY_TXS] = { sync_txs_record, sizeof(struct sync_txs) },
-        [SAY_VOTE] = { qn_vote_record, sizeof(struct qn_vote) },
-        [SAY_CERT] = { qn_cert_record, sizeof(struct qn_cert) },
-        [SAY_PROPOSAL] = { qn_proposal_record, sizeof(struct qn_proposal) },
-        [SAY_WANT] = { sync_want_record, sizeof(struct sync_want) },
-        [SAY_GET] = { sync_get_record, sizeof(struct sync_get) },
-        [SAY_BLOCKS] = { sync_blocks_record, sizeof(struct sync_blocks) },
+    static const qn_record_fn KINDS[] = {
+        [SAY_STATUS] = sync_status_record,
+        [SAY_TXS] = sync_txs_record,
+        [SAY_VOTE] = qn_vote_record,
+        [SAY_CERT] = qn_cert_record,
+        [SAY_PROPOSAL] = NULL, /* read into a parcel, which is kept */
+        [SAY_WANT] = sync_want_record,
+        [SAY_GET] = sync_get_record,
+        [SAY_BLOCKS] = sync_blocks_record,
     };
     union {
         struct sync_status status;
         struct sync_txs txs;
         struct qn_vote vote;
         struct qn_cert cert;
-        struct qn_proposal proposal;
         struct sync_want want;
         struct sync_get get;
         struct sync_blocks blocks;
     } m;
     struct qn_arena arena = { .max = DECODE_MAX };
+    struct qn_parcel *parcel = NULL;
     struct qn_span s = message;
     enum qn_verdict verdict = QN_IGNORE;
-    uint8_t kind;
+    uint8_t kind = 0;
     if (r->rc) return QN_IGNORE;
-    if (message.len > QN_MESSAGE_MAX || !qn_take_u8(&s, &kind) || kind == 0 ||
-        kind >= QN_COUNT(KINDS) || qn_decode(KINDS[kind].rec(), s, &arena, &m, why)) {
+    bool ok = message.len <= QN_MESSAGE_MAX && qn_take_u8(&s, &kind) && kind > 0 &&
+              kind < QN_COUNT(KINDS);
+    if (ok && kind == SAY_PROPOSAL)
+        ok = qn_parcel_read(message, 1, &parcel, why) == QN_OK;
+    else if (ok)
+        ok = qn_decode(KINDS[kind](), s, &arena, &m, why) == QN_OK;
+    if (!ok) {
         qn_arena_free(&arena);
         qn_why(why, QN_E_FORMAT, "a message that does not decode");
         return QN_REJECT;
     }
     if (r->conf.hold && kind != SAY_STATUS) {
         qn_arena_free(&arena);
+        qn_parcel_unref(parcel);
         return QN_IGNORE;
     }
     switch ((enum kind)kind) {
     case SAY_STATUS: verdict = on_status(r, peer, &m.status, why); break;
-    case SAY_TXS: verdict = on_txs(r, &m.txs, why); break;
+    case SAY_TXS: verdict = on_txs(r, s, &m.txs, why); break;
     case SAY_VOTE: verdict = on_vote(r, &m.vote, why); break;
     case SAY_CERT: verdict = on_cert(r, &m.cert, why); break;
-    case SAY_PROPOSAL: verdict = on_proposal(r, &m.proposal, message, why); break;
+    case SAY_PROPOSAL: verdict = on_proposal(r, parcel, why); break;
     case SAY_WANT: on_want(r, peer, &m.want); break;
     case SAY_GET: on_get(r, peer, &m.get); break;
     case SAY_BLOCKS: verdict = on_blocks(r, peer, s, &m.blocks, why); break;
     }
     qn_arena_free(&arena);
+    qn_parcel_unref(parcel);
     if (!r->conf.hold) drain(r);
     return verdict;
 }
@@ -1263,8 +1296,11 @@ static void restore_blocks(void *arg, const struct qn_pledge *p)
             if (q->certs.ptr[k].view > qn_bft_last(r->bft).view)
                 qn_bft_cert(r->bft, &q->certs.ptr[k]);
         struct qn_buf message = { 0 };
+        struct qn_parcel *parcel;
         say(&message, SAY_PROPOSAL, qn_proposal_record(), q);
-        body_put(r, &b, qn_buf_get(&message))->pledged = true;
+        qn_rc rc = qn_parcel_read(qn_buf_get(&message), 1, &parcel, NULL);
+        QN_ASSERT(rc == QN_OK);
+        body_put(r, &b, parcel)->pledged = true;
         qn_buf_free(&message);
         qn_bft_proposal(r->bft, &b);
     }
@@ -1291,7 +1327,9 @@ qn_rc qn_replica_open(const struct qn_replica_conf *conf, struct qn_replica **re
     QN_ASSERT(r != NULL);
     r->conf = *conf;
     if (r->conf.block_ms == 0) r->conf.block_ms = BLOCK_MS;
-    r->pool = qn_pool_new(NULL);
+    struct qn_pool_limits limits = { 0 };
+    qn_env_random(conf->chain.env, &limits.secret, sizeof limits.secret);
+    r->pool = qn_pool_new(&limits);
     struct qn_chain_conf chain = conf->chain;
     chain.on_block = on_block;
     chain.arg = r;
