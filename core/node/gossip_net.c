@@ -190,10 +190,14 @@ static void out_open(void *arg, struct qn_stream *s)
     struct mate *m = mate_get(gn, qn_stream_peer(s));
     if (!m || m->out != s) return;
     m->tries = 0;
-    if (m->up)
-        flush_mate(gn, m); /* the stream moved */
-    else
+    if (!m->up) {
         peer_up(gn, m);
+        return;
+    }
+    /* The stream moved. What was written on the old one may be on its way still, and is not read once this one is there. */
+    enter(gn);
+    gossip_peer_again(gn->machine, m->peer);
+    leave(gn);
 }
 
 static void out_drain(void *arg, struct qn_stream *s)

@@ -3,6 +3,7 @@
  *                                                what comes on it, prints the counts when stdin ends */
 #include "core/base/test.h"
 #include "core/node/gossip_net.h"
+#include "net/libp2p/deaf.h"
 #include "net/libp2p/host.h"
 
 #include <event2/event.h>
@@ -151,6 +152,47 @@ static void test_hosts(struct qn_test_state *t)
     event_base_free(base);
 }
 
+static bool subscribed(const struct node *n, const struct node *to)
+{
+    struct gossip_peer_info info;
+    uint32_t peer;
+    return qn_host_find(n->host, qn_host_id(to->host), &peer) &&
+           gossip_peer_info(qn_gossip_machine(n->gossip), peer, &info) &&
+           info.subscribed >> n->topic & 1;
+}
+
+/* What one says of its topics is lost with the connection it was said on: it is said again on the one that takes its place. */
+static void test_moved(struct qn_test_state *t)
+{
+    struct event_base *base = event_base_new();
+    struct node n[2];
+    struct deaf d;
+    char addr[64];
+    uint32_t peer;
+    struct gossip_peer_info info;
+    memset(n, 0, sizeof n);
+    for (uint8_t i = 0; i < 2; i++) {
+        open_host(&n[i], base, (uint8_t)(i + 1));
+        open_gossip(&n[i], base);
+    }
+    deaf_open(&d, base, qn_host_port(n[1].host));
+    snprintf(addr, sizeof addr, "127.0.0.1:%u", d.at.port);
+    CHECK_RC(qn_host_dial(n[0].host, addr, dialled, &n[0], NULL), QN_OK);
+    UNTIL(base, qn_host_find(n[1].host, qn_host_id(n[0].host), &peer) &&
+                    gossip_peer_info(qn_gossip_machine(n[1].gossip), peer, &info));
+    deaf_now(&d); /* its stream stands; its words do not pass */
+    UNTIL(base, subscribed(&n[1], &n[0]));
+    CHECK(!subscribed(&n[0], &n[1]));
+    snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(n[1].host));
+    CHECK_RC(qn_host_dial(n[0].host, addr, dialled, &n[0], NULL), QN_OK);
+    UNTIL(base, subscribed(&n[0], &n[1]) && subscribed(&n[1], &n[0]));
+    deaf_close(&d);
+    for (uint32_t i = 0; i < 2; i++)
+        close_node(&n[i]);
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    event_base_free(base);
+}
+
 struct serve {
     struct node node;
     struct event_base *base;
@@ -214,5 +256,6 @@ int main(int argc, char **argv)
                      (uint32_t)strtoul(argv[4], NULL, 10));
     TEST_BEGIN();
     TEST(test_hosts);
+    TEST(test_moved);
     return TEST_END();
 }

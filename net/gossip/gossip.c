@@ -164,6 +164,13 @@ struct peer *gossip_peer_get(const struct gossip *g, uint32_t number)
     return at == NONE ? NULL : g->peer[at];
 }
 
+static void say_topics(struct gossip *g, struct peer *p)
+{
+    for (uint32_t i = 0; i < g->topic_cnt; i++)
+        if (g->topic[i].on) gossip_put_subscribe(&p->subs_out, g->topic[i].wire, true);
+    if (p->subs_out.len) gossip_queue_wake(g, p);
+}
+
 qn_rc gossip_peer_up(struct gossip *g, uint32_t number, const struct gossip_peer_conf *conf)
 {
     if (g->peer_cnt == GOSSIP_PEER_CNT) return QN_E_LIMIT;
@@ -189,10 +196,18 @@ qn_rc gossip_peer_up(struct gossip *g, uint32_t number, const struct gossip_peer
     *number_bucket(g, number) = p->slot;
     gossip_score_load(g, p);
     gossip_score_crowd(g, p->ip_group);
-    for (uint32_t i = 0; i < g->topic_cnt; i++)
-        if (g->topic[i].on) gossip_put_subscribe(&p->subs_out, g->topic[i].wire, true);
-    if (p->subs_out.len) gossip_queue_wake(g, p);
+    say_topics(g, p);
     return QN_OK;
+}
+
+void gossip_peer_again(struct gossip *g, uint32_t number)
+{
+    struct peer *p = gossip_peer_get(g, number);
+    if (!p) return;
+    qn_buf_clear(&p->subs_out);
+    say_topics(g, p);
+    for (uint32_t i = 0; i < g->topic_cnt; i++)
+        if (p->mesh >> i & 1) gossip_put_graft(&p->control_out, g->topic[i].wire);
 }
 
 void gossip_peer_down(struct gossip *g, uint32_t number)

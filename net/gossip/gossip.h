@@ -98,6 +98,8 @@ struct gossip_peer_conf {
 
 /* gossip_peer_up takes a peer whose meshsub stream is open; peer is the owner's number, not in use. QN_E_LIMIT at GOSSIP_PEER_CNT. */
 QN_CHECK qn_rc gossip_peer_up(struct gossip *g, uint32_t peer, const struct gossip_peer_conf *conf);
+/* gossip_peer_again says once more to a peer what topics we are in and in whose meshes we hold it: what was said so far may be lost. */
+void gossip_peer_again(struct gossip *g, uint32_t peer);
 /* gossip_peer_down forgets its queue and keeps its sins. An unknown number is no matter. */
 void gossip_peer_down(struct gossip *g, uint32_t peer);
 /* gossip_peer_credit sets what the ledger knows of the peer (validator +100, provider +20), in points; 0 takes it back. */

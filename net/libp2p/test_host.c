@@ -2,12 +2,10 @@
 #include "net/libp2p/frames.h"
 
 #include "core/base/test.h"
+#include "net/libp2p/deaf.h"
 #include "net/link/limit.h"
-#include "net/link/sock.h"
 
-#include <errno.h>
 #include <event2/event.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -244,67 +242,22 @@ static void test_crossing(struct qn_test_state *t)
     }
 }
 
-/* A link that carries all that the dialler says, and of what it should hear the handshake alone. */
-struct deaf {
-    struct event_base *base;
-    struct event *on_accept, *on_bytes[2];
-    int listen_fd, fd[2]; /* the dialler's side, the listener's */
-    struct qn_ip at, to;
-};
-
-static void deaf_end(struct deaf *d)
-{
-    for (int i = 0; i < 2; i++) {
-        if (!d->on_bytes[i]) continue;
-        event_free(d->on_bytes[i]);
-        d->on_bytes[i] = NULL;
-        close(d->fd[i]);
-    }
-}
-
-static void deaf_bytes(evutil_socket_t fd, short what, void *arg)
-{
-    struct deaf *d = arg;
-    uint8_t b[65536];
-    (void)what;
-    ssize_t n = recv(fd, b, sizeof b, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n <= 0 || send(d->fd[fd == d->fd[0]], b, (size_t)n, MSG_NOSIGNAL) != n) deaf_end(d);
-}
-
-static void deaf_accept(evutil_socket_t fd, short what, void *arg)
-{
-    struct deaf *d = arg;
-    struct qn_ip from;
-    (void)what;
-    d->fd[0] = qn_sock_accept((int)fd, &from);
-    if (d->fd[0] < 0 || qn_sock_dial(&d->to, &d->fd[1], NULL) != QN_OK) return;
-    for (int i = 0; i < 2; i++) {
-        d->on_bytes[i] = event_new(d->base, d->fd[i], EV_READ | EV_PERSIST, deaf_bytes, d);
-        event_add(d->on_bytes[i], NULL);
-    }
-}
-
 /* Who a peer is was asked over a connection on which no answer comes: it is asked again over the one that takes its place. */
 static void test_asked_again(struct qn_test_state *t)
 {
     struct world w = { 0 };
     struct qn_limits l = loose();
-    struct deaf d = { 0 };
+    struct deaf d;
     char addr[QN_MADDR_TEXT];
     l.drain_ms = 300;
-    w.base = d.base = event_base_new();
+    w.base = event_base_new();
     for (uint8_t i = 0; i < 2; i++)
         node_open(t, &w, &w.n[i], (uint8_t)(i + 1), true, &l);
-    d.to = d.at = (struct qn_ip){ .b = { 127, 0, 0, 1 } };
-    d.to.port = (uint16_t)qn_host_port(w.n[1].host);
-    CHECK_RC(qn_sock_listen(&d.at, &d.listen_fd, &d.at, NULL), QN_OK);
-    d.on_accept = event_new(w.base, d.listen_fd, EV_READ | EV_PERSIST, deaf_accept, &d);
-    event_add(d.on_accept, NULL);
+    deaf_open(&d, w.base, qn_host_port(w.n[1].host));
     snprintf(addr, sizeof addr, "127.0.0.1:%u", d.at.port);
     CHECK_RC(qn_host_dial(w.n[0].host, addr, dialled, &w.n[0], NULL), QN_OK);
     UNTIL(&w, w.n[0].up);
-    event_del(d.on_bytes[1]);
+    deaf_now(&d);
     UNTIL(&w, w.n[1].up);
     addr_of(&w.n[1], false, addr);
     w.n[0].dial_rc = -1;
@@ -313,9 +266,7 @@ static void test_asked_again(struct qn_test_state *t)
     CHECK(w.n[0].dial_rc == QN_OK);
     UNTIL(&w, w.n[0].identified && w.n[1].identified);
     CHECK(w.n[0].up == 1 && w.n[1].up == 1 && w.n[0].down == 0 && w.n[1].down == 0);
-    deaf_end(&d);
-    event_free(d.on_accept);
-    close(d.listen_fd);
+    deaf_close(&d);
     world_close(&w);
 }
 
