@@ -236,9 +236,11 @@ static void out_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
         open_out(gn, m);
         return;
     }
-    peer_down(gn, m);
+    /* What the peer told us on its own stream holds; it would not say it again when we are back. */
     if (end != QN_STREAM_REFUSED && m->tries < TRIES)
         m->again_ms = now_ms(gn) + (1000ull << m->tries++);
+    else
+        peer_down(gn, m);
 }
 
 static const struct qn_stream_ops OUT = {

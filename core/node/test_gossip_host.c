@@ -186,6 +186,20 @@ static void test_moved(struct qn_test_state *t)
     snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(n[1].host));
     CHECK_RC(qn_host_dial(n[0].host, addr, dialled, &n[0], NULL), QN_OK);
     UNTIL(base, subscribed(&n[0], &n[1]) && subscribed(&n[1], &n[0]));
+    /* A second stream of one kind counts, the first is reset; whose it was opens another, and has forgotten nothing meanwhile. */
+    static const struct qn_stream_ops NOTHING = { 0 };
+    struct qn_stream *s;
+    CHECK(qn_host_find(n[1].host, qn_host_id(n[0].host), &peer));
+    CHECK_RC(
+        qn_host_stream(n[1].host, peer, GOSSIP_PROTOCOL_12, QN_NET_CONTROL, &NOTHING, NULL, &s),
+        QN_OK);
+    const struct timeval soon = { 2, 0 };
+    event_base_loopexit(base, &soon);
+    event_base_dispatch(base);
+    CHECK(subscribed(&n[0], &n[1]) && subscribed(&n[1], &n[0]));
+    for (uint32_t i = 0; i < 2; i++)
+        send_number(&n[i], i, 100);
+    UNTIL(base, n[0].got == 1 && n[1].got == 1);
     deaf_close(&d);
     for (uint32_t i = 0; i < 2; i++)
         close_node(&n[i]);
