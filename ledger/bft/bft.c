@@ -425,7 +425,7 @@ static void make_final(struct qn_bft *m, struct view *v, uint8_t kind, const str
 static void try_first(struct qn_bft *m)
 {
     struct view *v = view_make(m, m->view);
-    if (m->conf.self < 0 || v->first || (v->final && !bug(m, QN_BUG_VOTE_AFTER))) return;
+    if (m->conf.self < 0 || v->first || v->final) return;
     for (const struct block *b = m->blocks; b; b = b->next) {
         if (b->b.view != m->view || b->b.proposer != m->leader || !b->valid ||
             !well_placed(m, &b->b))
@@ -437,14 +437,14 @@ static void try_first(struct qn_bft *m)
     }
 }
 
-static void try_extra(struct qn_bft *m)
+static void try_extra(struct qn_bft *m, uint64_t no)
 {
-    struct view *v = view_make(m, m->view);
+    struct view *v = view_make(m, no);
     uint64_t weak = m->need.weak - (bug(m, QN_BUG_WEAK) ? m->need.traitors : 0);
     if (m->conf.self < 0 || bug(m, QN_BUG_NO_EXTRA) || (v->final && !bug(m, QN_BUG_VOTE_AFTER)))
         return;
     for (const struct block *b = m->blocks; b; b = b->next)
-        if (b->b.view == m->view && b->valid && !voted(v, &b->b.hash) && v->voted_cnt < EXTRA_MAX &&
+        if (b->b.view == no && b->valid && !voted(v, &b->b.hash) && v->voted_cnt < EXTRA_MAX &&
             weigh(m, v, FIRSTS, &b->b.hash) >= weak)
             cast(m, v, QN_VOTE_EXTRA, &b->b.hash);
     if (!voted(v, &NOTHING) && against(m, v) >= m->need.weak) cast(m, v, QN_VOTE_EXTRA, &NOTHING);
@@ -483,7 +483,8 @@ static void react(struct qn_bft *m)
         advance(m);
         try_propose(m);
         try_first(m);
-        try_extra(m);
+        try_extra(m, m->view);
+        if (bug(m, QN_BUG_VOTE_AFTER) && m->view > m->last.view + 1) try_extra(m, m->view - 1);
     } while (m->view != before);
 }
 

@@ -27,7 +27,7 @@ enum qn_bft_bug {
     QN_BUG_QUORUM,       /* certifies at Q - 1 */
     QN_BUG_FAST,         /* final at FAST - 1 */
     QN_BUG_FINAL_ANYWAY, /* FINAL though something else was voted */
-    QN_BUG_VOTE_AFTER,   /* votes on in a view after FINAL */
+    QN_BUG_VOTE_AFTER,   /* EXTRA in the view before as well, FINAL or not */
     QN_BUG_NO_FORWARD,   /* keeps certificates to itself */
     QN_BUG_NO_JOURNAL,   /* a vote leaves before it is journalled */
     QN_BUG_TWO_FIRST,    /* a second FIRST when the timer runs out */

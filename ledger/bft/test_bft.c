@@ -616,7 +616,7 @@ static void test_worlds(struct qn_test_state *t)
 }
 
 /* The checkers find planted bugs: on seeds known to show them, or with QUOIN_TEST_LONG on the first of 2,000. tests/sim finds
- * QN_BUG_WEAK; QN_BUG_VOTE_AFTER and QN_BUG_ANY_PARENT need a cleverer traitor than both have. */
+ * all of them. */
 static void test_bugs(struct qn_test_state *t)
 {
     static const struct {

@@ -1,21 +1,28 @@
 /* bugs.c - what the linker puts in the place of some of the node's functions, in this program alone (-Wl,--wrap): signatures as keyed
  * hashes, and bugs planted to see whether the checks bite. */
 #include "core/crypto/vrf.h"
+#include "ledger/store/journal.h"
 #include "ledger/store/store.h"
 #include "tests/sim/sim.h"
 
+#include <malloc.h>
 #include <string.h>
 
 /* The replaced functions are reached without a context: here lies the one of whoever runs. */
 static struct {
     struct sim_host *host;
     int bug;
-    bool real_keys;
+    bool real_keys, quiet;
 } now;
 
 void sim_bugs_enter(struct sim_host *h)
 {
     now.host = h;
+}
+
+void sim_quiet(bool quiet)
+{
+    now.quiet = quiet;
 }
 
 void sim_bugs_arm(int bug, bool real_keys)
@@ -143,6 +150,71 @@ bool __wrap_qn_vrf_verify(const struct qn_hash *pub, struct qn_span alpha,
     if (now.real_keys) return __real_qn_vrf_verify(pub, alpha, proof, ret_out);
     hash_draw(pub, alpha, &want, ret_out);
     return memcmp(want.b, proof->b, sizeof want.b) == 0;
+}
+
+/* --- memory, and a map that is full ------------------------------------------------------------------------------------------------- */
+
+void *__real_malloc(size_t len);
+void *__real_calloc(size_t cnt, size_t len);
+void *__real_realloc(void *p, size_t len);
+void __real_free(void *p);
+void *__wrap_malloc(size_t len);
+void *__wrap_calloc(size_t cnt, size_t len);
+void *__wrap_realloc(void *p, size_t len);
+void __wrap_free(void *p);
+qn_rc __real_qn_store_put(struct qn_store *st, struct qn_span key, struct qn_span val,
+                          struct qn_why *why);
+qn_rc __wrap_qn_store_put(struct qn_store *st, struct qn_span key, struct qn_span val,
+                          struct qn_why *why);
+
+qn_rc __real_qn_journal_read(struct qn_journal *j, struct qn_frame_at at, struct qn_buf *ret,
+                             struct qn_why *why);
+qn_rc __wrap_qn_journal_read(struct qn_journal *j, struct qn_frame_at at, struct qn_buf *ret,
+                             struct qn_why *why);
+
+/* Counts what is held by whoever runs. */
+static void *held(void *p, int sign)
+{
+    if (p && now.host && !now.quiet) now.host->memory += sign * (int64_t)malloc_usable_size(p);
+    return p;
+}
+
+void *__wrap_malloc(size_t len)
+{
+    return held(__real_malloc(len), 1);
+}
+
+void *__wrap_calloc(size_t cnt, size_t len)
+{
+    return held(__real_calloc(cnt, len), 1);
+}
+
+void *__wrap_realloc(void *p, size_t len)
+{
+    held(p, -1);
+    return held(__real_realloc(p, len), 1);
+}
+
+void __wrap_free(void *p)
+{
+    held(p, -1);
+    __real_free(p);
+}
+
+qn_rc __wrap_qn_store_put(struct qn_store *st, struct qn_span key, struct qn_span val,
+                          struct qn_why *why)
+{
+    if (now.host && now.host->map_full)
+        return qn_why(why, QN_E_MAPFULL, "state.mdb: the map is full");
+    return __real_qn_store_put(st, key, val, why);
+}
+
+qn_rc __wrap_qn_journal_read(struct qn_journal *j, struct qn_frame_at at, struct qn_buf *ret,
+                             struct qn_why *why)
+{
+    qn_rc rc = __real_qn_journal_read(j, at, ret, why);
+    if (rc == QN_E_CORRUPT && now.host) sim_saw(now.host->w, SEEN_rot_read);
+    return rc;
 }
 
 /* --- planted bugs ------------------------------------------------------------------------------------------------------------------ */

@@ -3,11 +3,10 @@
 
 #include "core/crypto/hash.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MEMORY_MAX (96u << 20) /* a host: thrice what a world of ten needs when it works */
+#define MEMORY_MAX (16u << 20) /* of a host: seven times what any was seen to hold */
 
 /* What one key has said in a view. */
 struct said {
@@ -21,17 +20,42 @@ struct sim_signed {
     struct said *said; /* SIM_HOSTS of SIM_VIEWS */
 };
 
+const char *sim_seen_word(enum sim_seen what)
+{
+    static const char *const WORDS[] = {
+#define SEEN(word, doc) #word,
+        SIM_SEEN
+#undef SEEN
+    };
+    return WORDS[what];
+}
+
+const char *sim_seen_doc(enum sim_seen what)
+{
+    static const char *const DOCS[] = {
+#define SEEN(word, doc) doc,
+        SIM_SEEN
+#undef SEEN
+    };
+    return DOCS[what];
+}
+
+void sim_saw(struct sim_world *w, enum sim_seen what)
+{
+    w->res->seen[what]++;
+}
+
 void sim_checks_init(struct sim_world *w)
 {
     w->final = calloc(SIM_HEIGHTS, sizeof *w->final);
     w->receipts = calloc(SIM_HEIGHTS, sizeof *w->receipts);
     w->roots = calloc(SIM_HEIGHTS, sizeof *w->roots);
     w->t_ms = calloc(SIM_HEIGHTS, sizeof *w->t_ms);
+    w->views = calloc(SIM_HEIGHTS, sizeof *w->views);
     w->signed_by = calloc(1, sizeof *w->signed_by);
-    QN_ASSERT(w->final && w->receipts && w->roots && w->t_ms && w->signed_by);
+    QN_ASSERT(w->final && w->receipts && w->roots && w->t_ms && w->views && w->signed_by);
     w->signed_by->said = calloc((size_t)SIM_HOSTS * SIM_VIEWS, sizeof(struct said));
     QN_ASSERT(w->signed_by->said != NULL);
-    w->memory = mallinfo2().uordblks + mallinfo2().hblkhd;
 }
 
 void sim_checks_fini(struct sim_world *w)
@@ -40,21 +64,49 @@ void sim_checks_fini(struct sim_world *w)
     free(w->receipts);
     free(w->roots);
     free(w->t_ms);
+    free(w->views);
     free(w->signed_by->said);
     free(w->signed_by);
 }
 
 /* --- no honest key signs against itself ------------------------------------------------------------------------------------ */
 
-static void check_vote(struct sim_world *w, struct sim_host *h, const struct qn_vote *v)
+static bool tracked(const struct sim_host *h)
 {
-    uint64_t key = ((uint64_t)v->epoch << 40 | v->view) + 1;
-    struct said *s = &w->signed_by->said[(size_t)h->validator * SIM_VIEWS + v->view % SIM_VIEWS];
+    return h->validator >= 0 && !(h->traits & (TRAIT_LIES | TRAIT_FORGETS));
+}
+
+/* The place of what a validator said in a view; NULL: another view has it by now. */
+static struct said *said_of(struct sim_world *w, int validator, uint32_t epoch, uint64_t view,
+                            bool make)
+{
+    uint64_t key = ((uint64_t)epoch << 40 | view) + 1;
+    struct said *s = &w->signed_by->said[(size_t)validator * SIM_VIEWS + view % SIM_VIEWS];
     if (s->key != key) {
-        if (s->key > key) return; /* an old vote again, whose place is taken */
+        if (!make || s->key > key) return NULL;
         *s = (struct said){ .key = key };
     }
+    return s;
+}
+
+static bool has_voted(const struct said *s, const struct qn_hash *x)
+{
+    for (uint32_t i = 0; s && i < s->voted_cnt; i++)
+        if (qn_hash_eq(&s->voted[i], x)) return true;
+    return false;
+}
+
+static void note_voted(struct said *s, const struct qn_hash *x)
+{
+    if (s && !has_voted(s, x) && s->voted_cnt < QN_COUNT(s->voted)) s->voted[s->voted_cnt++] = *x;
+}
+
+static void check_vote(struct sim_world *w, struct sim_host *h, const struct qn_vote *v)
+{
+    struct said *s = said_of(w, h->validator, v->epoch, v->view, true);
+    if (!s) return;
     const char *what = NULL;
+    bool nothing = qn_hash_is_zero(&v->block);
     if (v->kind == QN_VOTE_FINAL) {
         if (s->has_final && !qn_hash_eq(&s->final, &v->block)) what = "two FINAL";
         for (uint32_t i = 0; i < s->voted_cnt; i++)
@@ -66,23 +118,41 @@ static void check_vote(struct sim_world *w, struct sim_host *h, const struct qn_
             if (s->has_first && !qn_hash_eq(&s->first, &v->block)) what = "two FIRST";
             s->has_first = true;
             s->first = v->block;
+            if (nothing) sim_saw(w, SEEN_first_nothing);
+        } else {
+            sim_saw(w, nothing ? SEEN_extra_nothing : SEEN_extra_block);
         }
         if (s->has_final && !qn_hash_eq(&s->final, &v->block)) what = "another vote beside FINAL";
-        bool known = false;
-        for (uint32_t i = 0; i < s->voted_cnt; i++)
-            known |= qn_hash_eq(&s->voted[i], &v->block);
-        if (!known && s->voted_cnt < QN_COUNT(s->voted)) s->voted[s->voted_cnt++] = v->block;
+        note_voted(s, &v->block);
     }
     if (what)
         sim_wrong(w, "host %d signed against itself in view %" PRIu64 ": %s", h->idx, v->view,
                   what);
 }
 
+/* Of honest validators whose vote is in a certificate, or comes back from the journal: they may have had no time to say it. */
+static void note_signer(struct sim_world *w, const struct qn_vote *v)
+{
+    if (v->epoch != w->voters.epoch || v->signer >= w->voters.cnt || v->kind == QN_VOTE_FINAL)
+        return;
+    for (uint32_t i = 0; i < w->k.nodes; i++)
+        if (qn_hash_eq(&w->keys[i].pub, &w->voters.keys[v->signer]))
+            note_voted(said_of(w, (int)i, v->epoch, v->view, true), &v->block);
+}
+
+static void note_pledge(void *arg, const struct qn_pledge *p)
+{
+    struct sim_world *w = arg;
+    sim_saw(w, SEEN_pledged);
+    for (uint32_t i = 0; i < p->votes.cnt; i++)
+        note_signer(w, &p->votes.ptr[i]);
+}
+
 void sim_check_said(struct sim_world *w, struct sim_host *h, struct qn_span m)
 {
-    if (h->validator < 0 || (h->traits & (TRAIT_LIES | TRAIT_FORGETS)) || m.len < 2 ||
-        (m.ptr[0] != 3 && m.ptr[0] != 4))
-        return;
+    if (m.len && m.ptr[0] == 6) sim_saw(w, SEEN_wanted);
+    if (m.len && m.ptr[0] == 8) sim_saw(w, SEEN_synced);
+    if (!tracked(h) || m.len < 2 || (m.ptr[0] != 3 && m.ptr[0] != 4)) return;
     struct qn_arena arena = { 0 };
     struct qn_span rest = QN_SPAN(m.ptr + 1, m.len - 1);
     struct qn_vote v;
@@ -91,6 +161,11 @@ void sim_check_said(struct sim_world *w, struct sim_host *h, struct qn_span m)
         check_vote(w, h, &v); /* nobody casts another's vote */
     else if (m.ptr[0] != 4 || qn_decode(qn_cert_record(), rest, &arena, &c, NULL))
         sim_wrong(w, "host %d says what does not decode", h->idx);
+    else
+        for (uint32_t i = 0; i < c.votes.cnt; i++)
+            note_signer(w, &c.votes.ptr[i]);
+    if (m.ptr[0] == 4 && c.kind == QN_CERT_VIEW && qn_hash_is_zero(&c.block))
+        sim_saw(w, SEEN_cert_nothing);
     qn_arena_free(&arena);
 }
 
@@ -108,13 +183,16 @@ static void on_evidence(void *arg, const struct qn_vote *a, const struct qn_vote
 {
     struct sim_host *h = arg;
     const struct qn_set *set = qn_chain_set(qn_replica_chain(h->r));
+    sim_saw(h->w, SEEN_votes_twice);
     if (a->epoch != set->epoch || a->signer >= set->cnt || b->signer != a->signer) return;
     is_guilty(h->w, &set->keys[a->signer], a->view);
 }
 
 static void on_twins(void *arg, const struct evidence_twins *twins)
 {
-    is_guilty(((struct sim_host *)arg)->w, &twins->a.proposer, twins->a.view);
+    struct sim_world *w = ((struct sim_host *)arg)->w;
+    sim_saw(w, SEEN_twin_blocks);
+    is_guilty(w, &twins->a.proposer, twins->a.view);
 }
 
 /* --- one final block a height --------------------------------------------------------------------------------------------------- */
@@ -129,6 +207,70 @@ static struct qn_hash receipts_of(const struct qn_frame *f)
     struct qn_hash hash = qn_blake3(buf.ptr, buf.len);
     qn_buf_free(&buf);
     return hash;
+}
+
+/* How much of the set may have voted x in a view: who is honest only if it was seen to. */
+static uint64_t weigh(struct sim_world *w, uint64_t view, const struct qn_hash *x)
+{
+    const struct qn_set *set = &w->voters;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < set->cnt; i++) {
+        bool honest = false, did = false;
+        for (uint32_t k = 0; k < w->k.nodes; k++) {
+            if (!qn_hash_eq(&w->keys[k].pub, &set->keys[i])) continue;
+            honest = tracked(&w->host[k]);
+            did = has_voted(said_of(w, (int)k, set->epoch, view, false), x);
+        }
+        if (!honest || did) sum += set->weights[i];
+    }
+    return sum;
+}
+
+/* Rule V1, from outside: the parent's view certified it, the views between ended as nothing. */
+static void check_place(struct sim_world *w, const struct qn_header *h)
+{
+    struct qn_hash none = { { 0 } };
+    uint64_t before = w->views[h->height - 1];
+    if (h->epoch != w->voters.epoch || h->view > before + SIM_VIEWS / 2) return;
+    uint64_t q = qn_set_quorum(&w->voters).q;
+    if (w->epoch_of_head == h->epoch && h->height > 1 && weigh(w, before, &h->parent) < q)
+        sim_wrong(w, "block %" PRIu64 " is final on a block that nobody can have certified",
+                  h->height);
+    for (uint64_t v = before + 1; v < h->view; v++)
+        if (weigh(w, v, &none) < q)
+            sim_wrong(w, "block %" PRIu64 " skips view %" PRIu64 ", which did not end as nothing",
+                      h->height, v);
+}
+
+static bool same_set(const struct qn_set *a, const struct qn_set *b)
+{
+    return a->cnt == b->cnt && memcmp(a->keys, b->keys, a->cnt * sizeof *a->keys) == 0 &&
+           memcmp(a->weights, b->weights, a->cnt * sizeof *a->weights) == 0;
+}
+
+/* What a block that is final for the first time tells. */
+static void note_block(struct sim_host *h, const struct qn_frame *f)
+{
+    struct sim_world *w = h->w;
+    const struct qn_set *set = qn_chain_set(qn_replica_chain(h->r));
+    if (f->cert.kind == QN_CERT_FAST) sim_saw(w, SEEN_final_fast);
+    if (f->cert.kind == QN_CERT_SLOW) sim_saw(w, SEEN_final_slow);
+    if (f->cert.kind == 0) sim_saw(w, SEEN_final_below);
+    if (f->events.cnt) sim_saw(w, SEEN_due);
+    w->epoch_of_head = f->block.header.epoch;
+    if (set->epoch == w->voters.epoch) return;
+    sim_saw(w, SEEN_epoch);
+    if (f->fillers.cnt) sim_saw(w, SEEN_epoch_fillers);
+    if (!same_set(set, &w->voters)) sim_saw(w, SEEN_new_weights);
+    bool down = false, cut = w->faulty && w->k.loss_ppm;
+    for (uint32_t i = 0; i < w->host_cnt; i++) {
+        down |= !w->host[i].r;
+        for (uint32_t k = 0; k < w->host_cnt; k++)
+            cut |= w->link[i][k].cut;
+    }
+    if (down) sim_saw(w, SEEN_epoch_down);
+    if (cut) sim_saw(w, SEEN_epoch_lossy);
+    w->voters = *set;
 }
 
 static uint64_t latest_clock(const struct sim_world *w)
@@ -157,9 +299,13 @@ void sim_check_block(struct sim_host *h, const struct qn_frame *f, const struct 
         w->receipts[at] = receipts;
         w->roots[at] = head->state_root;
         w->t_ms[at] = head->t_ms;
+        w->views[at] = head->view;
+        check_place(w, head);
+        note_block(h, f);
         if (head->t_ms <= w->t_ms[at - 1])
             sim_wrong(w, "block %" PRIu64 " is not later than the one before", at);
-        if (head->t_ms > latest_clock(w) + 1000)
+        uint64_t slack = 1000 + (w->k.faults >> SIM_step & 1 ? 600 : 0); /* a clock may step back */
+        if (head->t_ms > latest_clock(w) + slack)
             sim_wrong(w, "block %" PRIu64 " is %" PRIu64 " ms ahead of every honest clock", at,
                       head->t_ms - latest_clock(w));
         if (at > 1 && !qn_hash_eq(&head->parent, &w->final[at - 1]))
@@ -209,7 +355,14 @@ static void catch_up(struct sim_host *h, uint64_t height)
 void sim_check_boot(struct sim_host *h)
 {
     struct sim_world *w = h->w;
+    struct qn_chain *c = qn_replica_chain(h->r);
     uint64_t height = qn_replica_info(h->r).height;
+    if (w->voters.cnt == 0) w->voters = *qn_chain_set(c);
+    if (qn_chain_set(c)->epoch < w->voters.epoch) sim_saw(w, SEEN_epoch_behind);
+    if (tracked(h)) qn_chain_pledges(c, note_pledge, w);
+    if (h->disk.rotten_journal && !h->disk.dead)
+        sim_wrong(w, "host %d started on a journal with rot in it", h->idx);
+    h->disk.rotten_rows = false; /* what was overwritten since does no harm */
     if (height < h->acked && !(h->traits & TRAIT_FORGETS))
         sim_wrong(w, "host %d said block %" PRIu64 " is final and came back at %" PRIu64, h->idx,
                   h->acked, height);
@@ -247,13 +400,12 @@ void sim_check_host(struct sim_host *h)
 
 void sim_check_slow(struct sim_world *w)
 {
-    struct mallinfo2 mi = mallinfo2();
-    uint64_t used = mi.uordblks + mi.hblkhd - w->memory;
-    if (used > (uint64_t)MEMORY_MAX * w->host_cnt && used < 1ull << 60)
-        sim_wrong(w, "memory: %" PRIu64 " MiB are in use", used >> 20);
     for (uint32_t i = 0; i < w->host_cnt; i++) {
         struct sim_host *h = &w->host[i];
         if (!h->r || h->disk.dead) continue;
+        w->res->memory = QN_MAX(w->res->memory, (uint64_t)QN_MAX(h->memory, (int64_t)0));
+        if (h->memory > MEMORY_MAX)
+            sim_wrong(w, "host %d holds %" PRId64 " MiB", h->idx, h->memory >> 20);
         uint64_t sum = qn_state_sum(qn_chain_view(qn_replica_chain(h->r))).uqn;
         if (sum != QN_SUPPLY_UQN)
             sim_wrong(w, "host %d counts %" PRIu64 " micro-quoin, %" PRIu64 " exist", h->idx, sum,
@@ -263,6 +415,7 @@ void sim_check_slow(struct sim_world *w)
         if (!sim_honest(h)) continue;
         qn_replica_evidence(h->r, on_evidence, h);
         qn_replica_twins(h->r, on_twins, h);
+        if (w->now_us / 1000000 % 5 == 0) sim_load_accuse(h);
     }
 }
 

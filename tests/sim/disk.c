@@ -20,15 +20,6 @@ struct undo {
     uint8_t old[];
 };
 
-struct sim_file {
-    struct sim_file *next;
-    char path[128];
-    uint8_t *data;
-    size_t len, cap;
-    bool named; /* its name is on the disk */
-    struct undo *undo;
-};
-
 static struct sim_host *host_of(const struct sim_disk *d)
 {
     return d->host;
@@ -112,6 +103,23 @@ static int power_off(struct sim_disk *d)
     return -EIO;
 }
 
+/* What there is no room for; *path tells of what. */
+static int full_up(struct sim_disk *d, const char *path)
+{
+    sim_saw(host_of(d)->w, strstr(path, "state.mdb") ? SEEN_enospc_rows : SEEN_enospc_journal);
+    return -ENOSPC;
+}
+
+static struct sim_file *file_new(struct sim_disk *d, const char *path)
+{
+    struct sim_file *f = calloc(1, sizeof *f);
+    QN_ASSERT(f != NULL && strlen(path) < sizeof f->path);
+    snprintf(f->path, sizeof f->path, "%s", path);
+    f->next = d->files;
+    d->files = f;
+    return f;
+}
+
 static int sim_open(void *self, const char *path, enum qn_disk_open how)
 {
     struct sim_disk *d = self;
@@ -121,12 +129,12 @@ static int sim_open(void *self, const char *path, enum qn_disk_open how)
     struct sim_file *f = find(d, path);
     if (how != QN_DISK_MAKE) return power ? power_off(d) : f ? handle(d, f) : -ENOENT;
     if (f) return -EEXIST;
-    if (d->full) return -ENOSPC;
-    f = calloc(1, sizeof *f);
-    QN_ASSERT(f != NULL && strlen(path) < sizeof f->path);
-    snprintf(f->path, sizeof f->path, "%s", path);
-    f->next = d->files;
-    d->files = f;
+    if (d->full) return full_up(d, path);
+    if (strstr(path, ".qj") && strcmp(strstr(path, ".qj") - 10, "0000000000.qj") != 0)
+        sim_saw(host_of(d)->w, SEEN_segment);
+    sim_quiet(true);
+    f = file_new(d, path);
+    sim_quiet(false);
     return power ? power_off(d) : handle(d, f);
 }
 
@@ -144,6 +152,13 @@ static int64_t sim_read(void *self, int fd, void *dst, size_t len, uint64_t off)
     if (off >= f->len) return 0;
     len = QN_MIN(len, f->len - (size_t)off);
     memcpy(dst, f->data + off, len);
+    struct sim_host *h = host_of(d);
+    if (d->astray_ppm && h->r && len > SIM_SECTOR && sim_chance(&h->rng, d->astray_ppm)) {
+        size_t to = sim_below(&h->rng, len / SIM_SECTOR) * SIM_SECTOR;
+        size_t from = sim_below(&h->rng, f->len / SIM_SECTOR) * SIM_SECTOR;
+        memcpy((uint8_t *)dst + to, f->data + from, QN_MIN(len - to, (size_t)SIM_SECTOR));
+        h->w->res->struck[SIM_rot]++;
+    }
     return (int64_t)len;
 }
 
@@ -182,6 +197,8 @@ static void tear(struct sim_disk *d, struct sim_file *f, struct qn_span s, uint6
     uint64_t first = off / SIM_SECTOR, last = (off + s.len - 1) / SIM_SECTOR;
     uint64_t torn = first + sim_below(rng, last - first + 1);
     resize(f, QN_MAX(f->len, (size_t)(off + s.len)));
+    host_of(d)->w->res->torn++;
+    sim_saw(host_of(d)->w, strstr(f->path, "state.mdb") ? SEEN_torn_rows : SEEN_torn_journal);
     for (uint64_t k = first; k <= last; k++) {
         bool there = keep == 1 || (keep == 2 && k <= torn) || (keep == 3 && sim_draw(rng) % 2);
         uint64_t from = QN_MAX(off, k * SIM_SECTOR), to = QN_MIN(off + s.len, (k + 1) * SIM_SECTOR);
@@ -200,11 +217,15 @@ static int sim_write(void *self, int fd, struct qn_span s, uint64_t off)
     if (err || !f || s.len == 0) return err;
     const struct sim_knobs *k = &h->w->k;
     h->busy_us += k->disk_us / 2 + sim_below(&h->rng, k->disk_us + 1);
-    if (h->w->faulty && (k->faults >> SIM_slowdisk & 1) && sim_chance(&h->rng, 5000))
+    if (h->w->faulty && (k->faults >> SIM_slowdisk & 1) && sim_chance(&h->rng, 5000)) {
         h->busy_us += sim_below(&h->rng, 3000000);
-    if (d->full && off + s.len > f->len) return -ENOSPC;
+        h->w->res->struck[SIM_slowdisk]++;
+    }
+    if (d->full && off + s.len > f->len) return full_up(d, f->path);
+    sim_quiet(true);
     if (power) {
         tear(d, f, s, off);
+        sim_quiet(false);
         return power_off(d);
     }
     bool lies = d->lying || buggy(d, SIM_BUG_no_sync);
@@ -212,6 +233,7 @@ static int sim_write(void *self, int fd, struct qn_span s, uint64_t off)
     if (lies) remember(d, f, off, s.len);
     resize(f, QN_MAX(f->len, (size_t)(off + s.len)));
     memcpy(f->data + off, s.ptr, s.len);
+    sim_quiet(false);
     return 0;
 }
 
@@ -223,8 +245,10 @@ static int sim_grow(void *self, int fd, uint64_t off, uint64_t len)
     int err = step(d, &power);
     if (err || !f) return err ? err : -EIO;
     if (power) return power_off(d);
-    if (d->full) return -ENOSPC;
+    if (d->full) return full_up(d, f->path);
+    sim_quiet(true);
     resize(f, QN_MAX(f->len, (size_t)(off + len)));
+    sim_quiet(false);
     return 0;
 }
 
@@ -327,6 +351,7 @@ void sim_disk_wipe(struct sim_disk *d)
         d->files = f->next;
         file_free(f);
     }
+    d->rotten_rows = d->rotten_journal = false;
 }
 
 void sim_disk_fini(struct sim_disk *d)
@@ -386,6 +411,8 @@ void sim_disk_copy(struct sim_disk *to, const struct sim_disk *from)
         *last = g;
         last = &g->next;
     }
+    to->rotten_rows = from->rotten_rows;
+    to->rotten_journal = from->rotten_journal;
 }
 
 uint64_t sim_disk_bytes(const struct sim_disk *d)
@@ -394,4 +421,21 @@ uint64_t sim_disk_bytes(const struct sim_disk *d)
     for (const struct sim_file *f = d->files; f; f = f->next)
         sum += f->len;
     return sum;
+}
+
+void sim_disk_put(struct sim_disk *d, const char *path, struct qn_span bytes)
+{
+    struct sim_file *f = file_new(d, path);
+    resize(f, bytes.len);
+    if (bytes.len) memcpy(f->data, bytes.ptr, bytes.len);
+    f->named = true;
+}
+
+void sim_disk_remove(struct sim_disk *d, const char *end)
+{
+    for (struct sim_file *f = d->files; f; f = f->next) {
+        size_t len = strlen(f->path);
+        if (len < strlen(end) || strcmp(f->path + len - strlen(end), end) != 0) continue;
+        forget(f);
+    }
 }

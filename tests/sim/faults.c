@@ -1,9 +1,6 @@
 /* faults.c - which faults a seed's world has, how often, and who the traitors are. */
 #include "tests/sim/sim.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #define ALL_FAULTS ((1u << SIM_FAULT_COUNT) - 1)
 
 const char *sim_fault_word(enum sim_fault f)
@@ -54,20 +51,20 @@ void sim_knobs_draw(const struct sim_opts *o, struct sim_knobs *ret)
     k.late_ppm = 1000 + (uint32_t)sim_below(&r, 50000);
     k.split_ms = 500 + (uint32_t)sim_below(&r, 15000);
     k.kill_ms = 1000 + (uint32_t)sim_below(&r, 20000);
-    k.power_ops = 20 + (uint32_t)sim_below(&r, 2000);
+    k.power_ops = 5 + (uint32_t)sim_below(&r, 200);
     k.disk_us = sim_below(&r, 4) ? 150 : (uint32_t)sim_below(&r, 20000);
     k.turn_us = sim_below(&r, 2) ? 0 : (uint32_t)sim_below(&r, 500);
     k.tx_ms = OFTEN[sim_below(&r, QN_COUNT(OFTEN))];
     k.modules = (uint32_t)sim_below(&r, 101);
     k.block_ms = sim_below(&r, 3) ? 500 : 100 + (uint32_t)sim_below(&r, 900);
-    k.traitors = (uint32_t)sim_below(&r, 4); /* at most; and at most what the protocol bears */
+    k.traitors = 1 + (uint32_t)sim_below(&r, 3); /* at most; and at most what the protocol bears */
     k.real_keys = sim_below(&r, 64) == 0;
     k.epoch_ms = EPOCHS[sim_below(&r, QN_COUNT(EPOCHS))];
     k.stake = sim_below(&r, 2);
     if (o->nodes) k.nodes = o->nodes;
     if (o->epoch_ms) k.epoch_ms = o->epoch_ms;
     if (o->minutes) k.faults_ms = o->minutes * 60000;
-    k.faults &= ~o->without & ALL_FAULTS;
+    k.faults = (k.faults | o->with) & ~o->without & ALL_FAULTS;
     if (!(k.faults >> SIM_loss & 1)) k.loss_ppm = 0;
     if (!(k.faults >> SIM_copies & 1)) k.copy_ppm = 0;
     if (!(k.faults >> SIM_reorder & 1)) k.late_ppm = 0;
@@ -107,15 +104,24 @@ static void draw_traitors(struct sim_world *w)
         { SIM_censor, TRAIT_CENSOR },     { SIM_garbage, TRAIT_GARBAGE },
         { SIM_forge, TRAIT_FORGE },       { SIM_lostsync, TRAIT_BADDISK },
         { SIM_restored, TRAIT_RESTORED }, { SIM_wiped, TRAIT_WIPED },
-        { SIM_badclock, TRAIT_BADCLOCK },
+        { SIM_badclock, TRAIT_BADCLOCK }, { SIM_fork, TRAIT_FORK },
+        { SIM_flood, TRAIT_FLOOD },       { SIM_rearm, TRAIT_REARM },
+        { SIM_rot, TRAIT_ROT },
     };
     uint32_t cnt = QN_MIN(w->k.traitors, w->need_traitors);
     for (uint32_t i = 0; i < cnt; i++) {
         struct sim_host *h = &w->host[sim_below(&w->rng, w->k.nodes)];
         for (unsigned k = 0; k < QN_COUNT(WAYS); k++) {
-            bool pick = sim_draw(&w->rng) % 2;
+            bool pick = sim_draw(&w->rng) % 4 != 0;
             if (pick && has(w, WAYS[k].fault)) h->traits |= WAYS[k].trait;
         }
+        /* What heals a machine is tried on honest ones. */
+        const uint32_t heals = TRAIT_REARM | TRAIT_ROT;
+        bool honest = sim_draw(&w->rng) % 2;
+        if (h->traits & heals && honest)
+            h->traits &= heals | TRAIT_SILENT;
+        else if (h->traits & (TRAIT_FORGETS | TRAIT_LIES))
+            h->traits &= ~heals;
     }
     for (uint32_t i = 0; i < w->k.nodes; i++) { /* the other machine with the same key */
         if (!(w->host[i].traits & TRAIT_TWIN) || w->host_cnt == SIM_HOSTS) continue;
@@ -144,6 +150,10 @@ void sim_faults_init(struct sim_world *w)
         if (h->traits & TRAIT_RESTORED) later(w, SIM_restored, sim_below(&w->rng, 20000), (int)i);
         if (h->traits & TRAIT_WIPED) later(w, SIM_wiped, sim_below(&w->rng, 40000), (int)i);
         if (h->traits & TRAIT_GARBAGE) later(w, SIM_garbage, sim_below(&w->rng, 2000), (int)i);
+        if (h->traits & TRAIT_FLOOD) later(w, SIM_flood, sim_below(&w->rng, 2000), (int)i);
+        if (h->traits & TRAIT_REARM) later(w, SIM_rearm, sim_below(&w->rng, 20000), (int)i);
+        if (h->traits & TRAIT_ROT) later(w, SIM_rot, sim_below(&w->rng, 20000), (int)i);
+        if (has(w, SIM_mapfull)) later(w, SIM_mapfull, sim_below(&w->rng, 60000), (int)i);
         if (has(w, SIM_power)) later(w, SIM_power, sim_below(&w->rng, 3000), (int)i);
         if (has(w, SIM_full)) later(w, SIM_full, sim_below(&w->rng, 60000), (int)i);
         if (has(w, SIM_eio)) later(w, SIM_eio, sim_below(&w->rng, 60000), (int)i);
@@ -153,6 +163,8 @@ void sim_faults_init(struct sim_world *w)
     if (has(w, SIM_flap)) later(w, SIM_flap, sim_below(&w->rng, w->k.split_ms), 0);
     if (has(w, SIM_kill)) later(w, SIM_kill, sim_below(&w->rng, w->k.kill_ms), 0);
     if (has(w, SIM_outage)) later(w, SIM_outage, 2000 + sim_below(&w->rng, 20000), 0);
+    if (has(w, SIM_step)) later(w, SIM_step, sim_below(&w->rng, 5000), 0);
+    if (has(w, SIM_snapshot)) later(w, SIM_snapshot, 5000 + sim_below(&w->rng, 20000), 0);
 }
 
 static void split(struct sim_world *w, bool whole)
@@ -161,28 +173,6 @@ static void split(struct sim_world *w, bool whole)
     for (int a = 0; a < (int)w->host_cnt; a++)
         for (int b = 0; b < (int)w->host_cnt; b++)
             sim_net_cut(w, a, b, !whole && (side >> a & 1) != (side >> b & 1));
-}
-
-static void garbage(struct sim_world *w, int from)
-{
-    uint8_t bytes[300];
-    int to = (int)sim_below(&w->rng, w->host_cnt);
-    const struct sim_msg *old = w->old[sim_below(&w->rng, QN_COUNT(w->old))];
-    size_t len = 1 + sim_below(&w->rng, sizeof bytes);
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = (uint8_t)sim_draw(&w->rng);
-    bytes[0] %= 10;
-    if (!old || sim_draw(&w->rng) % 4 == 0) {
-        sim_net_say(w, from, to, sim_draw(&w->rng) % 2, QN_CLASS_VOTE, QN_SPAN(bytes, len));
-        return;
-    }
-    uint8_t *copy = malloc(old->len);
-    QN_ASSERT(copy != NULL);
-    memcpy(copy, old->bytes, old->len);
-    if (sim_draw(&w->rng) % 2) copy[sim_below(&w->rng, old->len)] ^= (uint8_t)sim_draw(&w->rng);
-    len = sim_draw(&w->rng) % 4 ? old->len : 1 + sim_below(&w->rng, old->len);
-    sim_net_say(w, from, to, sim_draw(&w->rng) % 2, old->class, QN_SPAN(copy, len));
-    free(copy);
 }
 
 static struct sim_host *anybody(struct sim_world *w)
@@ -201,6 +191,7 @@ void sim_faults_event(struct sim_world *w, const struct sim_event *e)
     enum sim_fault f = (enum sim_fault)e->fault;
     if (!w->faulty && f != SIM_garbage) return;
     sim_trace(w, "fault %s at %d", sim_fault_word(f), e->host);
+    if (f != SIM_power) w->res->struck[f]++; /* that counts when it comes to it */
     switch (f) {
     case SIM_split:
         split(w, sim_draw(&w->rng) % 3 == 0);
@@ -274,8 +265,42 @@ void sim_faults_event(struct sim_world *w, const struct sim_event *e)
         break;
     case SIM_garbage:
         for (unsigned i = 0; i < 3; i++)
-            garbage(w, e->host);
+            sim_traitor_garbage(w, h);
         later(w, f, 20 + sim_below(&w->rng, 2000), e->host);
+        break;
+    case SIM_flood:
+        sim_traitor_floods(w, h);
+        later(w, f, 20 + sim_below(&w->rng, 1000), e->host);
+        break;
+    case SIM_step: {
+        struct sim_host *o = anybody(w); /* by an honest amount: what is worse is a bad clock */
+        if (!(o->traits & TRAIT_BADCLOCK)) o->clock_ms = (int64_t)sim_below(&w->rng, 600) - 300;
+        later(w, f, 100 + sim_below(&w->rng, 10000), 0);
+        break;
+    }
+    case SIM_mapfull:
+        h->map_full = !h->map_full;
+        later(w, f, sim_below(&w->rng, h->map_full ? 10000 : 60000), e->host);
+        break;
+    case SIM_snapshot:
+        sim_snapshot_take(w, anybody(w));
+        later(w, f, 5000 + sim_below(&w->rng, 20000), 0);
+        break;
+    case SIM_rearm:
+        if (!h->has_backup) {
+            sim_disk_copy(&h->backup, &h->disk);
+            h->has_backup = true;
+        } else {
+            sim_crash(w, h, rest_ms(w));
+            sim_restore(w, h);
+        }
+        later(w, f, 2000 + sim_below(&w->rng, 40000), e->host);
+        break;
+    case SIM_rot:
+        h->disk.astray_ppm = sim_draw(&w->rng) % 4 ? 200000 : 0;
+        if (sim_disk_rot(&h->disk, &w->rng, sim_draw(&w->rng) % 2) && sim_draw(&w->rng) % 2)
+            sim_crash(w, h, rest_ms(w)); /* else it reads on, until something else ends it */
+        later(w, f, 2000 + sim_below(&w->rng, 20000), e->host);
         break;
     case SIM_loss:
     case SIM_copies:
@@ -286,6 +311,7 @@ void sim_faults_event(struct sim_world *w, const struct sim_event *e)
     case SIM_twins:
     case SIM_censor:
     case SIM_forge:
+    case SIM_fork:
     case SIM_FAULT_COUNT: break; /* not by event */
     }
 }
@@ -296,70 +322,11 @@ void sim_faults_stop(struct sim_world *w)
     w->calm_us = w->now_us;
     for (uint32_t i = 0; i < w->host_cnt; i++) {
         struct sim_host *h = &w->host[i];
-        h->disk.full = h->disk.lying = false;
+        h->disk.full = h->disk.lying = h->map_full = false;
+        h->disk.astray_ppm = 0;
         h->disk.power_at = h->disk.fail_at = 0;
         sim_disk_settle(&h->disk);
         if (!(h->traits & TRAIT_BADCLOCK) && h->clock_ms * h->clock_ms > 400 * 400) h->clock_ms = 0;
     }
     sim_net_heal(w);
-}
-
-/* --- forgers ------------------------------------------------------------------------------------------------------------------ */
-
-static void say(struct sim_world *w, const struct sim_host *h, int to, uint8_t kind,
-                const struct qn_record *rec, const void *obj)
-{
-    struct qn_buf buf = { 0 };
-    qn_buf_u8(&buf, kind);
-    qn_encode(rec, obj, &buf);
-    sim_net_say(w, h->idx, to, false, QN_CLASS_VOTE, qn_buf_get(&buf));
-    qn_buf_free(&buf);
-}
-
-/* A certificate that only the forger stands behind, with the names of others. */
-static void say_cert(struct sim_world *w, struct sim_host *h, int to, const struct qn_vote *mine)
-{
-    struct qn_vote votes[SIM_HOSTS];
-    struct qn_cert c = { .kind = (uint8_t)(1 + sim_below(&h->rng, 3)),
-                         .epoch = mine->epoch,
-                         .view = mine->view,
-                         .block = mine->block,
-                         .votes = { 0, votes } };
-    uint8_t kind = c.kind == QN_CERT_SLOW ? QN_VOTE_FINAL : QN_VOTE_FIRST;
-    bool alone = sim_draw(&h->rng) % 2;
-    for (uint16_t i = 0; i < w->k.nodes; i++) {
-        if (alone && i != mine->signer) continue;
-        votes[c.votes.cnt] = *mine;
-        votes[c.votes.cnt].kind = kind;
-        votes[c.votes.cnt++].signer = i;
-    }
-    say(w, h, to, 4, qn_cert_record(), &c);
-}
-
-/* To each peer another word on the views that are talked of: for what somebody voted, or for nothing; in others' names as well. */
-void sim_traitor_hears(struct sim_world *w, struct sim_host *h, const struct sim_msg *m)
-{
-    struct qn_vote v;
-    struct qn_arena arena = { .max = 1u << 16 };
-    int self = sim_signer(h);
-    if (self < 0 || m->bytes[0] != 3 ||
-        qn_decode(qn_vote_record(), QN_SPAN(m->bytes + 1, m->len - 1), &arena, &v, NULL) ||
-        sim_draw(&h->rng) % 3)
-        goto out;
-    for (int to = 0; to < (int)w->host_cnt; to++) {
-        if (to == h->idx || sim_draw(&h->rng) % 2) continue;
-        struct qn_hash none = { { 0 } };
-        uint8_t kind = (uint8_t)(1 + sim_below(&h->rng, 3));
-        struct qn_vote mine =
-            qn_vote_make(&w->keys[h->validator], (uint16_t)self, &w->chain, kind, v.epoch, v.view,
-                         sim_draw(&h->rng) % 2 ? &v.block : &none);
-        unsigned how = (unsigned)sim_below(&h->rng, 16);
-        if (how == 0) mine.signer = (uint16_t)sim_below(&h->rng, w->k.nodes);
-        if (how == 1)
-            say_cert(w, h, to, &mine);
-        else
-            say(w, h, to, 3, qn_vote_record(), &mine);
-    }
-out:
-    qn_arena_free(&arena);
 }

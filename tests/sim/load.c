@@ -3,6 +3,7 @@
 #include "tests/sim/sim.h"
 
 #include "core/crypto/hash.h"
+#include "core/node/evidence.h"
 #include "core/node/registry.h"
 #include "modules/zkml/zkml.h"
 
@@ -358,6 +359,17 @@ static void anything(struct sim_world *w, struct sim_host *h)
     qn_arena_free(&arena);
 }
 
+/* As a node does every few seconds; the reward goes to one of the people. */
+void sim_load_accuse(struct sim_host *h)
+{
+    struct sim_world *w = h->w;
+    uint64_t now = QN_MAX(sim_host_ms(h), qn_view_now_ms(qn_chain_view(qn_replica_chain(h->r))));
+    sim_begin(h);
+    if (qn_evidence_report(h->r, &w->load->keys[h->idx % ACTORS], now))
+        sim_wake(h, w->now_us + w->k.turn_us);
+    sim_end(h);
+}
+
 void sim_load_event(struct sim_world *w)
 {
     struct sim_host *h = &w->host[sim_below(&w->rng, w->host_cnt)];
@@ -409,7 +421,9 @@ void sim_load_final(struct sim_world *w, const struct qn_frame *f)
         }
         if (r->rc == QN_OK) {
             w->res->txs_ok++;
-            w->res->kinds_ok[(f->block.txs.ptr[i].kind >> 8) % 8]++;
+            uint16_t kind = f->block.txs.ptr[i].kind;
+            w->res->kinds_ok[(kind >> 8) % 8]++;
+            if (kind == QN_TX_EVIDENCE || kind == QN_TX_EVIDENCE_TWINS) sim_saw(w, SEEN_slashed);
         }
         if (r->rc)
             sim_trace(w, "tx %u refused: %.*s: %.*s", f->block.txs.ptr[i].kind, (int)r->code.len,

@@ -17,14 +17,21 @@ static void fly(struct sim_world *w, int from, int to, struct sim_msg *m)
     const struct sim_knobs *k = &w->k;
     struct sim_link *l = &w->link[from][to];
     if (l->cut || !l->up) return;
-    if (w->faulty && k->loss_ppm && sim_chance(&w->rng, k->loss_ppm)) return;
+    if (w->faulty && k->loss_ppm && sim_chance(&w->rng, k->loss_ppm)) {
+        w->res->struck[SIM_loss]++;
+        return;
+    }
     unsigned copies = w->faulty && k->copy_ppm && sim_chance(&w->rng, k->copy_ppm) ? 2 : 1;
+    w->res->struck[SIM_copies] += copies - 1;
     uint64_t begin = w->now_us + w->host[from].busy_us;
     while (copies--) {
         uint64_t t = begin + l->delay_us + sim_below(&w->rng, k->jitter_us + 1) +
                      (k->bytes_us ? m->len / k->bytes_us : 0);
         if (w->faulty && k->late_ppm) {
-            if (sim_chance(&w->rng, k->late_ppm)) t += sim_below(&w->rng, LATE_US);
+            if (sim_chance(&w->rng, k->late_ppm)) {
+                t += sim_below(&w->rng, LATE_US);
+                w->res->struck[SIM_reorder]++;
+            }
         } else {
             t = QN_MAX(t, l->last_us + 1);
             l->last_us = t;
@@ -89,7 +96,8 @@ void sim_net_deliver(struct sim_world *w, struct sim_event *e)
     enum qn_verdict v = qn_replica_recv(h->r, e->from + 1u, QN_SPAN(m->bytes, m->len), &why);
     bool relay = v == QN_ACCEPT && m->cast && !(h->traits & TRAIT_CENSOR);
     if (v == QN_REJECT) sim_trace(w, "host %d refuses what %d sent: %s", h->idx, e->from, why.text);
-    if (v == QN_REJECT && m->cast && sim_honest(&w->host[m->from]) && sim_honest(h))
+    bool blocks = !m->cast && m->bytes[0] == 8;
+    if (v == QN_REJECT && (m->cast || blocks) && sim_honest(&w->host[m->from]) && sim_honest(h))
         sim_wrong(w, "host %d refuses what honest host %d said: %s", h->idx, m->from, why.text);
     if (relay && !h->disk.dead) flood(w, h->idx, m);
     sim_wake(h, w->now_us + w->k.turn_us);

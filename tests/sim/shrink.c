@@ -42,12 +42,15 @@ void sim_command(const struct sim_opts *o, char *dst, size_t size)
     if (o->epoch_ms) at += (size_t)snprintf(dst + at, size - at, " --epoch-ms %u", o->epoch_ms);
     if (o->tx_max) at += (size_t)snprintf(dst + at, size - at, " --txs %u", o->tx_max);
     if (o->bug) at += (size_t)snprintf(dst + at, size - at, " --bug %s", sim_bug_word(o->bug));
-    for (unsigned f = 0, first = 1; f < SIM_FAULT_COUNT; f++)
-        if (o->without >> f & 1) {
-            at += (size_t)snprintf(dst + at, size - at, "%s%s", first ? " --without " : ",",
+    for (unsigned k = 0; k < 2; k++) {
+        const char *before = k ? " --without " : " --with ";
+        for (unsigned f = 0; f < SIM_FAULT_COUNT; f++) {
+            if (!((k ? o->without : o->with) >> f & 1)) continue;
+            at += (size_t)snprintf(dst + at, size - at, "%s%s", before,
                                    sim_fault_word((enum sim_fault)f));
-            first = 0;
+            before = ",";
         }
+    }
 }
 
 static bool same_kind(const char *a, const char *b)

@@ -48,7 +48,15 @@ enum {
     FAULT(forge, "traitors say other things to each peer")                                         \
     FAULT(lostsync, "a traitor's share of disks forget what they said was written")                \
     FAULT(restored, "a traitor's share of machines come back from an old backup")                  \
-    FAULT(wiped, "a traitor's share of machines come back empty")
+    FAULT(wiped, "a traitor's share of machines come back empty")                                  \
+    FAULT(step, "clocks step by some 100 ms")                                                      \
+    FAULT(fork, "traitors who lead make two blocks, hide them, or build where nobody may")         \
+    FAULT(flood, "traitors send more than anybody can use")                                        \
+    FAULT(rearm,                                                                                   \
+          "a traitor's share of machines are restored or empty, and sign again once rearmed")      \
+    FAULT(rot, "a traitor's share of disks rot, or read another place than was asked for")         \
+    FAULT(mapfull, "the map of rows is full for a while")                                          \
+    FAULT(snapshot, "snapshots are made of running nodes, and lied about")
 
 enum sim_fault {
 #define FAULT(word, doc) SIM_##word,
@@ -83,6 +91,54 @@ enum sim_bug {
 const char *sim_bug_word(int bug);
 int sim_bug_find(const char *word); /* 0: none of that name */
 
+/* What must happen somewhere in some hundred seeds, or a branch that matters is never tried: SEEN(word, what it is). */
+#define SIM_SEEN                                                                                   \
+    SEEN(first_nothing, "a view's time ran out")                                                   \
+    SEEN(extra_block, "EXTRA for a block")                                                         \
+    SEEN(extra_nothing, "EXTRA for nothing")                                                       \
+    SEEN(cert_nothing, "a view ended as nothing")                                                  \
+    SEEN(final_fast, "a block final after two delays")                                             \
+    SEEN(final_slow, "a block final after three")                                                  \
+    SEEN(final_below, "a block final by one above it")                                             \
+    SEEN(epoch, "an epoch ended")                                                                  \
+    SEEN(epoch_fillers, "an epoch ended by a filler's certificate")                                \
+    SEEN(epoch_down, "an epoch ended while a host was down")                                       \
+    SEEN(epoch_lossy, "an epoch ended while messages were lost or cut off")                        \
+    SEEN(epoch_behind, "a host started an epoch behind")                                           \
+    SEEN(new_weights, "an epoch began with other validators or weights")                           \
+    SEEN(votes_twice, "two votes of a key that exclude each other were seen")                      \
+    SEEN(twin_blocks, "two blocks of a view were seen")                                            \
+    SEEN(slashed, "evidence was taken: the key is barred")                                         \
+    SEEN(wanted, "a block or certificate was asked for by its hash or view")                       \
+    SEEN(synced, "blocks came from a peer")                                                        \
+    SEEN(pledged, "a start found votes in the journal that no block had settled")                  \
+    SEEN(torn_journal, "power failed within a write to the journal")                               \
+    SEEN(torn_rows, "power failed within a checkpoint")                                            \
+    SEEN(enospc_journal, "the disk was full for the journal")                                      \
+    SEEN(enospc_rows, "the disk was full for a checkpoint")                                        \
+    SEEN(segment, "a journal began another segment")                                               \
+    SEEN(due, "a deadline or a block's end told of something")                                     \
+    SEEN(forked, "a traitor's block where none may be")                                            \
+    SEEN(hidden, "a traitor's block that not all got")                                             \
+    SEEN(restored, "a machine came back from a backup")                                            \
+    SEEN(rearmed, "a restored validator signs again")                                              \
+    SEEN(snapped, "a machine began from a snapshot")                                               \
+    SEEN(lie_refused, "a changed snapshot was refused")                                            \
+    SEEN(rot_start, "rot was found by a start")                                                    \
+    SEEN(rot_rows, "rot of the rows was found, and they were made again from the journal")         \
+    SEEN(rot_read, "rot was found by a read")                                                      \
+    SEEN(alone, "a network of one")                                                                \
+    SEEN(real_keys, "Ed25519 instead of keyed hashes")
+
+enum sim_seen {
+#define SEEN(word, doc) SEEN_##word,
+    SIM_SEEN
+#undef SEEN
+        SEEN_COUNT
+};
+const char *sim_seen_word(enum sim_seen what);
+const char *sim_seen_doc(enum sim_seen what);
+
 struct sim_knobs {
     uint32_t nodes, followers; /* validators; and hosts without a key */
     uint32_t faults_ms;        /* virtual time with faults */
@@ -101,7 +157,7 @@ struct sim_knobs {
 struct sim_opts {
     uint64_t seed;
     uint32_t nodes, minutes, epoch_ms; /* 0: as drawn */
-    uint32_t without;                  /* faults left out, bits */
+    uint32_t with, without;            /* faults added, left out, bits */
     uint32_t tx_max;                   /* transactions at most; 0: no limit */
     uint64_t until;                    /* stop after this event; 0: at the end */
     int bug;                           /* enum qn_bft_bug or sim_bug */
@@ -110,15 +166,30 @@ struct sim_opts {
 
 struct sim_result {
     char wrong[400]; /* empty: nothing */
-    uint64_t event, virtual_ms, height, txs, txs_ok, crashes, messages, refused;
+    uint64_t event, virtual_ms, height, txs, txs_ok, messages, refused;
     uint64_t digest; /* of all that happened: equal for equal seeds */
     uint32_t faults;
     uint64_t kinds_ok[8]; /* final successful transactions by module tag */
+    uint64_t kills, stops,
+        cuts;             /* processes killed, stopped by their owner; machines that lost power */
+    uint64_t boots, torn; /* starts; writes that the power failed in */
+    uint64_t struck[SIM_FAULT_COUNT]; /* how often each fault was there */
+    uint64_t seen[SEEN_COUNT];
+    uint64_t memory; /* bytes that one host held at most */
 };
 
 /* --- disk (disk.c) ------------------------------------------------------------------------------------------------------- */
 
-struct sim_file;
+struct undo;
+struct sim_file {
+    struct sim_file *next;
+    char path[128];
+    uint8_t *data;
+    size_t len, cap;
+    bool named; /* its name is on the disk */
+    struct undo *undo;
+};
+
 struct sim_disk {
     struct qn_disk ops; /* ops.self is this */
     struct sim_host *host;
@@ -126,7 +197,9 @@ struct sim_disk {
     uint32_t handles;
     uint64_t ops_cnt, power_at; /* the op that the power fails in; 0: none */
     uint64_t fail_at;           /* the op that fails with EIO; 0: none */
-    bool dead, full, lying, lazy_names;
+    bool dead, full, lying;
+    bool rotten_rows, rotten_journal; /* sim_disk_rot has been here */
+    uint32_t astray_ppm;              /* reads that answer another sector */
 };
 
 void sim_disk_init(struct sim_disk *d, struct sim_host *host);
@@ -134,6 +207,11 @@ void sim_disk_fini(struct sim_disk *d);
 /* sim_disk_crash lets power go: what was not on the disk is lost, sector by sector, as rng has it. */
 void sim_disk_crash(struct sim_disk *d, uint64_t *rng);
 void sim_disk_settle(struct sim_disk *d); /* what was written is on the disk now */
+/* sim_disk_rot changes something of what lies on the disk, but not the journal's last frames: losing these looks as a torn write does.
+ * False: there is nothing to change. */
+bool sim_disk_rot(struct sim_disk *d, uint64_t *rng, bool rows);
+void sim_disk_remove(struct sim_disk *d, const char *end); /* the file whose path ends so */
+void sim_disk_put(struct sim_disk *d, const char *path, struct qn_span bytes); /* a whole one */
 void sim_disk_copy(struct sim_disk *to, const struct sim_disk *from);
 void sim_disk_wipe(struct sim_disk *d);
 uint64_t sim_disk_bytes(const struct sim_disk *d);
@@ -167,10 +245,16 @@ enum sim_trait {
     TRAIT_RESTORED = 64,
     TRAIT_WIPED = 128,
     TRAIT_BADCLOCK = 256,
+    TRAIT_FORK = 512,
+    TRAIT_FLOOD = 1024,
+    TRAIT_REARM =
+        2048, /* is honest: when it comes back without its votes it keeps silent until it is rearmed */
+    TRAIT_ROT = 4096, /* likewise */
 };
 /* An honest key may be seen to sign against itself when its machine forgot what it said. */
 #define TRAIT_FORGETS (TRAIT_BADDISK | TRAIT_RESTORED | TRAIT_WIPED)
-#define TRAIT_LIES    (TRAIT_TWIN | TRAIT_CENSOR | TRAIT_GARBAGE | TRAIT_FORGE)
+#define TRAIT_LIES                                                                                 \
+    (TRAIT_TWIN | TRAIT_CENSOR | TRAIT_GARBAGE | TRAIT_FORGE | TRAIT_FORK | TRAIT_FLOOD)
 
 struct sim_host {
     struct sim_world *w;
@@ -191,6 +275,12 @@ struct sim_host {
     uint64_t rng;
     uint32_t alarm; /* boots refused in a row */
     bool in_call, forgot;
+    bool unarmed;         /* restored: it follows until a final block is late enough */
+    uint64_t restored_ms; /* its clock then */
+    bool map_full;
+    int64_t memory;       /* bytes that its code holds */
+    uint64_t forked_view; /* a traitor's: of its last own block; */
+    bool hush;            /* whose FIRST it does not tell all */
 };
 
 struct sim_link {
@@ -221,12 +311,17 @@ struct sim_world {
     size_t module_cnt;
     bool faulty; /* faults go on */
     uint64_t calm_us, goal;
-    uint64_t memory; /* of the process before */
     struct sim_signed *signed_by;
     struct sim_load *load;
     struct qn_hash *final, *receipts, *roots; /* by height */
-    uint64_t *t_ms;
+    uint64_t *t_ms, *views;
     uint64_t height;
+    uint32_t epoch_of_head;
+    struct qn_set voters;          /* of the highest block's child */
+    struct sim_snapshot *snapshot; /* the last that was made (operator.c) */
+    struct sim_msg *secret;        /* a traitor's block that nobody was shown */
+    struct qn_hash secret_hash;
+    uint64_t secret_view;
     struct sim_msg *old[64]; /* what garbage traitors repeat */
     uint32_t old_cnt;
 };
@@ -269,14 +364,32 @@ void sim_knobs_draw(const struct sim_opts *o, struct sim_knobs *ret);
 void sim_faults_init(struct sim_world *w);
 void sim_faults_event(struct sim_world *w, const struct sim_event *e);
 void sim_faults_stop(struct sim_world *w);
-/* sim_traitor_hears lets a forger act on what came. */
+
+/* --- traitor.c --------------------------------------------------------------------------------------------------------------- */
+/* sim_traitor_hears lets a forger act on what came; sim_traitor_leads lets one say something else than its own block m: true when it did. */
 void sim_traitor_hears(struct sim_world *w, struct sim_host *h, const struct sim_msg *m);
+bool sim_traitor_leads(struct sim_world *w, struct sim_host *h, struct qn_span m);
+void sim_traitor_garbage(struct sim_world *w, struct sim_host *h);
+void sim_traitor_floods(struct sim_world *w, struct sim_host *h);
+
+/* --- operator.c: what people do to machines --------------------------------------------------------------------------------------- */
+struct sim_snapshot;
+/* sim_restore gives a machine that is down another disk: an old backup's, a snapshot's or none; its validator is silent until
+ * sim_rearm, asked after each turn, says that it may sign. */
+void sim_restore(struct sim_world *w, struct sim_host *h);
+bool sim_rearm(struct sim_host *h);
+/* sim_heal does what the words of a start that failed ask for; false: they ask for nothing. */
+bool sim_heal(struct sim_world *w, struct sim_host *h, qn_rc rc, const struct qn_why *why);
+/* sim_snapshot_take makes one of a running host, and a changed one, which must be refused. */
+void sim_snapshot_take(struct sim_world *w, struct sim_host *h);
+void sim_snapshot_free(struct sim_snapshot *s);
 
 /* --- load.c ------------------------------------------------------------------------------------------------------------------- */
 void sim_load_init(struct sim_world *w);
 void sim_load_fini(struct sim_world *w);
 void sim_load_event(struct sim_world *w);
 void sim_load_final(struct sim_world *w, const struct qn_frame *f);
+void sim_load_accuse(struct sim_host *h); /* what it saw traitors do becomes transactions */
 bool sim_load_settled(
     struct sim_world *w); /* what was asked for since the faults stopped is final everywhere */
 
@@ -284,6 +397,7 @@ bool sim_load_settled(
 void sim_checks_init(struct sim_world *w);
 void sim_checks_fini(struct sim_world *w);
 void sim_check_said(struct sim_world *w, struct sim_host *h, struct qn_span message);
+void sim_saw(struct sim_world *w, enum sim_seen what);
 void sim_check_block(struct sim_host *h, const struct qn_frame *f, const struct qn_hash *hash);
 void sim_check_boot(struct sim_host *h);
 void sim_check_host(struct sim_host *h); /* after each turn of it */
@@ -294,6 +408,8 @@ void sim_check_end(struct sim_world *w);
 /* --- bugs.c, shrink.c ----------------------------------------------------------------------------------------------------------- */
 /* sim_now is whose code runs: the linker's replacements know no other way to ask. NULL: nobody's. */
 void sim_bugs_enter(struct sim_host *h);
+/* What is allocated between sim_bugs_enter of a host and of NULL is the host's memory; not so between sim_quiet(true) and (false). */
+void sim_quiet(bool quiet);
 void sim_bugs_arm(int bug, bool real_keys);
 /* sim_shrink looks for fewer faults, nodes and transactions that fail still, and says which command shows it. */
 void sim_shrink(const struct sim_opts *o, const struct sim_result *seen);

@@ -142,13 +142,13 @@ static void describe(struct sim_host *h, int to, struct qn_span m)
     qn_arena_free(&arena);
 }
 
-static void host_say(struct sim_host *h, int to, bool cast, uint8_t class, struct qn_span m)
+static void say(struct sim_host *h, int to, bool cast, uint8_t class, struct qn_span m)
 {
     struct sim_world *w = h->w;
-    if (h->disk.dead) return; /* its power went in the middle of what it does */
     if (w->o.trace && m.len > 1 && m.ptr[0] != 1) describe(h, to, m);
     if (sim_honest(h)) sim_check_said(w, h, m);
     if (h->traits & TRAIT_SILENT) return;
+    if ((h->traits & TRAIT_FORK) && cast && h->validator >= 0 && sim_traitor_leads(w, h, m)) return;
     if (!cast) {
         if (to >= 0 && to < (int)w->host_cnt && !(h->deaf >> to & 1))
             sim_net_say(w, h->idx, to, false, class, m);
@@ -158,6 +158,14 @@ static void host_say(struct sim_host *h, int to, bool cast, uint8_t class, struc
         for (int k = 0; k < (int)w->host_cnt; k++)
             if (k != h->idx && !(h->deaf >> k & 1)) sim_net_say(w, h->idx, k, false, class, m);
     }
+}
+
+static void host_say(struct sim_host *h, int to, bool cast, uint8_t class, struct qn_span m)
+{
+    if (h->disk.dead) return; /* its power went in the middle of what it does */
+    sim_quiet(true);
+    say(h, to, cast, class, m);
+    sim_quiet(false);
 }
 
 static void host_send(void *self, uint32_t peer, enum qn_class class, struct qn_span m)
@@ -173,9 +181,11 @@ static void host_cast(void *self, enum qn_class class, struct qn_span m)
 static void host_block(void *arg, const struct qn_frame *f, const struct qn_hash *hash)
 {
     struct sim_host *h = arg;
+    sim_quiet(true);
     sim_trace(h->w, "host %d final %" PRIu64 " (%u txs)", h->idx, f->block.header.height,
               f->block.txs.cnt);
     sim_check_block(h, f, hash);
+    sim_quiet(false);
 }
 
 int sim_signer(struct sim_host *h)
@@ -233,6 +243,8 @@ void sim_crash(struct sim_world *w, struct sim_host *h, uint64_t down_ms)
     if (!h->r) return;
     bool power = h->disk.dead, graceful = !power && sim_draw(&h->rng) % 4 == 0;
     sim_trace(w, "host %d %s", h->idx, power ? "loses power" : graceful ? "stops" : "dies");
+    if (power) w->res->struck[SIM_power]++;
+    *(power ? &w->res->cuts : graceful ? &w->res->stops : &w->res->kills) += 1;
     if (!graceful) h->disk.dead = true; /* closing writes nothing */
     qn_replica_close(h->r);
     h->r = NULL;
@@ -241,7 +253,6 @@ void sim_crash(struct sim_world *w, struct sim_host *h, uint64_t down_ms)
     h->life++;
     h->wake_us = h->free_us = h->busy_us = 0;
     h->in_call = false;
-    w->res->crashes++;
     sim_net_down(w, h->idx);
     boot_later(w, h, down_ms);
 }
@@ -253,6 +264,7 @@ static bool explained(const struct sim_host *h, qn_rc rc)
     if (h->traits & TRAIT_FORGETS) return true; /* it says so, and stays out */
     if (rc == QN_E_CLOCK) return h->traits & TRAIT_BADCLOCK;
     if (rc == QN_E_DISKFULL) return f >> SIM_full & 1;
+    if (rc == QN_E_MAPFULL) return f >> SIM_mapfull & 1;
     return rc == QN_E_IO && (f >> SIM_eio & 1);
 }
 
@@ -265,6 +277,7 @@ static void boot(struct sim_world *w, struct sim_host *h)
     h->life++;
     h->wake_us = 0;
     h->booted_us = w->now_us;
+    h->memory = 0;
     struct qn_replica_conf conf = {
         .chain = { .home = home,
                    .env = &h->env,
@@ -274,7 +287,7 @@ static void boot(struct sim_world *w, struct sim_host *h)
                    .genesis = &w->genesis,
                    .on_block = host_block,
                    .arg = h },
-        .validator = h->validator >= 0 ? &w->keys[h->validator] : NULL,
+        .validator = h->validator >= 0 && !h->unarmed ? &w->keys[h->validator] : NULL,
         .wire = { h, host_send, host_cast },
         .block_ms = w->k.block_ms,
         .bug = w->o.bug < QN_BUG_COUNT ? w->o.bug : 0,
@@ -290,7 +303,7 @@ static void boot(struct sim_world *w, struct sim_host *h)
         if (power) {
             h->disk.dead = false;
             sim_disk_crash(&h->disk, &h->rng);
-        } else if (!explained(h, rc)) {
+        } else if (!explained(h, rc) && !sim_heal(w, h, rc, &why)) {
             sim_wrong(w, "host %d does not open: %s: %s", h->idx, qn_err_code(rc), why.text);
         } else {
             w->res->refused++;
@@ -298,6 +311,7 @@ static void boot(struct sim_world *w, struct sim_host *h)
         boot_later(w, h, 500 + sim_below(&h->rng, 5000));
         return;
     }
+    w->res->boots++;
     sim_check_boot(h);
     sim_net_up(w, h->idx);
     sim_wake(h, w->now_us + h->busy_us);
@@ -316,7 +330,9 @@ static void turn(struct sim_world *w, struct sim_host *h)
         sim_check_host(h);
         sim_wake(h, w->now_us + h->busy_us + QN_MAX(wait_ms * 1000, (uint64_t)200));
     }
+    bool arm = rc == QN_OK && !power && sim_rearm(h);
     sim_end(h);
+    if (arm) sim_crash(w, h, 100);
     if (power || rc == QN_OK) return;
     if (!explained(h, rc)) sim_wrong(w, "host %d stops: %s: %s", h->idx, qn_err_code(rc), why.text);
     sim_trace(w, "host %d stops: %s", h->idx, why.text);
@@ -467,6 +483,8 @@ static void finish(struct sim_world *w)
         sim_msg_free(w->heap[i].msg);
     for (size_t i = 0; i < QN_COUNT(w->old); i++)
         sim_msg_free(w->old[i]);
+    sim_msg_free(w->secret);
+    sim_snapshot_free(w->snapshot);
     free(w->heap);
     sim_load_fini(w);
     sim_checks_fini(w);
@@ -487,6 +505,8 @@ void sim_run(const struct sim_opts *o, struct sim_result *ret)
     w->modules = mods;
     w->faulty = true;
     sim_bugs_arm(o->bug, w->k.real_keys);
+    if (w->k.real_keys) sim_saw(w, SEEN_real_keys);
+    if (w->k.nodes == 1) sim_saw(w, SEEN_alone);
     sim_checks_init(w);
     begin(w);
     sim_load_init(w);
