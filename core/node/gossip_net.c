@@ -198,6 +198,7 @@ static void out_open(void *arg, struct qn_stream *s)
     enter(gn);
     gossip_peer_again(gn->machine, m->peer);
     leave(gn);
+    flush_mate(gn, m); /* the machine woke us while there was no stream, and does so once */
 }
 
 static void out_drain(void *arg, struct qn_stream *s)

@@ -193,11 +193,11 @@ static void test_moved(struct qn_test_state *t)
     CHECK_RC(
         qn_host_stream(n[1].host, peer, GOSSIP_PROTOCOL_12, QN_NET_CONTROL, &NOTHING, NULL, &s),
         QN_OK);
-    const struct timeval soon = { 2, 0 };
+    const struct timeval soon = { 0, 500000 };
     event_base_loopexit(base, &soon);
     event_base_dispatch(base);
     CHECK(subscribed(&n[0], &n[1]) && subscribed(&n[1], &n[0]));
-    for (uint32_t i = 0; i < 2; i++)
+    for (uint32_t i = 0; i < 2; i++) /* one of them while it has no stream */
         send_number(&n[i], i, 100);
     UNTIL(base, n[0].got == 1 && n[1].got == 1);
     deaf_close(&d);
