@@ -237,6 +237,74 @@ static void test_altered(struct qn_test_state *t)
     qn_trie_free(trie);
 }
 
+/* A key of 72 bytes: at random, or with its first 512 bits as all others that somebody chose. */
+static void long_key(unsigned i, bool chosen, uint8_t dst[72])
+{
+    struct qn_hash h = qn_blake3(&i, sizeof i);
+    for (int k = 0; k < 72; k++)
+        dst[k] = chosen && k < 64 ? 0xaa : h.b[k % 32];
+    dst[0] = chosen ? 0xaa : h.b[0] & 0x7f;
+}
+
+static size_t proof_len(struct qn_trie *trie, const uint8_t key[72])
+{
+    struct qn_buf rows = { 0 }, edge = { 0 };
+    uint8_t after[73] = { 0 };
+    memcpy(after, key, 72);
+    qn_trie_prove(trie, QN_SPAN(key, 72), QN_SPAN(after, 73), &rows, &edge);
+    size_t len = edge.len;
+    qn_buf_free(&rows);
+    qn_buf_free(&edge);
+    return len;
+}
+
+/* Keys chosen to make paths long cost only who chose them: of 100,000 that share 512 bits a proof is no longer than of as many at random, of a
+ * comb (each alike one key for a bit more) it has a step a bit, and others' proofs grow by the one step where the chosen part off. */
+static void test_chosen(struct qn_test_state *t)
+{
+    enum { OTHERS = 1000, CHOSEN = 100000, COMB = 500 };
+    struct qn_trie *trie = qn_trie_new(), *fair = qn_trie_new();
+    static size_t before[OTHERS];
+    uint8_t key[72];
+    size_t worst = 0, usual = 0,
+           step = 3 + 1 + 31; /* an inner node and what is cut off beside it */
+    for (unsigned i = 0; i < OTHERS; i++) {
+        long_key(i, false, key);
+        qn_trie_put(trie, QN_SPAN(key, 72), QN_SPAN(key, 8));
+        qn_trie_put(fair, QN_SPAN(key, 72), QN_SPAN(key, 8));
+    }
+    for (unsigned i = 0; i < OTHERS; i++) {
+        long_key(i, false, key);
+        before[i] = proof_len(trie, key);
+    }
+    for (unsigned i = 0; i < CHOSEN; i++) {
+        long_key(OTHERS + i, true, key);
+        qn_trie_put(trie, QN_SPAN(key, 72), QN_SPAN(key, 8));
+        long_key(OTHERS + i, false, key);
+        qn_trie_put(fair, QN_SPAN(key, 72), QN_SPAN(key, 8));
+    }
+    for (unsigned i = 0; i < CHOSEN; i += 97) {
+        long_key(OTHERS + i, true, key);
+        worst = QN_MAX(worst, proof_len(trie, key));
+        long_key(OTHERS + i, false, key);
+        usual = QN_MAX(usual, proof_len(fair, key));
+    }
+    CHECK(usual > 10 * step && worst <= 2 * usual);
+    for (unsigned i = 0; i < COMB; i++) {
+        memset(key, 0xff, 72);
+        key[i / 8] ^= (uint8_t)(0x80 >> i % 8);
+        if (i) qn_trie_put(trie, QN_SPAN(key, 72), QN_SPAN(key, 8));
+    }
+    CHECK(proof_len(trie, key) <= (COMB + 4) * step);
+    for (unsigned i = 0; i < OTHERS; i++) {
+        long_key(i, false, key);
+        size_t now = proof_len(trie, key);
+        CHECK(now <= before[i] + step);
+    }
+    qn_trie_free(trie);
+    qn_trie_free(fair);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -244,5 +312,6 @@ int main(void)
     TEST(test_root);
     TEST(test_proof);
     TEST(test_altered);
+    TEST(test_chosen);
     return TEST_END();
 }
