@@ -4,6 +4,7 @@
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
 #include "ledger/bft/bft.h"
+#include "tests/sim/heap.h"
 
 #include <stdlib.h>
 
@@ -17,7 +18,7 @@ struct msg {
 };
 
 struct event {
-    uint64_t at_ms, tie;
+    struct heap_when when; /* t in ms */
     enum { DELIVER, WAKE, SYNCED, RESTART, MAKE } what;
     int node;
     unsigned life; /* of the node; an event of an earlier life is dropped */
@@ -42,8 +43,7 @@ struct world {
     uint64_t rng, now_ms, tie, entered, height_max, events;
     unsigned loss_ppm, copy_ppm, crash_ppm, delay_ms, side[NODES];
     bool faults;
-    struct event *heap;
-    size_t heap_cnt, heap_cap;
+    struct heap heap; /* of struct event */
     struct node node[NODES];
     struct qn_bft_conf conf;
     struct qn_hash set[NODES];
@@ -67,39 +67,10 @@ static bool chance(struct world *w, unsigned ppm)
 
 /* --- the heap of events ---------------------------------------------------------------------------------------------------- */
 
-static bool before(const struct event *a, const struct event *b)
-{
-    return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->tie < b->tie;
-}
-
 static void push(struct world *w, struct event e)
 {
-    e.tie = draw(w) << 20 | (w->tie++ & 0xfffff);
-    if (w->heap_cnt == w->heap_cap) {
-        w->heap_cap = QN_MAX(w->heap_cap * 2, (size_t)1024);
-        w->heap = realloc(w->heap, w->heap_cap * sizeof *w->heap);
-        QN_ASSERT(w->heap != NULL);
-    }
-    size_t i = w->heap_cnt++;
-    for (; i && before(&e, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        w->heap[i] = w->heap[(i - 1) / 2];
-    w->heap[i] = e;
-}
-
-static struct event pop(struct world *w)
-{
-    struct event top = w->heap[0], e = w->heap[--w->heap_cnt];
-    size_t i = 0;
-    for (;;) {
-        size_t c = 2 * i + 1;
-        if (c >= w->heap_cnt) break;
-        if (c + 1 < w->heap_cnt && before(&w->heap[c + 1], &w->heap[c])) c++;
-        if (!before(&w->heap[c], &e)) break;
-        w->heap[i] = w->heap[c];
-        i = c;
-    }
-    if (w->heap_cnt) w->heap[i] = e;
-    return top;
+    e.when.tie = draw(w) << 20 | (w->tie++ & 0xfffff);
+    heap_put(&w->heap, &e);
 }
 
 /* --- messages ---------------------------------------------------------------------------------------------------------------- */
@@ -137,7 +108,7 @@ static void send(struct world *w, int from, int to, const struct msg *msg)
     unsigned copies = w->faults && chance(w, w->copy_ppm) ? 2 : 1;
     while (copies--) {
         uint64_t delay = 1 + draw(w) % (w->faults ? w->delay_ms : 40);
-        push(w, (struct event){ w->now_ms + delay, 0, DELIVER, to, 0, 0, msg_copy(msg) });
+        push(w, (struct event){ { w->now_ms + delay, 0 }, DELIVER, to, 0, 0, msg_copy(msg) });
     }
 }
 
@@ -255,7 +226,7 @@ static void journal(struct world *w, int at, const struct qn_bft_action *a)
     struct msg *msg = calloc(1, sizeof *msg);
     QN_ASSERT(msg != NULL);
     msg->vote = a->vote;
-    push(w, (struct event){ w->now_ms + delay, 0, SYNCED, at, n->life, a->token, msg });
+    push(w, (struct event){ { w->now_ms + delay, 0 }, SYNCED, at, n->life, a->token, msg });
 }
 
 /* A block by its hash: from the own disk, or with some ancestors from a peer on the same side. */
@@ -296,8 +267,8 @@ static void drain(struct world *w, int at)
             ask->block = (struct qn_bft_block){ .parent = a.block,
                                                 .view = a.view,
                                                 .parent_view = a.parent_view };
-            push(w, (struct event){ w->now_ms + 20 + w->conf.block_ms / 2, 0, MAKE, at, n->life, 0,
-                                    ask });
+            push(w, (struct event){
+                        { w->now_ms + 20 + w->conf.block_ms / 2, 0 }, MAKE, at, n->life, 0, ask });
             break;
         }
         case QN_BFT_EXECUTE: qn_bft_valid(n->m, &a.block, true); break;
@@ -331,7 +302,7 @@ static void drain(struct world *w, int at)
     uint64_t wake = QN_MAX(qn_bft_wake_ms(n->m), w->now_ms + 1);
     if (wake != n->wake_ms) {
         n->wake_ms = wake;
-        push(w, (struct event){ wake, 0, WAKE, at, n->life, 0, NULL });
+        push(w, (struct event){ { wake, 0 }, WAKE, at, n->life, 0, NULL });
     }
 }
 
@@ -393,7 +364,7 @@ static void crash(struct world *w, int at)
     n->m = NULL;
     n->down = true;
     n->life++;
-    push(w, (struct event){ w->now_ms + 1 + draw(w) % 3000, 0, RESTART, at, n->life, 0, NULL });
+    push(w, (struct event){ { w->now_ms + 1 + draw(w) % 3000, 0 }, RESTART, at, n->life, 0, NULL });
 }
 
 /* --- traitors ---------------------------------------------------------------------------------------------------------------------- */
@@ -468,6 +439,7 @@ static void begin(struct world *w, uint64_t seed, enum qn_bft_bug bug)
 {
     static const uint32_t PPM[] = { 0, 50000, 100000, 200000 };
     memset(w, 0, sizeof *w);
+    w->heap.size = sizeof(struct event);
     w->rng = seed * 0x9e3779b97f4a7c15 + 1;
     uint32_t cnt = draw(w) % 8 == 0 ? 21 + (uint32_t)(draw(w) % 5) : 1 + (uint32_t)(draw(w) % 10);
     w->conf = (struct qn_bft_conf){ .chain = qn_blake3(&seed, sizeof seed),
@@ -504,7 +476,7 @@ static void begin(struct world *w, uint64_t seed, enum qn_bft_bug bug)
 static void step(struct world *w, struct event e)
 {
     struct node *n = &w->node[e.node];
-    w->now_ms = e.at_ms;
+    w->now_ms = e.when.t;
     w->events++;
     if (e.what == RESTART) {
         if (n->life == e.life) boot(w, e.node);
@@ -542,15 +514,16 @@ static const char *world(uint64_t seed, enum qn_bft_bug bug, uint64_t *ret_event
     QN_ASSERT(w != NULL);
     begin(w, seed, bug);
     uint64_t split_ms = 0, goal = 0, calm_ms = FAULTS_MS + CALM_MS;
-    while (w->heap_cnt && !w->wrong && w->events < 4000000) {
-        struct event e = pop(w);
-        if (w->faults && e.at_ms >= split_ms) { /* another partition, or none */
-            split_ms = e.at_ms + 200 + draw(w) % 5000;
+    while (w->heap.cnt && !w->wrong && w->events < 4000000) {
+        struct event e;
+        heap_pop(&w->heap, &e);
+        if (w->faults && e.when.t >= split_ms) { /* another partition, or none */
+            split_ms = e.when.t + 200 + draw(w) % 5000;
             bool split = draw(w) % 3 == 0;
             for (int i = 0; i < NODES; i++)
                 w->side[i] = split ? (unsigned)(draw(w) % 2) : 0;
         }
-        if (w->faults && e.at_ms >= FAULTS_MS) {
+        if (w->faults && e.when.t >= FAULTS_MS) {
             w->faults = false;
             goal = w->height_max + 3;
         }
@@ -563,12 +536,12 @@ static const char *world(uint64_t seed, enum qn_bft_bug bug, uint64_t *ret_event
                 break;
             }
         }
-        if (e.at_ms > calm_ms) wrong(w, "no progress after the faults stopped");
+        if (e.when.t > calm_ms) wrong(w, "no progress after the faults stopped");
         step(w, e);
     }
     const char *said = w->wrong;
     if (said && getenv("QUOIN_BFT_SEED"))
-        printf("now %llu heap %zu\n", (unsigned long long)w->now_ms, w->heap_cnt);
+        printf("now %llu heap %zu\n", (unsigned long long)w->now_ms, w->heap.cnt);
     if (said && getenv("QUOIN_BFT_SEED")) /* where everybody stood */
         for (int i = 0; i < (int)w->conf.cnt; i++) {
             struct node *n = &w->node[i];
@@ -583,14 +556,14 @@ static const char *world(uint64_t seed, enum qn_bft_bug bug, uint64_t *ret_event
         }
     if (!said && w->events >= 4000000) said = "events without end";
     if (ret_events) *ret_events += w->events;
-    for (size_t i = 0; i < w->heap_cnt; i++)
-        msg_free(w->heap[i].msg);
+    for (size_t i = 0; i < w->heap.cnt; i++)
+        msg_free(((struct event *)heap_at(&w->heap, i))->msg);
     for (int i = 0; i < NODES; i++) {
         qn_bft_free(w->node[i].m);
         free(w->node[i].votes);
         free(w->node[i].held);
     }
-    free(w->heap);
+    heap_free(&w->heap);
     free(w);
     return said;
 }

@@ -87,7 +87,7 @@ void sim_knobs_print(const struct sim_knobs *k, FILE *to)
 
 static void later(struct sim_world *w, enum sim_fault f, uint64_t ms, int host)
 {
-    sim_push(w, (struct sim_event){ .t_us = w->now_us + ms * 1000,
+    sim_push(w, (struct sim_event){ .when.t = w->now_us + ms * 1000,
                                     .what = EV_FAULT,
                                     .fault = (uint8_t)f,
                                     .host = (uint8_t)host });

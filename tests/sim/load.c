@@ -77,7 +77,7 @@ void sim_load_init(struct sim_world *w)
     for (; l->kind_cnt < KINDS_MAX && (kind = qn_txkind_at(l->kind_cnt)); l->kind_cnt++)
         l->kinds[l->kind_cnt] = kind;
     QN_ASSERT(l->kind_cnt <= KINDS_MAX);
-    if (w->k.tx_ms) sim_push(w, (struct sim_event){ .t_us = 500000, .what = EV_LOAD });
+    if (w->k.tx_ms) sim_push(w, (struct sim_event){ .when.t = 500000, .what = EV_LOAD });
 }
 
 void sim_load_fini(struct sim_world *w)
@@ -386,7 +386,7 @@ void sim_load_event(struct sim_world *w)
             transfer(w, h, (uint32_t)sim_below(&w->rng, ACTORS), false);
     }
     uint64_t ms = 1 + sim_below(&w->rng, 2 * w->k.tx_ms);
-    sim_push(w, (struct sim_event){ .t_us = w->now_us + ms * 1000, .what = EV_LOAD });
+    sim_push(w, (struct sim_event){ .when.t = w->now_us + ms * 1000, .what = EV_LOAD });
 }
 
 /* --- what became of them ------------------------------------------------------------------------------------------------------------------ */

@@ -38,7 +38,7 @@ static void fly(struct sim_world *w, int from, int to, struct sim_msg *m)
         }
         m->refs++;
         if (m->cast) m->sent |= 1u << to;
-        sim_push(w, (struct sim_event){ .t_us = t,
+        sim_push(w, (struct sim_event){ .when.t = t,
                                         .what = EV_DELIVER,
                                         .host = (uint8_t)to,
                                         .from = (uint8_t)from,
@@ -108,7 +108,7 @@ void sim_net_deliver(struct sim_world *w, struct sim_event *e)
 
 static void peer_later(struct sim_world *w, int at, int peer, bool up, uint64_t us)
 {
-    sim_push(w, (struct sim_event){ .t_us = w->now_us + us,
+    sim_push(w, (struct sim_event){ .when.t = w->now_us + us,
                                     .what = EV_PEER,
                                     .host = (uint8_t)at,
                                     .from = (uint8_t)peer,

@@ -10,6 +10,7 @@
 
 #include "ledger/bft/bft.h"
 #include "ledger/sync/replica.h"
+#include "tests/sim/heap.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -229,7 +230,7 @@ struct sim_msg {
 enum sim_what { EV_DELIVER, EV_WAKE, EV_BOOT, EV_PEER, EV_FAULT, EV_LOAD, EV_CHECK };
 
 struct sim_event {
-    uint64_t t_us, tie;
+    struct heap_when when; /* t in us */
     uint8_t what, host, from, fault;
     uint32_t life;
     struct sim_msg *msg;
@@ -297,8 +298,7 @@ struct sim_world {
     struct sim_opts o;
     struct sim_result *res;
     uint64_t rng, now_us, tie, events;
-    struct sim_event *heap;
-    size_t heap_cnt, heap_cap;
+    struct heap heap; /* of struct sim_event */
     struct sim_host host[SIM_HOSTS];
     uint32_t host_cnt, need_traitors;
     struct sim_link link[SIM_HOSTS][SIM_HOSTS];

@@ -1,4 +1,4 @@
-/* world.c - the heap of events, hosts that start, run and die, and a run from its seed to its end. */
+/* world.c - events, hosts that start, run and die, and a run from its seed to its end. */
 #include "tests/sim/sim.h"
 
 #include "core/crypto/hash.h"
@@ -51,47 +51,11 @@ void sim_trace(struct sim_world *w, const char *fmt, ...)
     printf("\n");
 }
 
-/* --- the heap -------------------------------------------------------------------------------------------------------------------- */
-
-static bool before(const struct sim_event *a, const struct sim_event *b)
-{
-    return a->t_us != b->t_us ? a->t_us < b->t_us : a->tie < b->tie;
-}
-
-static void put(struct sim_world *w, struct sim_event e)
-{
-    if (w->heap_cnt == w->heap_cap) {
-        w->heap_cap = QN_MAX(w->heap_cap * 2, (size_t)1024);
-        w->heap = realloc(w->heap, w->heap_cap * sizeof *w->heap);
-        QN_ASSERT(w->heap != NULL);
-    }
-    size_t i = w->heap_cnt++;
-    for (; i && before(&e, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        w->heap[i] = w->heap[(i - 1) / 2];
-    w->heap[i] = e;
-}
-
 void sim_push(struct sim_world *w, struct sim_event e)
 {
-    e.tie =
+    e.when.tie =
         ++w->tie; /* of two at one time the first asked for comes first: links keep their order */
-    put(w, e);
-}
-
-static struct sim_event pop(struct sim_world *w)
-{
-    struct sim_event top = w->heap[0], e = w->heap[--w->heap_cnt];
-    size_t i = 0;
-    for (;;) {
-        size_t c = 2 * i + 1;
-        if (c >= w->heap_cnt) break;
-        if (c + 1 < w->heap_cnt && before(&w->heap[c + 1], &w->heap[c])) c++;
-        if (!before(&w->heap[c], &e)) break;
-        w->heap[i] = w->heap[c];
-        i = c;
-    }
-    if (w->heap_cnt) w->heap[i] = e;
-    return top;
+    heap_put(&w->heap, &e);
 }
 
 /* --- what a host takes from its machine --------------------------------------------------------------------------------------------- */
@@ -227,15 +191,15 @@ void sim_wake(struct sim_host *h, uint64_t t_us)
     struct sim_world *w = h->w;
     if (h->wake_us && h->wake_us <= t_us) return; /* one that comes in time waits already */
     h->wake_us = t_us;
-    sim_push(w,
-             (struct sim_event){ .t_us = t_us, .what = EV_WAKE, .host = h->idx, .life = h->life });
+    sim_push(
+        w, (struct sim_event){ .when.t = t_us, .what = EV_WAKE, .host = h->idx, .life = h->life });
 }
 
 static void boot_later(struct sim_world *w, struct sim_host *h, uint64_t ms)
 {
-    sim_push(w,
-             (struct sim_event){
-                 .t_us = w->now_us + ms * 1000, .what = EV_BOOT, .host = h->idx, .life = h->life });
+    sim_push(
+        w, (struct sim_event){
+               .when.t = w->now_us + ms * 1000, .what = EV_BOOT, .host = h->idx, .life = h->life });
 }
 
 void sim_crash(struct sim_world *w, struct sim_host *h, uint64_t down_ms)
@@ -416,7 +380,7 @@ static void step(struct sim_world *w, struct sim_event *e)
     switch ((enum sim_what)e->what) {
     case EV_DELIVER: sim_net_deliver(w, e); break;
     case EV_WAKE:
-        if (h->r && h->life == e->life && h->wake_us == e->t_us) turn(w, h);
+        if (h->r && h->life == e->life && h->wake_us == e->when.t) turn(w, h);
         break;
     case EV_BOOT:
         if (h->life == e->life) boot(w, h);
@@ -426,7 +390,7 @@ static void step(struct sim_world *w, struct sim_event *e)
     case EV_LOAD: sim_load_event(w); break;
     case EV_CHECK:
         sim_check_slow(w);
-        sim_push(w, (struct sim_event){ .t_us = w->now_us + 1000000, .what = EV_CHECK });
+        sim_push(w, (struct sim_event){ .when.t = w->now_us + 1000000, .what = EV_CHECK });
         break;
     }
 }
@@ -434,25 +398,27 @@ static void step(struct sim_world *w, struct sim_event *e)
 static void go(struct sim_world *w)
 {
     const uint64_t faults_us = w->k.faults_ms * UINT64_C(1000);
-    while (w->heap_cnt && !w->res->wrong[0]) {
-        struct sim_event e = pop(w);
+    while (w->heap.cnt && !w->res->wrong[0]) {
+        struct sim_event e;
+        heap_pop(&w->heap, &e);
         struct sim_host *h = &w->host[e.host];
         if ((e.what == EV_DELIVER || e.what == EV_WAKE || e.what == EV_PEER) && h->r &&
-            h->life == e.life && e.t_us < h->free_us) { /* it is busy: in order, when it is done */
+            h->life == e.life &&
+            e.when.t < h->free_us) { /* it is busy: in order, when it is done */
             if (e.what == EV_WAKE) {
-                if (h->wake_us != e.t_us) continue;
+                if (h->wake_us != e.when.t) continue;
                 h->wake_us = h->free_us;
             }
-            e.t_us = h->free_us;
-            put(w, e);
+            e.when.t = h->free_us;
+            heap_put(&w->heap, &e);
             continue;
         }
-        w->now_us = e.t_us;
+        w->now_us = e.when.t;
         w->events++;
         w->res->digest =
-            (w->res->digest ^ e.t_us ^ (uint64_t)e.what << 56 ^ (uint64_t)e.host << 48) *
+            (w->res->digest ^ e.when.t ^ (uint64_t)e.what << 56 ^ (uint64_t)e.host << 48) *
             0x9e3779b97f4a7c15;
-        if (w->faulty && e.t_us >= faults_us) {
+        if (w->faulty && e.when.t >= faults_us) {
             sim_trace(w, "faults stop");
             sim_faults_stop(w);
             w->goal = w->height + 3;
@@ -479,13 +445,13 @@ static void finish(struct sim_world *w)
         sim_disk_fini(&h->disk);
         sim_disk_fini(&h->backup);
     }
-    for (size_t i = 0; i < w->heap_cnt; i++)
-        sim_msg_free(w->heap[i].msg);
+    for (size_t i = 0; i < w->heap.cnt; i++)
+        sim_msg_free(((struct sim_event *)heap_at(&w->heap, i))->msg);
     for (size_t i = 0; i < QN_COUNT(w->old); i++)
         sim_msg_free(w->old[i]);
     sim_msg_free(w->secret);
     sim_snapshot_free(w->snapshot);
-    free(w->heap);
+    heap_free(&w->heap);
     sim_load_fini(w);
     sim_checks_fini(w);
 }
@@ -497,6 +463,7 @@ void sim_run(const struct sim_opts *o, struct sim_result *ret)
     QN_ASSERT(w != NULL && qn_crypto_init() == QN_OK);
     *ret = (struct sim_result){ 0 };
     w->o = *o;
+    w->heap.size = sizeof(struct sim_event);
     w->res = ret;
     w->rng = o->seed * 0xd1342543de82ef95 + 7;
     sim_knobs_draw(o, &w->k);
@@ -510,7 +477,7 @@ void sim_run(const struct sim_opts *o, struct sim_result *ret)
     sim_checks_init(w);
     begin(w);
     sim_load_init(w);
-    sim_push(w, (struct sim_event){ .t_us = 1000000, .what = EV_CHECK });
+    sim_push(w, (struct sim_event){ .when.t = 1000000, .what = EV_CHECK });
     go(w);
     sim_check_end(w);
     if (!ret->wrong[0]) ret->event = w->events;
