@@ -8,13 +8,16 @@
 #include "core/node/aside.h"
 #include "core/node/blob.h"
 #include "core/node/evidence.h"
+#include "core/node/join.h"
 #include "core/node/net.h"
 #include "core/node/net_desk.h"
 #include "core/node/rearm.h"
 #include "core/node/share.h"
+#include "core/node/snaps.h"
 #include "core/node/wallet.h"
 #include "ledger/state/gov.h"
 #include "ledger/state/steps.h"
+#include "ledger/sync/home.h"
 #include "lua/bind/pure.h"
 
 #include <errno.h>
@@ -50,6 +53,12 @@ struct qn_node {
     struct share *share;
     struct net_desk *desk;
     struct aside *aside;
+    struct snaps *snaps;
+    struct join *join;     /* the home has no chain: its state is fetched; see want_snapshot */
+    char chain_home[4000]; /* of the chain that is open: HOME, or HOME/joining until then */
+    bool again,
+        by_blocks; /* run once more, from what is there now; without looking for a snapshot */
+    uint32_t fast_ppm;
     struct qn_key validator, network;
     int lock_fd;
     uint64_t started_ms, watched_us;
@@ -101,6 +110,16 @@ struct share *qn_node_share(struct qn_node *node)
 struct aside *qn_node_aside(struct qn_node *node)
 {
     return node->aside;
+}
+
+struct snaps *qn_node_snaps(struct qn_node *node)
+{
+    return node->snaps;
+}
+
+struct join *qn_node_join(struct qn_node *node)
+{
+    return node->join;
 }
 
 struct net_desk *qn_node_desk(struct qn_node *node)
@@ -283,7 +302,12 @@ static void on_block(void *arg, const struct qn_frame *f, const struct qn_hash *
     struct qn_node *node = arg;
     char id[48], hash_hex[65];
     unsigned idx = 0;
-    (void)hash;
+    if (f->block.header.height == node->opts->trust_height &&
+        !qn_hash_eq(hash, &node->opts->trust) && !qn_hash_is_zero(&node->opts->trust) &&
+        node->rc == QN_OK)
+        node->rc = qn_why(&node->why, QN_E_FOREIGN,
+                          "block %" PRIu64 " of this chain is not the one that is trusted",
+                          f->block.header.height);
     qn_steps_note(node->steps, qn_node_chain(node));
     if (!node->api) return;
     tell_modules(node);
@@ -355,23 +379,40 @@ static qn_rc version_ok(struct qn_node *node, struct qn_why *why)
                   qn_view_height(view) + 1, next, QN_RECORD_VERSION);
 }
 
+/* How far it is behind, when it is: to the log, each time it is another. */
+static void say_sync(struct qn_node *node)
+{
+    struct qn_replica_info info = qn_replica_info(node->replica);
+    if (node->join || !info.syncing) return;
+    if (info.peer_oldest > info.height + 1)
+        fprintf(stderr,
+                "quoin: sync: no peer has block %" PRIu64 " any more, the first is %" PRIu64
+                ": begin with a fresh home, by a snapshot\n",
+                info.height + 1, info.peer_oldest);
+    else
+        fprintf(stderr, "quoin: sync: block %" PRIu64 " of %" PRIu64 "\n", info.height,
+                info.peer_height);
+}
+
 static void on_turn(int fd, short what, void *arg)
 {
     struct qn_node *node = arg;
     uint64_t wait_ms;
     (void)fd;
     (void)what;
-    node->rc = version_ok(node, &node->why);
+    if (node->rc == QN_OK) node->rc = version_ok(node, &node->why);
     if (node->rc == QN_OK) node->rc = qn_replica_turn(node->replica, &wait_ms, &node->why);
     if (node->rc) { /* the disk is no longer to be trusted: stop, the next start recovers */
         event_base_loopbreak(node->base);
         return;
     }
+    if (node->snaps) snaps_turn(node->snaps);
     qn_api_retry(node->api);
     uint64_t now_us = qn_env_mono_us(qn_env_real());
     if (now_us - node->watched_us > 5000000) { /* the unit's watchdog waits 30 s */
         node->watched_us = now_us;
         notify("WATCHDOG=1");
+        say_sync(node);
         qn_evidence_report(node->replica, &node->validator, qn_env_now_ms(qn_env_real()));
     }
     struct timeval tv = { (time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000 * 1000) };
@@ -488,26 +529,59 @@ static void own_genesis(struct qn_node *node, const struct qn_hash *owner,
     qn_encode(qn_genesis_record(), &genesis, ret);
 }
 
-/* Whether this start begins a chain of its own. */
-static bool begins(const struct qn_node *node)
+static bool has_chain(const struct qn_node *node)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/journal/seg-0000000000.qj", node->opts->home);
-    return access(path, F_OK) != 0 && !node->opts->genesis && !node->opts->join;
+    return access(path, F_OK) == 0;
+}
+
+/* Whether this start begins a chain of its own. */
+static bool begins(const struct qn_node *node)
+{
+    return !has_chain(node) && !node->opts->genesis && !node->opts->join;
+}
+
+/* A chain that is younger holds less than a snapshot's bodies do. */
+static bool wants_snapshot(const struct qn_node *node, const struct qn_genesis *g)
+{
+    const char *sync = node->opts->sync;
+    if (has_chain(node) || !node->opts->join || node->by_blocks || strcmp(sync, "blocks") == 0)
+        return false;
+    return strcmp(sync, "snapshot") == 0 || g->t_ms + QN_TX_SPAN_MS < qn_env_now_ms(qn_env_real());
 }
 
 /* The genesis for a home that has no chain yet: of the file named, of those joined, or our own. */
 static qn_rc find_genesis(struct qn_node *node, const struct qn_hash *owner,
                           const struct qn_hash *faucet, struct qn_buf *ret, struct qn_why *why)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/journal/seg-0000000000.qj", node->opts->home);
-    bool there = access(path, F_OK) == 0; /* then the chain has its own */
+    bool there = has_chain(node); /* then the chain has its own */
     if (node->opts->genesis)
         return there ? QN_OK : qn_file_read(node->opts->genesis, 1u << 20, ret, why);
     if (node->opts->join) return there ? QN_OK : qn_net_genesis(node->net, ret, why);
     own_genesis(node, owner, faucet, ret);
     return QN_OK;
+}
+
+/* Whether the chain is the one that is trusted, as far as that can be said of what is here. */
+static qn_rc check_trust(struct qn_node *node, struct qn_why *why)
+{
+    const struct qn_up_opts *o = node->opts;
+    struct qn_chain *chain = qn_node_chain(node);
+    struct qn_arena arena = { .max = 64u << 20 };
+    struct qn_frame f;
+    struct qn_hash is = qn_chain_id(chain);
+    bool known = o->trust_height == 0;
+    if (qn_hash_is_zero(&o->trust)) return QN_OK;
+    if (o->trust_height && qn_chain_frame(chain, o->trust_height, &arena, &f, NULL) == QN_OK) {
+        is = qn_header_hash(&f.block.header);
+        known = true;
+    }
+    qn_arena_free(&arena);
+    if (!known || qn_hash_eq(&is, &o->trust)) return QN_OK;
+    return qn_why(why, QN_E_FOREIGN,
+                  "block %" PRIu64 " of this chain is not the one that is trusted",
+                  o->trust_height);
 }
 
 static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, struct qn_why *why)
@@ -520,12 +594,8 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
     qn_rc rc = key_of(node, "owner", &owner, ret_new, why);
     if (rc == QN_OK) rc = key_of(node, "faucet", &faucet, &fresh, why);
     if (rc == QN_OK) rc = key_of(node, "validator", &node->validator, &fresh, why);
-    if (rc == QN_OK) rc = qn_rearm_open(node->opts->home, begins(node), &node->may_sign, why);
+    if (rc == QN_OK) rc = qn_home_settle(node->opts->home, why);
     if (rc) return rc;
-    if (!node->may_sign)
-        fprintf(stderr,
-                "quoin: this validator does not sign: its journal was restored or is another's; "
-                "see quoin help validator rearm\n");
     struct qn_hash owner_acct = qn_acct_key(&owner.pub), faucet_acct = qn_acct_key(&faucet.pub);
     qn_key_wipe(&owner);
     qn_key_wipe(&faucet);
@@ -533,7 +603,20 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
     if (rc == QN_OK && bytes.len)
         rc = qn_decode(qn_genesis_record(), qn_buf_get(&bytes), &arena, &genesis, why);
     if (rc) goto out;
-    struct qn_replica_conf conf = { .chain = { .home = node->opts->home,
+    bool joins = bytes.len && wants_snapshot(node, &genesis);
+    if (bytes.len) node->fast_ppm = genesis.fast_ppm;
+    snprintf(node->chain_home, sizeof node->chain_home, "%s%s", node->opts->home,
+             joins ? "/joining" : "");
+    if (joins)
+        qn_home_sweep(node->chain_home);
+    else
+        rc = qn_rearm_open(node->opts->home, begins(node), &node->may_sign, why);
+    if (rc) goto out;
+    if (!node->may_sign && !joins)
+        fprintf(stderr,
+                "quoin: this validator does not sign: its journal was restored or is another's; "
+                "see quoin help validator rearm\n");
+    struct qn_replica_conf conf = { .chain = { .home = node->chain_home,
                                                .env = qn_env_real(),
                                                .modules = node->exec,
                                                .module_cnt = node->exec_cnt,
@@ -544,11 +627,14 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
                                                .on_block = on_block,
                                                .arg = node },
                                     .validator = node->may_sign ? &node->validator : NULL,
-                                    .block_ms = node->opts->block_ms };
+                                    .block_ms = node->opts->block_ms,
+                                    .hold = joins };
     if (node->net) conf.wire = qn_net_wire(node->net);
     qn_addr_print(&owner_acct, addr);
-    rc = qn_steps_open(node->opts->home, &node->steps, why);
+    rc = joins ? qn_dir_make(node->chain_home, why) : QN_OK;
+    if (rc == QN_OK) rc = qn_steps_open(node->chain_home, &node->steps, why);
     if (rc == QN_OK) rc = qn_replica_open(&conf, &node->replica, why);
+    if (rc == QN_OK) rc = check_trust(node, why);
     if (rc == QN_OK && node->net) rc = qn_net_serve(node->net, node->replica, on_net, node, why);
 out:
     qn_buf_free(&bytes);
@@ -577,6 +663,7 @@ static qn_rc open_net(struct qn_node *node, struct qn_why *why)
 static void on_share(void *arg)
 {
     struct qn_node *node = arg;
+    if (node->join) join_turn(node->join);
     if (node->api) qn_api_retry(node->api);
 }
 
@@ -589,6 +676,79 @@ static qn_rc open_share(struct qn_node *node, struct qn_why *why)
                                      .changed = on_share,
                                      .arg = node };
     return node->net ? share_open(&conf, &node->share, why) : QN_OK;
+}
+
+static qn_rc open_snaps(struct qn_node *node, struct qn_why *why)
+{
+    const struct snaps_conf conf = { .home = node->opts->home,
+                                     .host = node->net ? qn_net_host(node->net) : NULL,
+                                     .share = node->share,
+                                     .aside = node->aside,
+                                     .chain = qn_node_chain(node),
+                                     .steps = node->steps,
+                                     .keep = node->net ? node->opts->snapshots : 0 };
+    return snaps_open(&conf, &node->snaps, why);
+}
+
+static void on_join_log(void *arg, const char *line)
+{
+    (void)arg;
+    fprintf(stderr, "quoin: %s\n", line);
+}
+
+/* A key that stood beside no journal yet signed nowhere: as where a node joins by blocks, this one is its own. Else it is a restored one's. */
+static void name_journal(struct qn_node *node)
+{
+    char path[4096];
+    struct qn_why why;
+    snprintf(path, sizeof path, "%s/wallet/validator.journal", node->opts->home);
+    if (access(path, F_OK) != 0 && qn_home_name(node->opts->home, false, &why))
+        fprintf(stderr, "quoin: %s\n", why.text); /* `validator rearm` mends it */
+}
+
+/* The home has its chain, or none is to be had this way: everything begins anew. */
+static void on_join_end(void *arg, enum join_end how, qn_rc rc, const struct qn_why *why)
+{
+    struct qn_node *node = arg;
+    switch (how) {
+    case JOIN_BLOCKS: node->by_blocks = node->again = true; break;
+    case JOIN_RESTORED:
+        name_journal(node);
+        node->again = true;
+        break;
+    case JOIN_FAILED:
+        node->rc = rc;
+        node->why = *why;
+        break;
+    }
+    event_base_loopbreak(node->base);
+}
+
+static qn_rc open_join(struct qn_node *node, struct qn_why *why)
+{
+    const struct qn_up_opts *o = node->opts;
+    const struct join_conf conf = { .base = node->base,
+                                    .env = qn_env_real(),
+                                    .host = qn_net_host(node->net),
+                                    .share = node->share,
+                                    .aside = node->aside,
+                                    .home = o->home,
+                                    .map_gib = o->map_gib,
+                                    .chain = qn_chain_id(qn_node_chain(node)),
+                                    .fast_ppm = node->fast_ppm,
+                                    .pinned = o->trust_height && !qn_hash_is_zero(&o->trust),
+                                    .trust = o->trust,
+                                    .trust_height = o->trust_height,
+                                    .patient = strcmp(o->sync, "snapshot") == 0,
+                                    .arg = node,
+                                    .log = on_join_log,
+                                    .end = on_join_end };
+    return join_open(&conf, &node->join, why);
+}
+
+static bool joining(const struct qn_node *node)
+{
+    return strcmp(node->chain_home, node->opts->home) != 0;
 }
 
 static void open_desk(struct qn_node *node)
@@ -666,11 +826,40 @@ static void say_ready(struct qn_node *node, const char *addr, bool fresh, uint64
     fflush(stdout);
 }
 
-int qn_node_up(const struct qn_up_opts *opts)
+/* What one run leaves to the next of the same `up`: who joined by a snapshot opens the chain that it left. */
+struct again {
+    bool yes, by_blocks, ran;
+    char api[32], listen[80]; /* where it is known by now */
+};
+
+/* Where this run listened, for the next. */
+static void note_again(struct qn_node *node, struct again *again)
+{
+    const char *listen = node->opts->listen, *colon = listen ? strrchr(listen, ':') : NULL;
+    again->yes = node->again;
+    again->by_blocks = node->by_blocks;
+    snprintf(again->api, sizeof again->api, "127.0.0.1:%u", qn_api_port(node->api));
+    if (colon && colon - listen < 64)
+        snprintf(again->listen, sizeof again->listen, "%.*s:%u", (int)(colon - listen), listen,
+                 qn_host_port(qn_net_host(node->net)));
+}
+
+static void say_joined(struct qn_node *node)
+{
+    uint64_t height = qn_chain_header(qn_node_chain(node))->height;
+    if (node->opts->json)
+        printf("{\"event\":\"joined\",\"height\":%" PRIu64 "}\n", height);
+    else if (!node->opts->quiet)
+        printf("joined at block %" PRIu64 "\n", height);
+    fflush(stdout);
+}
+
+static int run(const struct qn_up_opts *opts, struct again *again)
 {
     struct qn_node *node = calloc(1, sizeof *node);
     QN_ASSERT(node != NULL);
     node->opts = opts;
+    node->by_blocks = again->by_blocks;
     node->lock_fd = -1;
     uint64_t begin = qn_env_mono_us(qn_env_real());
     struct qn_why why = { "" };
@@ -696,6 +885,11 @@ int qn_node_up(const struct qn_up_opts *opts)
     if (rc) goto out;
     open_desk(node);
     node->aside = aside_new(node->base, on_share, node);
+    if (joining(node))
+        rc = open_join(node, &why);
+    else
+        rc = open_snaps(node, &why);
+    if (rc) goto out;
     node->started_ms = qn_env_now_ms(qn_env_real());
     node->turn = event_new(node->base, -1, 0, on_turn, node);
     node->sigint = evsignal_new(node->base, SIGINT, on_signal, node);
@@ -725,24 +919,35 @@ int qn_node_up(const struct qn_up_opts *opts)
     uint64_t wait_ms;
     rc = version_ok(node, &why);
     if (rc == QN_OK) rc = qn_replica_turn(node->replica, &wait_ms, &why); /* the first block */
+    if (rc == QN_OK) rc = node->rc;
     if (rc) goto out;
     kick(node);
-    say_ready(node, addr, fresh, qn_env_mono_us(qn_env_real()) - begin);
+    if (again->ran)
+        say_joined(node);
+    else
+        say_ready(node, addr, fresh, qn_env_mono_us(qn_env_real()) - begin);
+    again->ran = true;
     notify("READY=1");
     event_base_dispatch(node->base);
-    notify("STOPPING=1");
+    if (node->again)
+        note_again(node, again);
+    else
+        notify("STOPPING=1");
     rc = node->rc;
     why = node->why;
 out:
     qn_api_close(node->api);
     node->api = NULL;
     aside_free(node->aside);
+    join_detach(node->join);
     qn_jobs_free(node->jobs);
     stop_modules(node);
     share_detach(node->share);
     qn_net_close(node->net);
     net_desk_close(node->desk);
     share_close(node->share);
+    snaps_close(node->snaps);
+    join_close(node->join);
     qn_replica_close(node->replica);
     qn_steps_close(node->steps);
     if (node->turn) {
@@ -760,4 +965,26 @@ out:
                 qn_err_code(rc));
     if (rc && qn_err_hint(rc)) fprintf(stderr, "  try   %s\n", qn_err_hint(rc));
     return qn_err_exit(rc);
+}
+
+int qn_node_up(const struct qn_up_opts *opts)
+{
+    struct qn_up_opts o = *opts;
+    struct again again = { .yes = false };
+    char path[4096];
+    int rc;
+    do {
+        again.yes = false;
+        rc = run(&o, &again);
+        if (!again.yes) break;
+        o.api = again.api;
+        if (*again.listen) o.listen = again.listen;
+        snprintf(path, sizeof path, "%s/joining/manifest", o.home);
+        unlink(path);
+        snprintf(path, sizeof path, "%s/joining/steps.qs", o.home);
+        unlink(path);
+        snprintf(path, sizeof path, "%s/joining", o.home);
+        qn_home_sweep(path);
+    } while (rc == 0);
+    return rc;
 }

@@ -11,7 +11,11 @@ struct qn_up_opts {
     const char *listen, *join, *genesis; /* NULL: a network of one */
     uint32_t outbound;                   /* connections to choose; 0: dials only whom it was told */
     uint64_t map_gib, block_ms;
-    uint64_t keep_ms; /* blocks older than this may go; 0: all stay */
+    uint64_t keep_ms;      /* blocks older than this may go; 0: all stay */
+    const char *sync;      /* "auto", "blocks", "snapshot" */
+    struct qn_hash trust;  /* zero: none */
+    uint64_t trust_height; /* 0: trust is the genesis' */
+    uint32_t snapshots;    /* kept for others */
     bool json, quiet;
 };
 
@@ -19,7 +23,9 @@ struct qn_up_opts {
 int qn_node_up(const struct qn_up_opts *opts);
 
 struct aside;
+struct join;
 struct net_desk;
+struct snaps;
 struct share;
 
 /* What calls of the core may reach beyond qn_node_ops. */
@@ -38,6 +44,8 @@ const struct qn_route *qn_node_route(struct qn_node *node, const char *path, voi
 struct share *qn_node_share(struct qn_node *node);   /* NULL: a network of one */
 struct net_desk *qn_node_desk(struct qn_node *node); /* NULL as well then */
 struct aside *qn_node_aside(struct qn_node *node);
+struct snaps *qn_node_snaps(struct qn_node *node);
+struct join *qn_node_join(struct qn_node *node); /* NULL: its chain is its own */
 void qn_node_stop(struct qn_node *node);
 
 #endif

@@ -36,6 +36,10 @@ QN_CHECK qn_rc share_find(struct share *s, const struct qn_hash *id, json_t **re
 QN_CHECK qn_rc share_fetch(struct share *s, const struct qn_hash *id, json_t **ret QN_GIVES,
                            struct qn_why *why);
 
+/* share_fetch_up_to does the same; who says that it is of more than max bytes is not asked for any. */
+QN_CHECK qn_rc share_fetch_up_to(struct share *s, const struct qn_hash *id, uint64_t max,
+                                 json_t **ret QN_GIVES, struct qn_why *why);
+
 /* share_forget closes a blob that was removed from the disk. */
 void share_forget(struct share *s, const struct qn_hash *id);
 

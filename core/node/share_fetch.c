@@ -467,7 +467,8 @@ static struct fetch *find(struct share *s, const struct qn_hash *id, bool bytes)
     return NULL;
 }
 
-static qn_rc begin(struct share *s, const struct qn_hash *id, bool bytes, struct qn_why *why)
+static qn_rc begin(struct share *s, const struct qn_hash *id, bool bytes, uint64_t max,
+                   struct qn_why *why)
 {
     drop_old(s);
     if (s->fetch_cnt >= SHARE_FETCH_MAX)
@@ -480,8 +481,7 @@ static qn_rc begin(struct share *s, const struct qn_hash *id, bool bytes, struct
     f->id = *id;
     f->bytes = bytes;
     f->begun_ms = f->found_ms = share_now_ms(s);
-    f->swarm = swarm_new(seed, BLOB_SIZE_MAX,
-                         (struct swarm_ops){ f, swarm_ask, swarm_cancel, swarm_piece });
+    f->swarm = swarm_new(seed, max, (struct swarm_ops){ f, swarm_ask, swarm_cancel, swarm_piece });
     f->turn = event_new(s->conf.base, -1, 0, on_turn, f);
     QN_ASSERT(f->turn != NULL);
     f->next = s->fetches;
@@ -496,7 +496,7 @@ qn_rc share_find(struct share *s, const struct qn_hash *id, json_t **ret, struct
 {
     struct fetch *f = find(s, id, false);
     if (!f) {
-        qn_rc rc = begin(s, id, false, why);
+        qn_rc rc = begin(s, id, false, BLOB_SIZE_MAX, why);
         return rc ? rc : qn_why(why, QN_E_AGAIN, "peers are being asked");
     }
     if (f->over) return qn_why(why, f->rc, "%s", f->why.text);
@@ -508,13 +508,19 @@ qn_rc share_find(struct share *s, const struct qn_hash *id, json_t **ret, struct
 
 qn_rc share_fetch(struct share *s, const struct qn_hash *id, json_t **ret, struct qn_why *why)
 {
+    return share_fetch_up_to(s, id, BLOB_SIZE_MAX, ret, why);
+}
+
+qn_rc share_fetch_up_to(struct share *s, const struct qn_hash *id, uint64_t max, json_t **ret,
+                        struct qn_why *why)
+{
     char path[4096];
     struct stat st;
     struct fetch *f = find(s, id, true);
     blob_beside(s->conf.home, id, "", path, sizeof path);
     bool here = stat(path, &st) == 0;
     if (!f && !here) {
-        qn_rc rc = begin(s, id, true, why);
+        qn_rc rc = begin(s, id, true, max, why);
         return rc ? rc : qn_why(why, QN_E_AGAIN, "the blob is on its way");
     }
     if (f && !f->over) {

@@ -1,9 +1,9 @@
 /* snapshots.c - snapshots as blobs of a folder, backups, and the calls that make them. */
 #include "core/env/crash.h"
-#include "core/node/aside.h"
 #include "core/node/blob.h"
 #include "core/node/node.h"
 #include "core/node/proofs.h"
+#include "core/node/snaps.h"
 #include "ledger/sync/backup.h"
 #include "ledger/sync/snapshot.h"
 
@@ -47,48 +47,49 @@ json_t *qn_snapshot_json(const struct qn_snapshot *sn, const char *file)
 
 /* --- made in a child ------------------------------------------------------------------------------------------------ */
 
-struct work {
-    struct qn_node *node;
-    char dir[1025];
-    struct aside *aside; /* what tells how far it is, in the child */
-    uint32_t cnt;
-};
-
 static qn_rc put_telling(void *self, struct qn_span bytes, struct qn_hash *ret, struct qn_why *why)
 {
-    struct work *w = self;
+    struct snap_work *w = self;
     qn_crash_point("snapshot-chunk");
     qn_rc rc = blob_put(w->dir, bytes, ret, why);
     aside_say(w->aside, ++w->cnt, 0);
     return rc;
 }
 
-static qn_rc make_snapshot(void *arg, struct aside *aside, json_t **ret, struct qn_why *why)
+qn_rc qn_snapshot_work(void *arg, struct aside *aside, json_t **ret, struct qn_why *why)
 {
-    struct work *w = arg;
+    struct snap_work *w = arg;
     struct qn_buf manifest = { 0 };
     struct qn_snapshot sn;
-    const struct qn_chunks chunks = { .self = w, .put = put_telling };
+    const struct qn_chunks chunks = { .self = w, .cut_bits = w->cut_bits, .put = put_telling };
     struct qn_hash id;
     char file[1100], hex[65];
     w->aside = aside;
-    qn_rc rc = qn_snapshot_make(qn_node_chain(w->node), qn_node_steps(w->node), &chunks, &manifest,
-                                &sn, why);
+    qn_rc rc = qn_snapshot_make(w->chain, w->steps, &chunks, &manifest, &sn, why);
     if (rc == QN_OK)
         rc = blob_put(w->dir, qn_buf_get(&manifest), &id, why); /* for who asks by its hash */
     snprintf(file, sizeof file, "%s/snapshot.qs", w->dir);
-    if (rc == QN_OK) rc = qn_file_write(file, qn_buf_get(&manifest), 0644, why);
+    if (rc == QN_OK && w->file) rc = qn_file_write(file, qn_buf_get(&manifest), 0644, why);
     if (rc == QN_OK) {
         *ret = qn_snapshot_json(&sn, file);
         qn_hex(id.b, 32, hex);
         json_object_set_new(*ret, "manifest", json_string(hex));
+        json_object_set_new(*ret, "manifest_bytes", json_integer((json_int_t)manifest.len));
+        json_object_set_new(*ret, "epoch", json_integer((json_int_t)sn.proof.header.epoch));
     }
     qn_buf_free(&manifest);
     return rc;
 }
 
+static struct snap_work work_of(struct qn_call_ctx *ctx, struct qn_span dir)
+{
+    struct snap_work w = { .chain = qn_node_chain(ctx->node), .steps = qn_node_steps(ctx->node) };
+    snprintf(w.dir, sizeof w.dir, "%.*s", (int)dir.len, (const char *)dir.ptr);
+    return w;
+}
+
 /* Begins the work where it has not been, once nothing else runs, and waits for its end. */
-static qn_rc aside_call(struct qn_call_ctx *ctx, const char *what, aside_fn fn, struct work *w,
+static qn_rc aside_call(struct qn_call_ctx *ctx, const char *what, aside_fn fn, struct snap_work *w,
                         json_t **ret, struct qn_why *why)
 {
     struct aside *aside = qn_node_aside(ctx->node);
@@ -103,10 +104,13 @@ qn_rc qn_call_snapshot_create(struct qn_call_ctx *ctx, const void *params, json_
                               struct qn_why *why)
 {
     const struct node_snapshot *p = params;
-    struct work w = { .node = ctx->node };
-    snprintf(w.dir, sizeof w.dir, "%.*s", (int)p->dir.len, (const char *)p->dir.ptr);
-    if (!*w.dir) snprintf(w.dir, sizeof w.dir, "%s", qn_node_home(ctx->node));
-    return aside_call(ctx, "a snapshot", make_snapshot, &w, ret, why);
+    struct snap_work w = work_of(ctx, p->dir);
+    bool at_home = !*w.dir;
+    if (at_home) snprintf(w.dir, sizeof w.dir, "%s", qn_node_home(ctx->node));
+    w.file = true;
+    qn_rc rc = aside_call(ctx, "a snapshot", qn_snapshot_work, &w, ret, why);
+    if (rc == QN_OK && at_home) snaps_add(qn_node_snaps(ctx->node), *ret);
+    return rc;
 }
 
 json_t *qn_backup_json(const struct qn_backup *b, const char *dir)
@@ -121,16 +125,15 @@ json_t *qn_backup_json(const struct qn_backup *b, const char *dir)
 
 static qn_rc make_backup(void *arg, struct aside *aside, json_t **ret, struct qn_why *why)
 {
-    struct work *w = arg;
+    struct snap_work *w = arg;
     struct qn_backup backup;
     struct qn_buf steps = { 0 };
     char from[4096], to[4096];
     (void)aside;
     qn_rc rc = qn_dir_make(w->dir, why);
-    if (rc == QN_OK) rc = qn_backup_make(qn_node_chain(w->node), w->dir, 0, &backup, why);
+    if (rc == QN_OK) rc = qn_backup_make(w->chain, w->dir, 0, &backup, why);
     if (rc) return rc;
-    snprintf(from, sizeof from, "%s/steps.qs",
-             qn_node_home(w->node)); /* what light clients ask for */
+    snprintf(from, sizeof from, "%s/steps.qs", w->home); /* what light clients ask for */
     snprintf(to, sizeof to, "%s/steps.qs", w->dir);
     if (qn_file_read(from, 1u << 30, &steps, NULL) == QN_OK)
         rc = qn_file_write(to, qn_buf_get(&steps), 0600, why);
@@ -143,7 +146,7 @@ qn_rc qn_call_backup_create(struct qn_call_ctx *ctx, const void *params, json_t 
                             struct qn_why *why)
 {
     const struct node_backup *p = params;
-    struct work w = { .node = ctx->node };
-    snprintf(w.dir, sizeof w.dir, "%.*s", (int)p->dir.len, (const char *)p->dir.ptr);
+    struct snap_work w = work_of(ctx, p->dir);
+    snprintf(w.home, sizeof w.home, "%s", qn_node_home(ctx->node));
     return aside_call(ctx, "a backup", make_backup, &w, ret, why);
 }

@@ -11,6 +11,18 @@
 #include <string.h>
 #include <unistd.h>
 
+static bool read_trust(const char *text, struct qn_up_opts *ret)
+{
+    const char *at = strchr(text, '@');
+    char *end;
+    if (!*text) return true;
+    if (!at || at - text != 64 || !qn_unhex(text, 64, ret->trust.b, 32) || at[1] < '0' ||
+        at[1] > '9')
+        return false;
+    ret->trust_height = strtoull(at + 1, &end, 10);
+    return *end == 0;
+}
+
 int qn_verb_up(struct qn_cli *cli)
 {
     struct qn_config conf;
@@ -20,7 +32,8 @@ int qn_verb_up(struct qn_cli *cli)
     if (cli->argc)
         return qn_usage(cli,
                         "up takes --home, --config, --set, --api, --listen, --join, --outbound, "
-                        "--genesis, --enable, --disable, --store-map-gib, --keep-days");
+                        "--genesis, --enable, --disable, --store-map-gib, --keep-days, --sync, "
+                        "--trust, --snapshots");
     const char *modules = conf.vals[QN_CONF_modules].text, *off = conf.vals[QN_CONF_disable].text;
     struct qn_up_opts opts = { .home = cli->client.home,
                                .api = conf.vals[QN_CONF_api].text,
@@ -38,6 +51,13 @@ int qn_verb_up(struct qn_cli *cli)
     opts.outbound = (uint32_t)strtoul(conf.vals[QN_CONF_outbound].text, NULL, 10);
     opts.map_gib = strtoull(conf.vals[QN_CONF_store_map_gib].text, NULL, 10);
     opts.keep_ms = strtoull(conf.vals[QN_CONF_keep_days].text, NULL, 10) * 86400000;
+    opts.snapshots = (uint32_t)strtoul(conf.vals[QN_CONF_snapshots].text, NULL, 10);
+    opts.sync = conf.vals[QN_CONF_sync].text;
+    if (strcmp(opts.sync, "auto") != 0 && strcmp(opts.sync, "blocks") != 0 &&
+        strcmp(opts.sync, "snapshot") != 0)
+        return qn_usage(cli, "sync is auto, blocks or snapshot");
+    if (!read_trust(conf.vals[QN_CONF_trust].text, &opts))
+        return qn_usage(cli, "trust is HASH@HEIGHT: 64 hex digits and a number");
     return qn_node_up(&opts);
 }
 

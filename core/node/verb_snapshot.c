@@ -60,8 +60,8 @@ static int run(struct qn_cli *cli, bool restore)
     qn_chunks_in(dir, &chunks);
     if (rc == QN_OK && restore) rc = qn_dir_make(cli->client.home, &why);
     if (rc == QN_OK)
-        rc = restore ? qn_snapshot_restore(qn_buf_get(&manifest), pinned ? &trust : NULL, &chunks,
-                                           cli->client.home, 0, &sn, &why)
+        rc = restore ? qn_snapshot_restore(qn_buf_get(&manifest), pinned ? &trust : NULL, NULL,
+                                           &chunks, cli->client.home, 0, &sn, &why)
                      : qn_snapshot_check(qn_buf_get(&manifest), pinned ? &trust : NULL, &chunks,
                                          &sn, &why);
     if (rc == QN_OK) {

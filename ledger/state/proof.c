@@ -51,6 +51,12 @@ void qn_proof_range(struct qn_trie *trie, struct qn_span from, struct qn_span to
 qn_rc qn_proof_front(struct qn_span *s, const struct qn_hash *trust, struct qn_proof *ret,
                      struct qn_why *why)
 {
+    return qn_proof_front_by(s, trust, NULL, ret, why);
+}
+
+qn_rc qn_proof_front_by(struct qn_span *s, const struct qn_hash *trust, const struct qn_set *set,
+                        struct qn_proof *ret, struct qn_why *why)
+{
     struct qn_arena arena = { .max = 4u << 20 }; /* keeps its limit when freed */
     struct qn_span magic, bytes;
     struct qn_hash chain, hash = { { 0 } };
@@ -79,7 +85,11 @@ qn_rc qn_proof_front(struct qn_span *s, const struct qn_hash *trust, struct qn_p
     if (rc == QN_OK) rc = qn_set_genesis(&g, &known, why);
     if (rc) goto out;
     chain = qn_genesis_hash(&g);
-    bool believe = !trust || qn_hash_eq(trust, &chain);
+    bool believe = !trust || (!set && qn_hash_eq(trust, &chain));
+    if (set && !(trust && qn_hash_eq(trust, &chain))) {
+        rc = qn_why(why, QN_E_PROOF, "the proof is of another chain");
+        goto out;
+    }
     struct qn_step *now = step;
     for (uint32_t i = 0; i < cnt; i++) {
         now = &step[i % 2];
@@ -93,7 +103,9 @@ qn_rc qn_proof_front(struct qn_span *s, const struct qn_hash *trust, struct qn_p
             goto out;
         }
         height = now->header.height;
-        if (trust && qn_hash_eq(trust, &hash)) {
+        if (set && !believe) {
+            believe = qn_step_follows(set, NULL, now); /* theirs, or enough of them signed it */
+        } else if (trust && qn_hash_eq(trust, &hash)) {
             believe =
                 true; /* this block is what the reader trusts; those before count for nothing */
         } else if (believe && !qn_step_follows(&known, before, now)) {
@@ -111,7 +123,8 @@ qn_rc qn_proof_front(struct qn_span *s, const struct qn_hash *trust, struct qn_p
         goto out;
     }
     if (!believe) {
-        qn_why(why, rc, "the proof is of another chain");
+        qn_why(why, rc, "the proof is %s",
+               set ? "signed by others than who is trusted" : "of another chain");
         goto out;
     }
     *ret = (struct qn_proof){ .chain = chain,

@@ -42,6 +42,11 @@ void qn_proof_range(struct qn_trie *trie, struct qn_span from, struct qn_span to
  * blocks; NULL believes the file's own beginning. QN_E_PROOF, QN_E_SIGNATURE, QN_E_SHORT, QN_E_FORMAT. */
 QN_CHECK qn_rc qn_proof_front(struct qn_span *s, const struct qn_hash *trust, struct qn_proof *ret,
                               struct qn_why *why);
+/* qn_proof_front_by does the same for who believes the validators of one epoch, `set`, of the chain `trust`: it begins at the first step that is
+ * theirs, or that enough of them signed. set NULL: as qn_proof_front. */
+QN_CHECK qn_rc qn_proof_front_by(struct qn_span *s, const struct qn_hash *trust,
+                                 const struct qn_set *set, struct qn_proof *ret,
+                                 struct qn_why *why);
 QN_CHECK qn_rc qn_proof_check(struct qn_span file, const struct qn_hash *trust,
                               struct qn_proof *ret, struct qn_why *why);
 

@@ -153,6 +153,15 @@ static void sum_of(struct qn_span step, uint8_t dst[SUM_LEN])
     memcpy(dst, h.b, SUM_LEN);
 }
 
+static void append(struct qn_buf *to, struct qn_span step)
+{
+    uint8_t sum[SUM_LEN];
+    sum_of(step, sum);
+    qn_buf_u32(to, (uint32_t)step.len);
+    qn_buf_span(to, step);
+    qn_buf_put(to, sum, SUM_LEN);
+}
+
 static bool next_step(struct qn_span *s, struct qn_span *ret)
 {
     struct qn_span at = *s, sum;
@@ -217,14 +226,10 @@ void qn_steps_note(struct qn_steps *st, struct qn_chain *c)
 {
     const struct qn_header *h = qn_chain_header(c);
     struct qn_buf step = { 0 };
-    uint8_t sum[SUM_LEN];
     if (st->any && h->epoch <= st->epoch) return;
     if (qn_step_head(c, &step, NULL) == QN_OK) {
         size_t at = st->bytes.len;
-        sum_of(qn_buf_get(&step), sum);
-        qn_buf_u32(&st->bytes, (uint32_t)step.len);
-        qn_buf_span(&st->bytes, qn_buf_get(&step));
-        qn_buf_put(&st->bytes, sum, SUM_LEN);
+        append(&st->bytes, qn_buf_get(&step));
         st->any = true;
         st->epoch = h->epoch;
         size_t len = st->bytes.len - at;
@@ -234,6 +239,97 @@ void qn_steps_note(struct qn_steps *st, struct qn_chain *c)
         }
     }
     qn_buf_free(&step);
+}
+
+/* The validators of an epoch, of its step. */
+static bool kept_set(const struct qn_steps *st, uint32_t epoch, struct qn_set *ret)
+{
+    struct qn_span s = st ? qn_buf_get(&st->bytes) : QN_SPAN(NULL, 0), step, sum;
+    uint32_t len, of;
+    while (qn_take_u32(&s, &len) && qn_take(&s, len, &step) && qn_take(&s, SUM_LEN, &sum))
+        if (epoch_of(step, &of) && of == epoch) return take_set(&step, ret, NULL) == QN_OK;
+    return false;
+}
+
+qn_rc qn_pin_put(struct qn_chain *c, const struct qn_steps *steps, uint64_t height,
+                 struct qn_buf *ret, struct qn_why *why)
+{
+    struct qn_arena arena = { .max = 64u << 20 };
+    struct qn_frame f;
+    struct qn_set *set = malloc(sizeof *set);
+    QN_ASSERT(set != NULL);
+    qn_rc rc = qn_chain_frame(c, height, &arena, &f, why);
+    if (rc == QN_OK && !qn_stake_past(qn_chain_view(c), f.block.header.epoch, set) &&
+        !kept_set(steps, f.block.header.epoch, set))
+        rc = qn_why(why, QN_E_NOTFOUND, "the validators of epoch %u are not known here",
+                    f.block.header.epoch);
+    if (rc == QN_OK) {
+        qn_buf_u16(ret, (uint16_t)set->cnt);
+        for (uint32_t i = 0; i < set->cnt; i++) {
+            qn_buf_put(ret, set->keys[i].b, 32);
+            qn_buf_u64(ret, set->weights[i]);
+        }
+        qn_encode(qn_header_record(), &f.block.header, ret);
+    }
+    free(set);
+    qn_arena_free(&arena);
+    return rc;
+}
+
+qn_rc qn_pin_take(struct qn_span *s, const struct qn_hash *hash, uint64_t height, uint32_t fast_ppm,
+                  struct qn_set *ret, struct qn_hash *ret_chain, struct qn_why *why)
+{
+    struct qn_arena arena = { .max = 1u << 20 };
+    struct qn_header h;
+    qn_rc rc = take_set(s, ret, why);
+    if (rc == QN_OK) rc = qn_decode_front(qn_header_record(), s, &arena, &h, why);
+    if (rc == QN_OK) {
+        struct qn_hash is = qn_header_hash(&h);
+        ret->epoch = h.epoch;
+        ret->fast_ppm = fast_ppm;
+        struct qn_hash root = qn_set_hash(ret);
+        if (h.height != height || !qn_hash_eq(&is, hash) || !qn_hash_eq(&root, &h.set_root))
+            rc = qn_why(why, QN_E_PROOF, "a header that is not the trusted block's");
+        *ret_chain = h.chain;
+    }
+    qn_arena_free(&arena);
+    return rc;
+}
+
+qn_rc qn_steps_adopt(const char *home, struct qn_span s, struct qn_why *why)
+{
+    char path[4096];
+    struct qn_arena arena = { .max = 4u << 20 };
+    struct qn_buf file = { 0 };
+    struct qn_span magic, bytes;
+    uint32_t len;
+    uint16_t cnt = 0;
+    snprintf(path, sizeof path, "%s/steps.qs", home);
+    qn_rc rc = QN_OK;
+    if (access(path, F_OK) == 0) goto out;
+    if (!qn_take(&s, 5, &magic) || !qn_take_u32(&s, &len) || !qn_take(&s, len, &bytes) ||
+        !qn_take_u16(&s, &cnt))
+        rc = qn_why(why, QN_E_SHORT, "a proof's front is cut off");
+    for (; cnt && rc == QN_OK; cnt--) {
+        /* Signatures and weights were looked at by qn_proof_front. */
+        struct qn_span at = s, edge;
+        struct qn_header h;
+        struct qn_cert cert;
+        struct qn_set set;
+        uint32_t edge_len = 0;
+        rc = take_set(&s, &set, why);
+        if (rc == QN_OK) rc = qn_decode_front(qn_header_record(), &s, &arena, &h, why);
+        if (rc == QN_OK) rc = qn_decode_front(qn_cert_record(), &s, &arena, &cert, why);
+        if (rc == QN_OK && (!qn_take_u32(&s, &edge_len) || !qn_take(&s, edge_len, &edge)))
+            rc = qn_why(why, QN_E_SHORT, "a step is cut off");
+        if (rc == QN_OK) append(&file, QN_SPAN(at.ptr, at.len - s.len));
+        qn_arena_free(&arena);
+    }
+    if (rc == QN_OK) rc = qn_file_write(path, qn_buf_get(&file), 0600, why);
+out:
+    qn_buf_free(&file);
+    qn_arena_free(&arena);
+    return rc;
 }
 
 /* The steps that are kept below the head, and the head: spans only, for there may be a year of them. */

@@ -30,7 +30,18 @@ QN_CHECK qn_rc qn_step_take(struct qn_span *s, uint32_t fast_ppm, struct qn_aren
 QN_CHECK bool qn_step_follows(const struct qn_set *known, const struct qn_step *before,
                               const struct qn_step *next);
 
+/* What a reader who trusts the hash of a block needs to trust its validators: the list, and the header that names it.
+ *
+ *     u16 cnt, cnt times: key[32] | weight u64 | header, Borsh
+ *
+ * qn_pin_put appends it for a final block; QN_E_NOTFOUND when the block or its epoch's validators are not kept. qn_pin_take reads and checks it against
+ * that hash and height; *ret_chain is the header's. */
 struct qn_steps;
+QN_CHECK qn_rc qn_pin_put(struct qn_chain *chain, const struct qn_steps *steps, uint64_t height,
+                          struct qn_buf *ret, struct qn_why *why);
+QN_CHECK qn_rc qn_pin_take(struct qn_span *s, const struct qn_hash *hash, uint64_t height,
+                           uint32_t fast_ppm, struct qn_set *ret, struct qn_hash *ret_chain,
+                           struct qn_why *why);
 
 /* qn_steps_open reads HOME/steps.qs; a torn or foreign end is cut off. */
 QN_CHECK qn_rc qn_steps_open(const char *home, struct qn_steps **ret, struct qn_why *why);
@@ -38,6 +49,8 @@ void qn_steps_close(struct qn_steps *steps);
 /* qn_steps_note is called after each final block: keeps it when it is the first of its epoch with a certificate. A file that cannot be written is
  * left alone from then on. */
 void qn_steps_note(struct qn_steps *steps, struct qn_chain *chain);
+/* qn_steps_adopt makes HOME/steps.qs, where there is none, of the steps in a proof's front (ledger/state/proof.h) that was checked. */
+QN_CHECK qn_rc qn_steps_adopt(const char *home, struct qn_span front, struct qn_why *why);
 /* qn_steps_put appends a count and the steps that lead from the genesis' validators to `head` (a step's bytes, the last), few where
  * sets overlap. */
 QN_CHECK qn_rc qn_steps_put(const struct qn_steps *steps, const struct qn_set *genesis,

@@ -19,7 +19,8 @@ struct qn_home {
     struct qn_hash chain;
 };
 
-static const char *const PARTS[] = { "journal", "state.mdb" };
+/* In the order of their move: a home with a journal has all. */
+static const char *const PARTS[] = { "state.mdb", "journal" };
 
 static qn_rc no_frame(void *arg, uint8_t kind, uint64_t seq, struct qn_frame_at at,
                       struct qn_span payload, struct qn_why *why)
@@ -32,7 +33,7 @@ static qn_rc no_frame(void *arg, uint8_t kind, uint64_t seq, struct qn_frame_at 
     return qn_why(why, QN_E_EXISTS, "a journal is there already");
 }
 
-static void sweep(const char *dir)
+void qn_home_sweep(const char *dir)
 {
     char path[4200];
     for (uint32_t seg = 0;; seg++) {
@@ -48,6 +49,36 @@ static void sweep(const char *dir)
     snprintf(path, sizeof path, "%s/state.mdb-lock", dir);
     unlink(path);
     rmdir(dir);
+}
+
+/* The names are on the disk. */
+static qn_rc sync_names(const char *home, struct qn_why *why)
+{
+    int fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    int err = errno;
+    if (fd >= 0) close(fd);
+    return ok ? QN_OK : qn_why(why, qn_err_errno(err), "%s: %s", home, strerror(err));
+}
+
+static bool is_there(const char *home, const char *name)
+{
+    char path[4200];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    return stat(path, &st) == 0;
+}
+
+qn_rc qn_home_settle(const char *home, struct qn_why *why)
+{
+    char from[4200], to[4200];
+    if (is_there(home, "journal") || !is_there(home, "state.mdb") ||
+        !is_there(home, "restoring/journal") || is_there(home, "restoring/state.mdb"))
+        return QN_OK;
+    snprintf(from, sizeof from, "%s/restoring/journal", home);
+    snprintf(to, sizeof to, "%s/journal", home);
+    if (rename(from, to)) return qn_why(why, qn_err_errno(errno), "%s: %s", to, strerror(errno));
+    return sync_names(home, why);
 }
 
 qn_rc qn_home_name(const char *home, bool restored, struct qn_why *why)
@@ -108,7 +139,7 @@ qn_rc qn_home_new(const char *home, uint64_t map_gib, struct qn_span genesis,
     }
     snprintf(h->home, sizeof h->home, "%s", home);
     snprintf(h->dir, sizeof h->dir, "%s/restoring", home);
-    sweep(h->dir); /* what was left by one that was cut off */
+    qn_home_sweep(h->dir); /* what was left by one that was cut off */
     rc = qn_dir_make(h->dir, why);
     snprintf(path, sizeof path, "%s/journal", h->dir);
     if (rc == QN_OK) rc = qn_journal_open(path, no_frame, NULL, &h->journal, why);
@@ -166,18 +197,13 @@ qn_rc qn_home_done(struct qn_home *h, const struct qn_header *head, struct qn_wh
         snprintf(to, sizeof to, "%s/%s", h->home, PARTS[i]);
         if (rename(from, to)) rc = qn_why(why, qn_err_errno(errno), "%s: %s", to, strerror(errno));
     }
-    if (rc) return rc;
-    int fd = open(h->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-    int err = errno;
-    if (fd >= 0) close(fd);
-    return ok ? QN_OK : qn_why(why, qn_err_errno(err), "%s: %s", h->home, strerror(err));
+    return rc ? rc : sync_names(h->home, why);
 }
 
 void qn_home_free(struct qn_home *h)
 {
     if (!h) return;
     shut(h);
-    sweep(h->dir);
+    qn_home_sweep(h->dir);
     free(h);
 }

@@ -25,4 +25,9 @@ QN_CHECK qn_rc qn_home_done(struct qn_home *h, const struct qn_header *head, str
 /* qn_home_free lets go; without qn_home_done what was made vanishes. */
 void qn_home_free(struct qn_home *h);
 
+/* qn_home_settle ends a move that a crash cut off between its two renames: call it before looking for a journal. */
+QN_CHECK qn_rc qn_home_settle(const char *home, struct qn_why *why);
+/* qn_home_sweep removes a chain's files from a folder, and the folder if that is all there was. */
+void qn_home_sweep(const char *dir);
+
 #endif

@@ -191,9 +191,8 @@ static bool take_entry(struct qn_span *s, bool chunk, struct entry *ret)
             qn_take_u32(s, &edge_len) && qn_take(s, edge_len, &ret->edge));
 }
 
-/* Reads the manifest itself: the block is final, the entries are whole. */
-static qn_rc take_manifest(struct qn_span s, const struct qn_hash *trust, struct qn_snapshot *ret,
-                           struct qn_why *why)
+qn_rc qn_snapshot_read(struct qn_span s, const struct qn_hash *trust, const struct qn_set *set,
+                       struct qn_snapshot *ret, struct qn_why *why)
 {
     struct qn_arena arena = { 0 };
     struct qn_span magic, head;
@@ -205,7 +204,8 @@ static qn_rc take_manifest(struct qn_span s, const struct qn_hash *trust, struct
         return qn_why(why, QN_E_FORMAT, "this is not a snapshot's manifest");
     if (!qn_take_u32(&s, &len) || !qn_take(&s, len, &head))
         return qn_why(why, QN_E_SHORT, "the manifest is cut off");
-    qn_rc rc = qn_proof_front(&head, trust, &ret->proof, why);
+    ret->front = head;
+    qn_rc rc = qn_proof_front_by(&head, trust, set, &ret->proof, why);
     if (rc) return rc;
     if (head.len) return qn_why(why, QN_E_EXTRA, "bytes behind the manifest's proof");
     if (!qn_take_u8(&s, &has)) return qn_why(why, QN_E_SHORT, "the manifest is cut off");
@@ -228,6 +228,37 @@ static qn_rc take_manifest(struct qn_span s, const struct qn_hash *trust, struct
             return qn_why(why, QN_E_FORMAT, "the manifest names no %s", chunk ? "chunk" : "body");
     }
     return s.len ? qn_why(why, QN_E_EXTRA, "bytes behind the manifest") : QN_OK;
+}
+
+bool qn_snapshot_next(const struct qn_snapshot *sn, struct qn_part *at)
+{
+    struct entry e = { .to = { NULL, 0 } };
+    struct qn_part before = *at;
+    /* Where the one before ended tells where we are: the lists lie one behind the other. */
+    const uint8_t *end = before.rest;
+    bool chunk = end == NULL || (before.chunk && end < sn->chunks.ptr + sn->chunks.len);
+    struct qn_span list = chunk ? sn->chunks : sn->pieces;
+    if (end && chunk == before.chunk) {
+        list.len -= (size_t)(end - list.ptr);
+        list.ptr = end;
+    }
+    if (list.len == 0) return false;
+    QN_ASSERT(take_entry(&list, chunk, &e)); /* qn_snapshot_read took it before */
+    *at = (struct qn_part){ .hash = e.hash,
+                            .bytes = e.bytes,
+                            .chunk = chunk,
+                            .from = end && chunk ? before.to : QN_SPAN(NULL, 0),
+                            .to = e.to,
+                            .edge = e.edge,
+                            .rest = list.ptr };
+    return true;
+}
+
+qn_rc qn_snapshot_chunk(const struct qn_snapshot *sn, const struct qn_part *chunk,
+                        struct qn_span rows)
+{
+    if (chunk->to.len && qn_span_cmp(chunk->to, chunk->from) <= 0) return QN_E_FORMAT;
+    return qn_trie_check(&sn->proof.header.state_root, chunk->from, chunk->to, rows, chunk->edge);
 }
 
 static qn_rc bad(struct qn_why *why, qn_rc rc, const char *what, uint32_t i, uint32_t cnt,
@@ -346,7 +377,7 @@ static qn_rc check(const struct qn_chunks *chunks, const struct taker *taker,
 qn_rc qn_snapshot_check(struct qn_span manifest, const struct qn_hash *trust,
                         const struct qn_chunks *chunks, struct qn_snapshot *ret, struct qn_why *why)
 {
-    qn_rc rc = take_manifest(manifest, trust, ret, why);
+    qn_rc rc = qn_snapshot_read(manifest, trust, NULL, ret, why);
     return rc ? rc : check(chunks, NULL, ret, why);
 }
 
@@ -376,13 +407,14 @@ static qn_rc restore_block(void *self, const struct qn_block *block, bool last, 
 }
 
 qn_rc qn_snapshot_restore(struct qn_span manifest, const struct qn_hash *trust,
-                          const struct qn_chunks *chunks, const char *home, uint64_t map_gib,
-                          struct qn_snapshot *ret, struct qn_why *why)
+                          const struct qn_set *set, const struct qn_chunks *chunks,
+                          const char *home, uint64_t map_gib, struct qn_snapshot *ret,
+                          struct qn_why *why)
 {
     struct restore r = { 0 };
     const struct taker taker = { &r, restore_row, restore_chunk, restore_block };
     struct qn_arena arena = { 0 };
-    qn_rc rc = take_manifest(manifest, trust, ret, why);
+    qn_rc rc = qn_snapshot_read(manifest, trust, set, ret, why);
     if (rc) return rc;
     rc = qn_decode(qn_cert_record(), ret->proof.cert, &arena, &r.cert, why);
     if (rc == QN_OK) rc = qn_home_new(home, map_gib, ret->proof.genesis, &ret->begin, &r.home, why);

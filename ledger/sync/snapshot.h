@@ -30,9 +30,9 @@ struct qn_chunks {
 };
 
 struct qn_snapshot {
-    struct qn_proof proof;         /* the block */
-    struct qn_header begin;        /* height 0: the bodies begin with block 1 */
-    struct qn_span chunks, pieces; /* lent from the manifest */
+    struct qn_proof proof;                /* the block */
+    struct qn_header begin;               /* height 0: the bodies begin with block 1 */
+    struct qn_span front, chunks, pieces; /* lent from the manifest; front: of the proof */
     uint32_t chunk_cnt, piece_cnt, block_cnt;
     uint64_t row_cnt, bytes;
 };
@@ -42,15 +42,34 @@ struct qn_snapshot {
 QN_CHECK qn_rc qn_snapshot_make(struct qn_chain *chain, const struct qn_steps *steps,
                                 const struct qn_chunks *chunks, struct qn_buf *ret,
                                 struct qn_snapshot *ret_info, struct qn_why *why);
+/* qn_snapshot_read reads a manifest alone: its block is final (trust and set as in qn_proof_front_by), its entries are whole. Of the chunks and pieces
+ * that it names nothing is known yet. */
+QN_CHECK qn_rc qn_snapshot_read(struct qn_span manifest, const struct qn_hash *trust,
+                                const struct qn_set *set, struct qn_snapshot *ret,
+                                struct qn_why *why);
+/* One that it names; spans are lent from the manifest. */
+struct qn_part {
+    struct qn_hash hash;
+    uint32_t bytes;
+    bool chunk; /* else a piece of bodies */
+    struct qn_span from, to, edge;
+    const uint8_t *rest; /* of the manifest, behind it */
+};
+/* qn_snapshot_next gives one after the other, chunks first: *at is zero at the beginning. false: there are no more. */
+QN_CHECK bool qn_snapshot_next(const struct qn_snapshot *sn, struct qn_part *at);
+/* qn_snapshot_chunk says whether rows are all of a chunk under the block's state root: by itself, whatever others are. */
+QN_CHECK qn_rc qn_snapshot_chunk(const struct qn_snapshot *sn, const struct qn_part *chunk,
+                                 struct qn_span rows);
 /* qn_snapshot_check reads a manifest and everything that it names. trust as in qn_proof_check. why names the chunk that is not what it should
  * be. ret's spans are lent from the manifest. */
 QN_CHECK qn_rc qn_snapshot_check(struct qn_span manifest, const struct qn_hash *trust,
                                  const struct qn_chunks *chunks, struct qn_snapshot *ret,
                                  struct qn_why *why);
-/* qn_snapshot_restore is qn_snapshot_check, and makes a journal and a checkpoint in home, where none may be, from which a node goes on. On
+/* qn_snapshot_restore is qn_snapshot_check (set as in qn_snapshot_read), and makes a journal and a checkpoint in home, where none may be, from which a node goes on. On
  * failure home is as it was. */
 QN_CHECK qn_rc qn_snapshot_restore(struct qn_span manifest, const struct qn_hash *trust,
-                                   const struct qn_chunks *chunks, const char *home,
-                                   uint64_t map_gib, struct qn_snapshot *ret, struct qn_why *why);
+                                   const struct qn_set *set, const struct qn_chunks *chunks,
+                                   const char *home, uint64_t map_gib, struct qn_snapshot *ret,
+                                   struct qn_why *why);
 
 #endif

@@ -298,9 +298,9 @@ static void test_copies(struct qn_test_state *t)
     CHECK_RC(qn_snapshot_check(qn_buf_get(&manifest), &id, &chunks, &checked, &w.why), QN_OK);
     CHECK(checked.row_cnt == sn.row_cnt && checked.block_cnt == sn.block_cnt &&
           checked.bytes == sn.bytes);
-    CHECK_RC(
-        qn_snapshot_restore(qn_buf_get(&manifest), &id, &chunks, snap_home, 1, &checked, &w.why),
-        QN_OK);
+    CHECK_RC(qn_snapshot_restore(qn_buf_get(&manifest), &id, NULL, &chunks, snap_home, 1, &checked,
+                                 &w.why),
+             QN_OK);
     CHECK_RC(qn_backup_make(c, copy_home, 1, &backup, &w.why), QN_OK);
     uint64_t first = qn_chain_first(c) + 1; /* the one below is what the copy begins above */
     qn_replica_close(w.r);
@@ -323,8 +323,8 @@ static void test_copies(struct qn_test_state *t)
         uint8_t *byte = (uint8_t *)(uintptr_t)val.ptr + val.len / 2;
         memcpy(at.b, key.ptr, 32);
         *byte ^= 1;
-        CHECK_RC(qn_snapshot_restore(qn_buf_get(&manifest), &id, &chunks, empty_home, 1, &checked,
-                                     &w.why),
+        CHECK_RC(qn_snapshot_restore(qn_buf_get(&manifest), &id, NULL, &chunks, empty_home, 1,
+                                     &checked, &w.why),
                  QN_E_CORRUPT);
         *byte ^= 1;
         CHECK(strstr(w.why.text, "it is damaged") != NULL);

@@ -1,0 +1,325 @@
+/* snaps.c - making, listing, pruning and offering snapshots. */
+#include "core/node/snaps.h"
+
+#include "core/node/blob.h"
+#include "core/node/offer.h"
+#include "ledger/sync/snapshot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SNAPS_MAX OFFER_MAX
+
+struct snap {
+    uint64_t height;
+    uint32_t epoch, bytes;
+    struct qn_hash block, manifest;
+};
+
+/* A peer's question. */
+struct question {
+    struct snaps *of;
+    struct question *next;
+    struct qn_buf in;
+    bool over;
+};
+
+struct snaps {
+    struct snaps_conf conf;
+    char home[1025], proto[64];
+    struct snap list[SNAPS_MAX]; /* the newest first */
+    uint32_t cnt, tried;         /* tried: the last epoch of which one was begun */
+    uint64_t ticket;
+    struct question *questions;
+};
+
+/* --- the list --------------------------------------------------------------------------------------------------------- */
+
+static bool hash_of(const json_t *obj, const char *name, struct qn_hash *ret)
+{
+    const char *hex = json_string_value(json_object_get(obj, name));
+    return hex && qn_unhex(hex, strlen(hex), ret->b, 32);
+}
+
+static bool read_one(const json_t *obj, struct snap *ret)
+{
+    ret->height = (uint64_t)json_integer_value(json_object_get(obj, "height"));
+    ret->epoch = (uint32_t)json_integer_value(json_object_get(obj, "epoch"));
+    ret->bytes = (uint32_t)json_integer_value(json_object_get(obj, "manifest_bytes"));
+    return ret->height && ret->bytes && hash_of(obj, "block", &ret->block) &&
+           hash_of(obj, "manifest", &ret->manifest);
+}
+
+static void list_path(const struct snaps *s, char dst[1100])
+{
+    snprintf(dst, 1100, "%s/snapshots.json", s->home);
+}
+
+static void write_list(const struct snaps *s)
+{
+    char path[1100], block[65], manifest[65];
+    json_t *list = json_array();
+    list_path(s, path);
+    for (uint32_t i = 0; i < s->cnt; i++) {
+        const struct snap *one = &s->list[i];
+        qn_hex(one->block.b, 32, block);
+        qn_hex(one->manifest.b, 32, manifest);
+        json_array_append_new(list, json_pack("{s:I, s:I, s:s, s:s, s:I}", "height",
+                                              (json_int_t)one->height, "epoch",
+                                              (json_int_t)one->epoch, "block", block, "manifest",
+                                              manifest, "manifest_bytes", (json_int_t)one->bytes));
+    }
+    char *text = json_dumps(list, JSON_COMPACT);
+    struct qn_why why;
+    if (text && qn_file_write(path, QN_SPAN_STR(text), 0600, &why))
+        fprintf(stderr, "quoin: %s\n", why.text); /* they are made again */
+    free(text);
+    json_decref(list);
+}
+
+static void read_list(struct snaps *s)
+{
+    char path[1100], blob[4096];
+    struct qn_buf file = { 0 };
+    list_path(s, path);
+    if (qn_file_read(path, 64u << 10, &file, NULL) == QN_OK) {
+        json_t *list = json_loadb((const char *)file.ptr, file.len, 0, NULL);
+        for (size_t i = 0; i < json_array_size(list) && s->cnt < SNAPS_MAX; i++) {
+            struct snap one;
+            if (read_one(json_array_get(list, i), &one) &&
+                blob_path(s->home, &one.manifest, blob, sizeof blob, NULL) == QN_OK)
+                s->list[s->cnt++] = one;
+        }
+        json_decref(list);
+    }
+    qn_buf_free(&file);
+}
+
+/* --- pruning ----------------------------------------------------------------------------------------------------------- */
+
+struct names {
+    struct qn_hash *at;
+    size_t cnt, cap;
+};
+
+static void add_name(struct names *n, const struct qn_hash *h)
+{
+    if (n->cnt == n->cap) {
+        n->cap = n->cap ? 2 * n->cap : 256;
+        n->at = realloc(n->at, n->cap * sizeof *n->at);
+        QN_ASSERT(n->at != NULL);
+    }
+    n->at[n->cnt++] = *h;
+}
+
+/* Everything that the manifest in a file names. Ours, so that it needs no proof; one that does not read names nothing. */
+static void add_names(struct names *n, const char *path)
+{
+    struct qn_buf file = { 0 };
+    struct qn_snapshot sn;
+    struct qn_part part = { .rest = NULL };
+    if (qn_file_read(path, QN_MANIFEST_MAX, &file, NULL) == QN_OK &&
+        qn_snapshot_read(qn_buf_get(&file), NULL, NULL, &sn, NULL) == QN_OK)
+        while (qn_snapshot_next(&sn, &part))
+            add_name(n, &part.hash);
+    qn_buf_free(&file);
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct qn_hash));
+}
+
+static void drop_blob(struct snaps *s, const struct qn_hash *id)
+{
+    char path[4096];
+    blob_beside(s->home, id, "", path, sizeof path);
+    unlink(path);
+    blob_beside(s->home, id, ".tree", path, sizeof path);
+    unlink(path);
+    if (s->conf.share) share_forget(s->conf.share, id);
+}
+
+/* Lets go of the oldest beyond `keep`, and of what only they named. */
+static void prune(struct snaps *s, uint32_t keep)
+{
+    struct names stay = { 0 }, go = { 0 };
+    char path[4096];
+    if (s->cnt <= keep) return;
+    for (uint32_t i = 0; i < s->cnt; i++) {
+        struct names *to = i < keep ? &stay : &go;
+        blob_beside(s->home, &s->list[i].manifest, "", path, sizeof path);
+        add_names(to, path);
+        add_name(to, &s->list[i].manifest);
+    }
+    snprintf(path, sizeof path, "%s/snapshot.qs", s->home); /* somebody's own */
+    add_names(&stay, path);
+    s->cnt = keep;
+    write_list(s); /* before its blobs go: what is listed is whole */
+    qsort(stay.at, stay.cnt, sizeof *stay.at, by_hash);
+    for (size_t i = 0; i < go.cnt; i++)
+        if (!bsearch(&go.at[i], stay.at, stay.cnt, sizeof *stay.at, by_hash))
+            drop_blob(s, &go.at[i]);
+    free(stay.at);
+    free(go.at);
+}
+
+void snaps_add(struct snaps *s, const json_t *said)
+{
+    struct snap one;
+    if (!read_one(said, &one)) return;
+    for (uint32_t i = 0; i < s->cnt; i++)
+        if (qn_hash_eq(&s->list[i].manifest, &one.manifest)) return;
+    if (s->cnt == SNAPS_MAX) prune(s, SNAPS_MAX - 1);
+    memmove(s->list + 1, s->list, s->cnt * sizeof *s->list);
+    s->list[0] = one;
+    s->cnt++;
+    write_list(s);
+    prune(s, QN_MAX(s->conf.keep, 1u));
+}
+
+uint32_t snaps_cnt(const struct snaps *s)
+{
+    return s->cnt;
+}
+
+/* --- making ------------------------------------------------------------------------------------------------------------- */
+
+void snaps_turn(struct snaps *s)
+{
+    const struct qn_header *h = qn_chain_header(s->conf.chain);
+    json_t *said = NULL;
+    struct qn_why why = { "" };
+    if (s->ticket) {
+        qn_rc rc = aside_result(s->conf.aside, s->ticket, &said, &why);
+        if (rc == QN_E_AGAIN) return;
+        s->ticket = 0;
+        if (rc == QN_OK) snaps_add(s, said);
+        /* AGAIN of the work itself: no ten minutes of blocks are here yet. */
+        if (rc && rc != QN_E_AGAIN) fprintf(stderr, "quoin: no snapshot: %s\n", why.text);
+        json_decref(said);
+        return;
+    }
+    /* The first block of an epoch that has a certificate of its own: the one before ends in fillers. */
+    if (s->conf.keep == 0 || h->epoch <= s->tried || qn_chain_cert(s->conf.chain).len == 0 ||
+        (s->cnt && s->list[0].epoch >= h->epoch) || aside_busy(s->conf.aside, NULL, NULL))
+        return;
+    struct snap_work w = { .chain = s->conf.chain, .steps = s->conf.steps };
+    snprintf(w.dir, sizeof w.dir, "%s", s->home);
+    s->tried = h->epoch;
+    if (aside_start(s->conf.aside, "a snapshot for who joins", qn_snapshot_work, &w, &s->ticket,
+                    &why))
+        fprintf(stderr, "quoin: no snapshot: %s\n", why.text);
+}
+
+/* --- telling ------------------------------------------------------------------------------------------------------------ */
+
+static void answer(struct snaps *s, uint64_t height, struct qn_buf *ret)
+{
+    struct qn_buf pin = { 0 };
+    struct offers o = { .height = qn_chain_header(s->conf.chain)->height,
+                        .first = qn_chain_first(s->conf.chain),
+                        .cnt = s->cnt };
+    for (uint32_t i = 0; i < s->cnt; i++)
+        o.list[i] = (struct offer){ s->list[i].height, s->list[i].block, s->list[i].manifest,
+                                    s->list[i].bytes };
+    if (height && qn_pin_put(s->conf.chain, s->conf.steps, height, &pin, NULL) == QN_OK)
+        o.pin = qn_buf_get(&pin);
+    offers_put(&o, ret);
+    qn_buf_free(&pin);
+}
+
+static void on_open(void *arg, struct qn_stream *stream)
+{
+    struct snaps *s = arg;
+    struct question *q = calloc(1, sizeof *q);
+    QN_ASSERT(q != NULL);
+    *q = (struct question){ .of = s, .next = s->questions };
+    s->questions = q;
+    qn_stream_set_arg(stream, q);
+}
+
+static void on_data(void *arg, struct qn_stream *stream, struct qn_span bytes)
+{
+    struct question *q = arg;
+    if (q->over) return;
+    if (bytes.len > OFFER_ASK - q->in.len) {
+        q->over = true;
+        qn_stream_reset(stream);
+        return;
+    }
+    qn_buf_span(&q->in, bytes);
+}
+
+static void on_finish(void *arg, struct qn_stream *stream)
+{
+    struct question *q = arg;
+    struct qn_span in = qn_buf_get(&q->in);
+    struct qn_buf buf = { 0 };
+    uint64_t height;
+    if (q->over) return;
+    q->over = true;
+    if (!qn_take_u64(&in, &height)) {
+        qn_host_blame(q->of->conf.host, qn_stream_peer(stream), QN_BLAME_OFFENCE,
+                      "a request for snapshots that is none");
+        qn_stream_reset(stream);
+        return;
+    }
+    answer(q->of, height, &buf);
+    if (qn_stream_write(stream, qn_buf_get(&buf)))
+        qn_stream_reset(stream);
+    else
+        qn_stream_finish(stream);
+    qn_buf_free(&buf);
+}
+
+static void on_close(void *arg, struct qn_stream *stream, enum qn_stream_end end)
+{
+    struct question *q = arg, **at = &q->of->questions;
+    (void)stream, (void)end;
+    while (*at != q)
+        at = &(*at)->next;
+    *at = q->next;
+    qn_buf_free(&q->in);
+    free(q);
+}
+
+static const struct qn_stream_ops QUESTION_OPS = {
+    .on_open = on_open, .on_data = on_data, .on_finish = on_finish, .on_close = on_close
+};
+
+qn_rc snaps_open(const struct snaps_conf *conf, struct snaps **ret, struct qn_why *why)
+{
+    struct snaps *s = calloc(1, sizeof *s);
+    struct qn_hash chain = qn_chain_id(conf->chain);
+    char hex[9];
+    QN_ASSERT(s != NULL);
+    s->conf = *conf;
+    s->conf.keep = QN_MIN(conf->keep, SNAPS_MAX);
+    snprintf(s->home, sizeof s->home, "%s", conf->home);
+    qn_hex(chain.b, 4, hex);
+    snprintf(s->proto, sizeof s->proto, OFFER_PROTOCOL, hex);
+    read_list(s);
+    const struct qn_proto proto = { .id = s->proto,
+                                    .ops = &QUESTION_OPS,
+                                    .arg = s,
+                                    .class = QN_NET_REQUEST,
+                                    .in_max = 2,
+                                    .idle_ms = 10000 };
+    qn_rc rc = conf->host ? qn_host_proto(conf->host, &proto) : QN_OK;
+    if (rc) {
+        free(s);
+        return qn_why(why, rc, "the host takes no more protocols");
+    }
+    *ret = s;
+    return QN_OK;
+}
+
+void snaps_close(struct snaps *s)
+{
+    if (!s) return;
+    QN_ASSERT(s->questions == NULL); /* the host has told of the end of each */
+    free(s);
+}
