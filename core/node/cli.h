@@ -6,6 +6,7 @@
 #define QN_CORE_NODE_CLI_H
 
 #include "core/node/client.h"
+#include "ledger/state/chain.h"
 
 #define QN_CLI_SETS_MAX 16
 
@@ -49,6 +50,12 @@ int qn_call_show(struct qn_cli *cli, const char *name, json_t *params QN_TAKES);
 /* qn_call_params adds what global flags say to a call's parameters. */
 void qn_call_params(const struct qn_cli *cli, json_t *params);
 
+/* qn_cli_replay executes a home's chain from its journal, without its node; trace (NULL: nobody) sees each step. exec lives as long as the chain. */
+#define QN_CLI_EXEC 16
+QN_CHECK qn_rc qn_cli_replay(const char *home, const struct qn_trace *trace,
+                             struct qn_exec_module exec[QN_CLI_EXEC], struct qn_chain **ret,
+                             struct qn_why *why);
+
 /* verb_node.c, verb_wallet.c, verb_ledger.c, doctor.c, verb_config.c */
 int qn_verb_blob_get(struct qn_cli *cli); /* verb_blob.c */
 int qn_verb_up(struct qn_cli *cli);
@@ -74,6 +81,8 @@ int qn_verb_ledger_prove(struct qn_cli *cli);
 int qn_verb_ledger_list(struct qn_cli *cli);
 int qn_verb_ledger_verify(struct qn_cli *cli);
 int qn_verb_ledger_replay(struct qn_cli *cli);
+int qn_verb_ledger_trace(struct qn_cli *cli);
+int qn_verb_ledger_diff(struct qn_cli *cli);
 int qn_verb_backup_create(struct qn_cli *cli); /* verb_backup.c */
 int qn_verb_backup_verify(struct qn_cli *cli);
 int qn_verb_backup_restore(struct qn_cli *cli);

@@ -119,20 +119,10 @@ int qn_verb_ledger_verify(struct qn_cli *cli)
 
 int qn_verb_ledger_replay(struct qn_cli *cli)
 {
-    struct qn_exec_module exec[16];
-    const struct qn_module *mod;
-    struct qn_chain_conf conf = {
-        .home = cli->client.home, .env = qn_env_real(), .modules = exec, .no_store = true
-    };
+    struct qn_exec_module exec[QN_CLI_EXEC];
     struct qn_chain *chain = NULL;
     struct qn_why why = { "" };
-    for (size_t i = 0; (mod = qn_module_at(i)) && i < QN_COUNT(exec); i++)
-        exec[conf.module_cnt++] =
-            (struct qn_exec_module){ mod->name,  mod->txs,     mod->dues,     mod->tables,
-                                     mod->chain, mod->genesis, mod->block_end };
-    conf.vm = qn_contract_vm_get();
-    qn_rc rc = qn_crypto_init();
-    if (rc == QN_OK) rc = qn_chain_open(&conf, &chain, &why);
+    qn_rc rc = qn_cli_replay(cli->client.home, NULL, exec, &chain, &why);
     if (rc) return qn_fail(cli, rc, &why);
     char root_hex[65], head_hex[65];
     struct qn_hash root = qn_chain_root(chain), head = qn_chain_head(chain);

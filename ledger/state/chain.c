@@ -385,6 +385,7 @@ qn_rc qn_chain_open(const struct qn_chain_conf *conf, struct qn_chain **ret, str
     QN_ASSERT(c != NULL);
     c->conf = *conf;
     c->st = qn_state_new(conf->modules, conf->module_cnt, conf->vm);
+    qn_state_trace(c->st, conf->trace);
     c->dirty = qn_trie_new();
     qn_env_random(conf->env, &c->secret, sizeof c->secret);
     c->seen = qn_idmap_new(c->secret);

@@ -28,6 +28,7 @@ struct qn_chain_conf {
     uint64_t map_gib;                 /* 0: 64 */
     uint64_t
         keep_ms; /* blocks older than this may go, once a checkpoint has what they did; 0: all stay */
+    const struct qn_trace *trace; /* sees what is executed while opening; NULL: nobody */
     bool no_store; /* execute everything from the journal, write nothing: for audits */
     /* on_block is called with every new final block; lent for the call. */
     void (*on_block)(void *arg, const struct qn_frame *frame, const struct qn_hash *hash);

@@ -56,8 +56,10 @@ void qn_row_put(struct qn_apply *ap, uint8_t table, struct qn_span key, struct q
 {
     uint8_t buf[QN_TRIE_KEY_MAX];
     struct qn_span full = qn_row_key(table, key, buf);
+    const struct qn_trace *trace = state_of(ap)->trace;
     log_old(state_of(ap), full);
     qn_trie_put(state_of(ap)->trie, full, val);
+    if (trace) trace->row(trace->self, ap->height, &ap->id, full, &val);
 }
 
 void qn_row_del(struct qn_apply *ap, uint8_t table, struct qn_span key)
@@ -65,8 +67,10 @@ void qn_row_del(struct qn_apply *ap, uint8_t table, struct qn_span key)
     uint8_t buf[QN_TRIE_KEY_MAX];
     struct qn_span full = qn_row_key(table, key, buf), old;
     if (!qn_trie_get(state_of(ap)->trie, full, &old)) return;
+    const struct qn_trace *trace = state_of(ap)->trace;
     log_old(state_of(ap), full);
     qn_trie_del(state_of(ap)->trie, full);
+    if (trace) trace->row(trace->self, ap->height, &ap->id, full, NULL);
 }
 
 void qn_row_put_rec(struct qn_apply *ap, uint8_t table, struct qn_span key,
@@ -220,6 +224,8 @@ qn_rc qn_post(struct qn_apply *ap, const struct qn_hash *debit, const struct qn_
     qn_mandate_note(ap, debit, credit, amount);
     if (qn_hash_eq(debit, credit)) return QN_OK;
     account_get(ap->view, credit, ap->arena, &to);
+    const struct qn_trace *trace = state_of(ap)->trace;
+    if (trace) trace->post(trace->self, ap->height, &ap->id, debit, credit, amount);
     from.balance.uqn -= amount.uqn;
     QN_ASSERT(to.balance.uqn <= QN_SUPPLY_UQN - amount.uqn); /* the sum of all is the supply */
     to.balance.uqn += amount.uqn;
@@ -362,6 +368,11 @@ void qn_due_cost(struct qn_apply *ap, uint64_t gas)
 }
 
 /* --- life ------------------------------------------------------------------------------------------- */
+
+void qn_state_trace(struct qn_state *st, const struct qn_trace *trace)
+{
+    st->trace = trace;
+}
 
 struct qn_state *qn_state_new(const struct qn_exec_module *modules, size_t module_cnt,
                               const struct qn_contract_vm *vm)

@@ -21,6 +21,18 @@ struct qn_exec_module {
 
 struct qn_state;
 
+/* Who wants to see each step of the execution: what was posted, and what a row became, in order. Steps that a failing transaction takes back
+ * were steps, too. tx is what is being executed: a transaction, or what a deadline is about. */
+struct qn_trace {
+    void *self;
+    void (*post)(void *self, uint64_t height, const struct qn_hash *tx, const struct qn_hash *debit,
+                 const struct qn_hash *credit, struct qn_amount amount);
+    /* key begins with the table; val NULL: the row was deleted. */
+    void (*row)(void *self, uint64_t height, const struct qn_hash *tx, struct qn_span key,
+                const struct qn_span *val);
+};
+void qn_state_trace(struct qn_state *st, const struct qn_trace *trace); /* borrowed; NULL: nobody */
+
 /* qn_state_new makes an empty state. modules (in tag order, borrowed, cnt of them) and vm (NULL: no contracts)
  * must outlive it. */
 struct qn_state *qn_state_new(const struct qn_exec_module *modules, size_t module_cnt,
