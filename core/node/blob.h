@@ -1,6 +1,6 @@
 /* blob.h - the node's blobs: files HOME/blobs/XX/HASH, each named by the plain BLAKE3 hash of its bytes (what `b3sum FILE` prints),
  * whole or not there at all. Beside one of more than BLOB_PIECE bytes lies HASH.tree, its outer nodes (net/blob/tree.h), and HASH.part
- * is what a fetch has of one so far. */
+ * with HASH.outer is what a fetch has of one so far. */
 #ifndef QN_CORE_NODE_BLOB_H
 #define QN_CORE_NODE_BLOB_H
 

@@ -1,13 +1,13 @@
 /* share.c - open blobs, and the share itself. Giving: share_serve.c; taking: share_fetch.c. */
 #include "core/node/share_in.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,7 +40,10 @@ static void shelf_free(struct share *s, struct shelf *shelf)
         at = &(*at)->next;
     *at = shelf->next;
     close(shelf->fd);
-    free(shelf->outer);
+    if (shelf->mapped)
+        munmap(shelf->outer, shelf->mapped);
+    else
+        free(shelf->outer);
     free(shelf->right);
     free(shelf);
 }
@@ -115,23 +118,6 @@ static void on_identify(void *arg, const struct qn_peer_info *info)
     share_fetch_peer(arg, info->peer, true);
 }
 
-/* What fetches of an earlier run had: not one of them goes on. */
-static void drop_parts(const char *home)
-{
-    char path[4096];
-    for (unsigned i = 0; i < 256; i++) {
-        snprintf(path, sizeof path, "%s/blobs/%02x", home, i);
-        DIR *dir = opendir(path);
-        const struct dirent *e;
-        while (dir && (e = readdir(dir))) {
-            size_t len = strlen(e->d_name);
-            if (len == 64 + 5 && strcmp(e->d_name + 64, ".part") == 0)
-                (void)!unlinkat(dirfd(dir), e->d_name, 0);
-        }
-        if (dir) closedir(dir);
-    }
-}
-
 qn_rc share_open(const struct share_conf *conf, struct share **ret, struct qn_why *why)
 {
     struct share *s = calloc(1, sizeof *s);
@@ -160,7 +146,7 @@ qn_rc share_open(const struct share_conf *conf, struct share **ret, struct qn_wh
         return qn_why(why, rc, "the host takes no more protocols");
     }
     qn_host_watch(conf->host, &s->watch);
-    drop_parts(conf->home);
+    share_parts_sweep(conf->home);
     *ret = s;
     return QN_OK;
 }

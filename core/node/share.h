@@ -1,7 +1,8 @@
 /* share.h - the node's blobs among its peers: gives what it has (/quoin/blob/1, /quoin/have/1), and fetches what it lacks from all who have
  * it at once. What a fetch has verified is given away while the rest is still coming.
  *
- * A blob that is fetched lies in HOME/blobs/XX/HASH.part until it is whole; a fetch does not outlive its node. */
+ * A blob that is fetched lies in HOME/blobs/XX/HASH.part until it is whole, its tree beside it in HASH.outer. A fetch does not outlive its node, but
+ * the next one of the same blob, of this node or the one after a crash, goes on with what of it proves right. */
 #ifndef QN_CORE_NODE_SHARE_H
 #define QN_CORE_NODE_SHARE_H
 

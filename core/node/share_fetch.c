@@ -1,6 +1,8 @@
 /* share_fetch.c - taking a blob from all peers that have it: requests out, what verifies into the file. */
 #include "core/node/share_in.h"
 
+#include "core/env/crash.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -76,7 +78,6 @@ static void part_path(const struct fetch *f, char path[4096])
 static void finish(struct fetch *f, qn_rc rc, const char *text)
 {
     struct share *s = f->share;
-    char path[4096];
     if (f->over) return;
     f->over = true;
     f->over_ms = share_now_ms(s);
@@ -87,10 +88,8 @@ static void finish(struct fetch *f, qn_rc rc, const char *text)
     if (f->shelf) {
         f->shelf->fetch = NULL;
         f->shelf->broken = rc != QN_OK;
-        if (rc) {
-            part_path(f, path);
-            unlink(path);
-        }
+        /* What is right of it is of use to the next. */
+        if (rc && rc != QN_E_NOTFOUND && rc != QN_E_STATE) share_part_drop(s, &f->id);
         share_shelf_put(s, f->shelf);
         f->shelf = NULL;
     }
@@ -124,8 +123,11 @@ static void complete(struct fetch *f)
         finish(f, rc, why.text);
     else if (fsync(f->shelf->fd) || rename(part, path))
         finish_errno(f, "keeping the blob");
-    else
+    else {
+        blob_beside(f->share->conf.home, &f->id, ".outer", path, sizeof path);
+        unlink(path);
         finish(f, QN_OK, NULL);
+    }
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
@@ -216,34 +218,12 @@ static qn_rc got_node(void *self, uint64_t node, const uint8_t bytes[BLOB_NODE])
 /* The size is proven: room on the disk, and others may ask us. */
 static bool make_room(struct fetch *f, uint64_t size)
 {
-    char path[4096], *slash;
-    part_path(f, path);
-    slash = strrchr(path, '/');
-    *slash = 0;
-    if (qn_dir_make(path, NULL)) {
-        finish(f, QN_E_IO, "no folder for the blob");
+    struct qn_why why = { "" };
+    qn_rc rc = share_part_new(f->share, &f->id, size, &f->shelf, &why);
+    if (rc) {
+        finish(f, rc, why.text[0] ? why.text : "no folder for the blob");
         return false;
     }
-    *slash = '/';
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        finish_errno(f, path);
-        return false;
-    }
-    /* All of it now: a disk that is too small says so before the bytes are on their way. */
-    int err = size ? posix_fallocate(fd, 0, (off_t)size) : 0;
-    if (err == EOPNOTSUPP || err == EINVAL) err = ftruncate(fd, (off_t)size) ? errno : 0;
-    if (err) {
-        close(fd);
-        unlink(path);
-        errno = err;
-        finish_errno(f, path);
-        return false;
-    }
-    uint64_t outer_len = blob_outer_len(size);
-    uint8_t *outer = outer_len ? calloc(1, outer_len) : NULL;
-    QN_ASSERT(outer != NULL || outer_len == 0);
-    f->shelf = share_shelf_new(f->share, &f->id, size, fd, outer);
     f->shelf->fetch = f;
     share_serve_ready(f->share, &f->id);
     return true;
@@ -278,6 +258,7 @@ static qn_rc got_group(void *self, uint64_t group, struct qn_span bytes)
         }
         put += (size_t)n;
     }
+    qn_crash_point("blob-group");
     f->share->stat.in_bytes += bytes.len;
     for (uint32_t i = 0; i < QN_COUNT(f->from); i++) {
         if (i == f->from_cnt) {
@@ -484,6 +465,7 @@ static qn_rc begin(struct share *s, const struct qn_hash *id, bool bytes, uint64
     f->swarm = swarm_new(seed, max, (struct swarm_ops){ f, swarm_ask, swarm_cancel, swarm_piece });
     f->turn = event_new(s->conf.base, -1, 0, on_turn, f);
     QN_ASSERT(f->turn != NULL);
+    if (bytes && share_part_old(s, id, max, f->swarm, &f->shelf)) f->shelf->fetch = f;
     f->next = s->fetches;
     s->fetches = f;
     s->fetch_cnt++;

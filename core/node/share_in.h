@@ -23,6 +23,7 @@ struct shelf {
     uint64_t size, used_ms;
     int fd;
     uint8_t *outer; /* NULL: one group */
+    size_t mapped;  /* outer is so much of HASH.outer; 0: it is malloc'd */
     uint8_t *right; /* a bit a group: hashed since it was opened */
     uint32_t users;
     struct fetch *fetch; /* what is here so far; NULL: all of it */
@@ -111,6 +112,15 @@ void share_have_ask(struct fetch *f, uint32_t peer);
 uint32_t share_have_turn(struct fetch *f, uint64_t now_ms);
 json_t *share_have_list(const struct fetch *f) QN_GIVES;
 void share_have_let_go(struct fetch *f);
+
+/* share_part.c: HASH.part and HASH.outer, what there is of a blob. share_part_new makes them; share_part_old goes on with those that are there, and
+ * tells the swarm what of them is right; false: there is nothing of use. share_parts_sweep removes what is of no use to any fetch. */
+QN_CHECK qn_rc share_part_new(struct share *s, const struct qn_hash *id, uint64_t size,
+                              struct shelf **ret, struct qn_why *why);
+QN_CHECK bool share_part_old(struct share *s, const struct qn_hash *id, uint64_t max,
+                             struct swarm *swarm, struct shelf **ret);
+void share_part_drop(struct share *s, const struct qn_hash *id);
+void share_parts_sweep(const char *home);
 
 /* share_fetch.c */
 void share_fetch_peer(struct share *s, uint32_t peer, bool up);

@@ -37,7 +37,7 @@ struct snap_work {
     const struct qn_steps *steps;
     char dir[1025], home[1025]; /* home: of a backup, whose steps come along */
     bool file;                  /* and DIR/snapshot.qs, for people */
-    unsigned cut_bits; /* of struct qn_chunks; 0 in a node */
+    unsigned cut_bits;          /* of struct qn_chunks; 0 in a node */
     struct aside *aside;
     uint32_t cnt;
 };

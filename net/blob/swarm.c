@@ -202,6 +202,18 @@ static void size_proven(struct swarm *s, uint64_t size)
     }
 }
 
+/* A group that was not here before. */
+static void have(struct swarm *s, uint64_t group)
+{
+    uint32_t p = (uint32_t)(group / BLOB_PIECE_GROUPS);
+    struct piece *piece = &s->piece[p];
+    piece->have |= UINT64_C(1) << group % BLOB_PIECE_GROUPS;
+    if (piece->have != whole(s, p)) return;
+    s->bits[p / 8] |= (uint8_t)(1u << p % 8);
+    s->left--;
+    if (s->ops.piece) s->ops.piece(s->ops.self, p);
+}
+
 bool swarm_group(struct swarm *s, uint32_t req, uint64_t group, uint64_t size)
 {
     struct req *r = find_req(s, req);
@@ -225,14 +237,17 @@ bool swarm_group(struct swarm *s, uint32_t req, uint64_t group, uint64_t size)
         s->info.repeated++;
         return false;
     }
-    piece->have |= mask;
     s->info.groups++;
-    if (piece->have == whole(s, p)) {
-        s->bits[p / 8] |= (uint8_t)(1u << p % 8);
-        s->left--;
-        if (s->ops.piece) s->ops.piece(s->ops.self, p);
-    }
+    have(s, group);
     return true;
+}
+
+void swarm_resume(struct swarm *s, uint64_t size, const uint64_t *groups, uint64_t cnt)
+{
+    QN_ASSERT(!s->size_known && size <= s->size_max);
+    size_proven(s, size);
+    for (uint64_t i = 0; i < cnt; i++)
+        have(s, groups[i]);
 }
 
 void swarm_end(struct swarm *s, uint32_t req, enum swarm_end how)

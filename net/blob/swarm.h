@@ -50,6 +50,8 @@ void swarm_gone(struct swarm *s, uint32_t peer);
 
 /* swarm_group notes a group of req that proved itself under this size; true when it is new: write it. */
 bool swarm_group(struct swarm *s, uint32_t req, uint64_t group, uint64_t size);
+/* swarm_resume, before anything else: of an earlier fetch these groups of a blob of that size, the last one among them, are here and right. */
+void swarm_resume(struct swarm *s, uint64_t size, const uint64_t *groups, uint64_t cnt);
 void swarm_end(struct swarm *s, uint32_t req, enum swarm_end how);
 
 /* swarm_turn asks for more, gives up what is overdue; call it after any of the above. Returns when to call it again at the latest. */

@@ -218,3 +218,22 @@ bool blob_decode_done(const struct blob_decoder *d)
     struct blob_walk *w = (struct blob_walk *)(uintptr_t)&d->walk;
     return d->size_known && walk_next(w) == NULL;
 }
+
+void blob_recheck(const struct qn_hash *id, uint64_t size, const struct blob_source *from,
+                  void (*right)(void *arg, uint64_t group), void *arg)
+{
+    struct blob_walk w;
+    uint8_t bytes[QN_GROUP];
+    walk_init(&w, id, size);
+    w.range_cnt = 0;
+    while (w.depth) {
+        struct blob_part top = w.part[w.depth - 1];
+        qn_rc rc = top.cnt > 1
+                       ? from->node(from->self, top.node, bytes)
+                       : from->group(from->self, top.first, bytes, blob_group_len(size, top.first));
+        if (rc || !walk_check(&w, bytes))
+            w.depth--; /* with all that is below */
+        else if (top.cnt == 1)
+            right(arg, top.first);
+    }
+}

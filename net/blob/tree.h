@@ -100,4 +100,11 @@ QN_CHECK qn_rc blob_decode_put(struct blob_decoder *d, struct qn_span in,
 /* blob_decode_done says whether all of it was there. */
 bool blob_decode_done(const struct blob_decoder *d);
 
+/* --- going on ----------------------------------------------------------------------------------------------------- */
+
+/* blob_recheck visits every group of a half-received blob that its nodes prove: right(arg, group). from gives what is there; what was never written, or
+ * was damaged, proves nothing and is passed over. */
+void blob_recheck(const struct qn_hash *id, uint64_t size, const struct blob_source *from,
+                  void (*right)(void *arg, uint64_t group), void *arg);
+
 #endif

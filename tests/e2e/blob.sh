@@ -36,6 +36,20 @@ check "fetched from two, verified" 1 "$(grep -c '2 peers .* every 16 KiB verifie
 check "the same bytes again" 0 "$(cmp "$tmp/file" "$tmp/from-both"; echo $?)"
 check "it was here" 1 "$(at c blob get "$id" -o "$tmp/third" | grep -c 'it was here')"
 
+# Killed in the middle, it goes on with what it has; and with no byte that rotted meanwhile.
+QUOIN_CRASH_AT=blob-group:900 node d --join "$a,$b"
+at d blob get "$id" -o "$tmp/killed" >/dev/null 2>&1
+check "killed in the middle" 0 "$([ -e "$tmp/killed" ] && echo 1 || echo 0)"
+part=$(find "$tmp/d/blobs" -name "$id.part")
+check "what it had is there" 1 "$([ -n "$part" ] && echo 1)"
+at_byte=$((16384 * 3 + 5)) # of a group that may be here
+printf '\xff' | dd of="$part" bs=1 seek=$at_byte conv=notrunc 2>/dev/null
+node d --join "$a,$b"
+at d blob get "$id" -o "$tmp/killed" >"$tmp/got"
+check "whole after all" 0 "$(cmp "$tmp/file" "$tmp/killed"; echo $?)"
+check "two thirds were not fetched again" 1 $(($(at d blob stat --json | jq .in_bytes) < 8000000))
+check "nothing is left beside it" 0 "$(find "$tmp/d/blobs" -name "$id.part" -o -name "$id.outer" | wc -l)"
+
 none=$(printf nothing | b3sum --no-names)
 at c blob get "$none" -o "$tmp/none" >/dev/null 2>"$tmp/said"
 check "what nobody has" "3 1" "$? $(grep -c 'no peer has the blob' "$tmp/said")"
