@@ -5,7 +5,7 @@
  *
  *   tight   limbs 0 to 3 below 2^52, limb 4 below 2^47 + 2^12; what is kept and multiplied. Below 2p, not always below p.
  *   raw     sums of columns, below 10 * 2^52 + 2^12 each (FE8_RAW): what a product is before its carries are taken. Raw ones are added and
- *           subtracted as they are, with FE8_BIAS so that no limb falls below zero, and then carried once.
+ *           subtracted as they are, with a bias so that no limb falls below zero, and then carried once.
  *
  * Times are not constant, nor is anything secret here. */
 #ifndef QN_CORE_CRYPTO_FE8_H
@@ -37,28 +37,33 @@ struct fe8 {
 #define FE8_HI(acc, a, b)                                                                          \
     ((fe8_vec)_mm512_madd52hi_epu64((__m512i)(acc), (__m512i)(a), (__m512i)(b)))
 
-/* 1,024 p: each limb is more than three raw ones together. */
-FE8_INLINE fe8_vec fe8_bias(int i)
-{
-    return FE8_ALL(i == 0 ? 1024 * (FE8_MASK - 18) : i < 4 ? 1024 * FE8_MASK : 1024 * FE8_TOP);
-}
+/* Constants that every product needs. They are read from memory, where an instruction takes them along for nothing; a compiler that knew
+ * their values would build them anew each time, at the cost of several percent. */
+static const uint64_t FE8_CONST[] = { 608, 19, FE8_MASK, FE8_TOP };
+#define FE8_K(name)                                                                                \
+    const uint64_t *name = FE8_CONST;                                                              \
+    __asm__("" : "+r"(name))
+
+/* 1,024 p = 2^265 - 1024 * 19, with every limb near 2^57: more than three raw ones together. */
+#define FE8_BIAS(i) ((UINT64_C(1) << 57) - ((i) == 0 ? 1024 * 19u : 32u))
 
 /* --- carries ------------------------------------------------------------------------------------------------------ */
 
-/* Any limbs below 2^63 become tight; r may be a. What is above 2^255 comes back as 19 times as much, first; then one carry upwards
- * masks limbs 0 to 3, and limb 4 has room for what it gets: below 2^12. */
+/* Limbs below 2^63 become tight; r may be a. What is above 2^255 comes back as 19 times as much, first; then one carry upwards masks limbs
+ * 0 to 3, and limb 4 has room for what it gets: below 2^12. */
 FE8_INLINE void fe8_carry(struct fe8 *r, const fe8_vec a[5])
 {
+    FE8_K(k);
     fe8_vec c0, c1, c2, c3, c4;
-    c4 = a[4] & FE8_TOP;
-    c0 = FE8_LO(a[0], a[4] >> 47, FE8_ALL(19));
+    c4 = a[4] & k[3];
+    c0 = FE8_LO(a[0], a[4] >> 47, FE8_ALL(k[1]));
     c1 = a[1] + (c0 >> 52);
     c2 = a[2] + (c1 >> 52);
     c3 = a[3] + (c2 >> 52);
-    r->v[0] = c0 & FE8_MASK;
-    r->v[1] = c1 & FE8_MASK;
-    r->v[2] = c2 & FE8_MASK;
-    r->v[3] = c3 & FE8_MASK;
+    r->v[0] = c0 & k[2];
+    r->v[1] = c1 & k[2];
+    r->v[2] = c2 & k[2];
+    r->v[3] = c3 & k[2];
     r->v[4] = c4 + (c3 >> 52);
 }
 
@@ -66,7 +71,8 @@ FE8_INLINE void fe8_carry(struct fe8 *r, const fe8_vec a[5])
  * of two topmost limbs and a carry: 608 of it need no high half. */
 FE8_INLINE void fe8_fold(fe8_vec r[5], fe8_vec z[10])
 {
-    const fe8_vec k = FE8_ALL(608);
+    FE8_K(consts);
+    const fe8_vec k = FE8_ALL(consts[0]);
     z[6] += z[5] >> 52;
     z[7] += z[6] >> 52;
     z[8] += z[7] >> 52;
@@ -164,7 +170,7 @@ FE8_INLINE void fe8_sub(struct fe8 *r, const fe8_vec a[5], const fe8_vec b[5])
     fe8_vec s[5];
 #pragma GCC unroll 5
     for (int i = 0; i < 5; i++)
-        s[i] = a[i] + fe8_bias(i) - b[i];
+        s[i] = a[i] + FE8_BIAS(i) - b[i];
     fe8_carry(r, s);
 }
 

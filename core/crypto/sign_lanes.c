@@ -15,6 +15,7 @@
 #ifdef __x86_64__
 
 #include "core/crypto/fe8.h"
+#include "core/crypto/sha512x8.h"
 #include "core/crypto/sign_base.h"
 
 #include <sodium.h>
@@ -71,21 +72,21 @@ FE8_INLINE void set_small(struct fe8 *r, uint64_t x)
  * that saves a sign. */
 FE8_CALL void twice(struct point *p, bool with_t)
 {
-    fe8_vec a[5], b[5], c[5], d[5], f[5], g[5], h[5];
+    fe8_vec a[5], b[5], c[5], e[5], f[5], g[5], h[5];
     struct fe8 e_, f_, g_, h_;
     fe8_sq_raw(a, p->x.v);
     fe8_sq_raw(b, p->y.v);
     fe8_sq_raw(c, p->z.v);
-    fe8_mul_raw(d, p->x.v, p->y.v);
+    fe8_mul_raw(e, p->x.v, p->y.v);
 #pragma GCC unroll 5
     for (int i = 0; i < 5; i++) {
         h[i] = a[i] + b[i];
+        e[i] += e[i];
         a[i] -= b[i];
-        g[i] = fe8_bias(i) - a[i];
-        f[i] = fe8_bias(i) + a[i] + (c[i] + c[i]);
-        d[i] += d[i];
+        g[i] = FE8_BIAS(i) - a[i];
+        f[i] = FE8_BIAS(i) + a[i] + (c[i] + c[i]);
     }
-    fe8_carry(&e_, d);
+    fe8_carry(&e_, e);
     fe8_carry(&f_, f);
     fe8_carry(&g_, g);
     fe8_carry(&h_, h);
@@ -111,9 +112,9 @@ FE8_INLINE void add(struct point *p, const struct fe8 *plus, const struct fe8 *l
 #pragma GCC unroll 5
     for (int i = 0; i < 5; i++) {
         if (!z2) d[i] = p->z.v[i] + p->z.v[i];
-        e[i] = b[i] + fe8_bias(i) - a[i];
+        e[i] = b[i] + FE8_BIAS(i) - a[i];
         h[i] = b[i] + a[i];
-        f[i] = d[i] + fe8_bias(i) - c[i];
+        f[i] = d[i] + FE8_BIAS(i) - c[i];
         g[i] = d[i] + c[i];
     }
     fe8_carry(&e_, e);
@@ -326,37 +327,32 @@ static bool may_be_good(const struct qn_verify_item *item)
            !is_small(y);
 }
 
-static void challenge(const struct qn_verify_item *item, uint8_t h[32])
-{
-    crypto_hash_sha512_state st;
-    uint8_t wide[64];
-    crypto_hash_sha512_init(&st);
-    crypto_hash_sha512_update(&st, item->sig->b, 32);
-    crypto_hash_sha512_update(&st, item->pub->b, 32);
-    crypto_hash_sha512_update(&st, item->msg.ptr, item->msg.len);
-    crypto_hash_sha512_final(&st, wide);
-    crypto_core_ed25519_scalar_reduce(h, wide);
-}
-
 /* cnt is 1 to LANES; lanes beyond repeat the first. */
 FE8_CALL void run(struct group *g, const struct qn_verify_item items[], size_t cnt)
 {
     struct summand table[A_TABLE];
     struct digits digits;
     struct point key, *at = &g->at;
+    struct sha512x8_input in[LANES];
     const uint8_t *pubs[LANES], *rs[LANES];
+    uint8_t wide[LANES][64], h[32];
     memset(&digits, 0, sizeof digits);
     g->fit = g->r_sign = 0;
     for (size_t l = 0; l < LANES; l++) {
         const struct qn_verify_item *item = &items[l < cnt ? l : 0];
-        uint8_t h[32];
         pubs[l] = item->pub->b;
         rs[l] = item->sig->b;
-        g->r_sign |= (__mmask8)(item->sig->b[31] >> 7 << l);
-        if (l >= cnt || !may_be_good(item)) continue; /* its digits stay 0 */
-        g->fit |= (__mmask8)(1u << l);
-        challenge(item, h);
-        cut(&digits, (int)l, h, item->sig->b + 32);
+        g->r_sign |= (__mmask8)(rs[l][31] >> 7 << l);
+        g->fit |= (__mmask8)((l < cnt && may_be_good(item)) << l);
+        memcpy(in[l].head, rs[l], 32);
+        memcpy(in[l].head + 32, pubs[l], 32);
+        in[l].tail = item->msg;
+    }
+    sha512x8(in, wide);
+    for (int l = 0; l < LANES; l++) {
+        if (!(g->fit >> l & 1)) continue; /* its digits stay 0 */
+        crypto_core_ed25519_scalar_reduce(h, wide[l]);
+        cut(&digits, l, h, rs[l] + 32);
     }
     fe8_read(&g->r, rs);
     g->fit &= open_key(&key, pubs);

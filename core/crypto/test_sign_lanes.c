@@ -249,6 +249,7 @@ static void test_torsion(struct qn_test_state *t)
 
 #ifdef __x86_64__
 #include "core/crypto/fe8.h"
+#include "core/crypto/sha512x8.h"
 #include "core/crypto/sign_base.h"
 
 struct big {
@@ -256,11 +257,24 @@ struct big {
     BIGNUM *p;
 };
 
+static struct big big_open(void)
+{
+    struct big big = { BN_CTX_new(), BN_new() };
+    BN_set_bit(big.p, 255);
+    BN_sub_word(big.p, 19);
+    return big;
+}
+
+static void big_close(struct big *big)
+{
+    BN_free(big->p);
+    BN_CTX_free(big->ctx);
+}
+
 /* Sum of limbs of any size. */
-static BIGNUM *value(const struct big *big, const uint64_t limbs[5])
+static BIGNUM *value(const uint64_t limbs[5])
 {
     BIGNUM *v = BN_new(), *limb = BN_new();
-    (void)big;
     for (int i = 4; i >= 0; i--) {
         uint8_t be[8];
         for (int k = 0; k < 8; k++)
@@ -274,12 +288,12 @@ static BIGNUM *value(const struct big *big, const uint64_t limbs[5])
 }
 
 /* A lane's number. */
-static BIGNUM *lane(const struct big *big, const struct fe8 *a, int l)
+static BIGNUM *lane(const struct fe8 *a, int l)
 {
     uint64_t limbs[5];
     for (int i = 0; i < 5; i++)
         memcpy(&limbs[i], (const uint8_t *)&a->v[i] + 8 * l, 8);
-    return value(big, limbs);
+    return value(limbs);
 }
 
 static bool is_tight(const struct fe8 *a)
@@ -358,11 +372,10 @@ FE8_CODE static void numbers(struct qn_test_state *t, const struct big *big, uin
     CHECK(is_tight(&sum) && is_tight(&dif) && is_tight(&mul) && is_tight(&sq) &&
           is_tight(&carried) && is_tight(&inv) && is_tight(&root));
     for (int l = 0; l < 8; l++) {
-        BIGNUM *u = lane(big, &a, l), *v = lane(big, &b, l), *w = BN_new(), *e = BN_new(),
-               *got[] = { lane(big, &sum, l), lane(big, &dif, l),     lane(big, &mul, l),
-                          lane(big, &sq, l),  lane(big, &carried, l), lane(big, &ice, l),
-                          lane(big, &inv, l), lane(big, &root, l),    lane(big, &a_ice, l),
-                          lane(big, &wide, l) };
+        BIGNUM *u = lane(&a, l), *v = lane(&b, l), *w = BN_new(), *e = BN_new(),
+               *got[] = { lane(&sum, l),     lane(&dif, l), lane(&mul, l), lane(&sq, l),
+                          lane(&carried, l), lane(&ice, l), lane(&inv, l), lane(&root, l),
+                          lane(&a_ice, l),   lane(&wide, l) };
         BN_mod_add(w, u, v, big->p, big->ctx);
         CHECK(same(big, got[0], w));
         BN_mod_sub(w, u, v, big->p, big->ctx);
@@ -394,7 +407,7 @@ FE8_CODE static void numbers(struct qn_test_state *t, const struct big *big, uin
     }
     __mmask8 equal = fe8_same(&ice, &a_ice), want = 0;
     for (int l = 0; l < 8; l++) {
-        BIGNUM *u = lane(big, &ice, l), *v = lane(big, &a_ice, l);
+        BIGNUM *u = lane(&ice, l), *v = lane(&a_ice, l);
         want |= (__mmask8)((BN_cmp(u, v) == 0) << l);
         BN_free(u);
         BN_free(v);
@@ -402,37 +415,62 @@ FE8_CODE static void numbers(struct qn_test_state *t, const struct big *big, uin
     CHECK(equal == want && fe8_same(&ice, &ice) == 0xff);
 }
 
-/* What three raw numbers at their largest leave when they are taken from none: still no limb below zero. */
+/* The bias is a multiple of p; three raw numbers at their largest, taken from it or added, leave limbs that carry. */
 static void test_bias(struct qn_test_state *t)
 {
-    const uint64_t raw = FE8_RAW_MAX,
-                   bias[5] = { 1024 * (FE8_MASK - 18), 1024 * FE8_MASK, 1024 * FE8_MASK,
-                               1024 * FE8_MASK, 1024 * FE8_TOP };
+    struct big big = big_open();
+    uint64_t bias[5];
     for (int i = 0; i < 5; i++) {
-        CHECK(bias[i] > 3 * raw);
-        CHECK(bias[i] + 3 * raw < UINT64_C(1) << 63);
+        bias[i] = FE8_BIAS(i);
+        CHECK(bias[i] > 3 * FE8_RAW_MAX);
+        CHECK(bias[i] + 3 * FE8_RAW_MAX < UINT64_C(1) << 63);
     }
+    BIGNUM *v = value(bias), *zero = BN_new();
+    CHECK(same(&big, v, zero));
+    BN_free(v);
+    BN_free(zero);
+    big_close(&big);
 }
 
 static void test_numbers(struct qn_test_state *t)
 {
-    struct big big = { BN_CTX_new(), BN_new() };
+    struct big big = big_open();
     uint64_t x = 3;
-    BN_set_bit(big.p, 255);
-    BN_sub_word(big.p, 19);
     for (unsigned i = 0; i < (test_long() ? 3000u : 60u) && sign_lanes_can(); i++)
         numbers(t, &big, &x);
-    BN_free(big.p);
-    BN_CTX_free(big.ctx);
+    big_close(&big);
+}
+
+/* Inputs of every length up to some blocks, of different lengths side by side. */
+FE8_CODE static void hashes(struct qn_test_state *t)
+{
+    struct sha512x8_input in[8];
+    uint8_t data[1024], got[8][64], want[64];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 7 + i / 256);
+    for (size_t len = 0; len < 420; len++) {
+        for (size_t l = 0; l < 8; l++) {
+            memcpy(in[l].head, data + l, 64);
+            in[l].tail = QN_SPAN(data + 64 + l, l % 3 == 0 ? len : l % 3 == 1 ? len * l % 600 : l);
+        }
+        sha512x8(in, got);
+        for (size_t l = 0; l < 8; l++) {
+            crypto_hash_sha512(want, data + l, 64 + in[l].tail.len);
+            CHECK(memcmp(want, got[l], 64) == 0);
+        }
+    }
+}
+
+static void test_hashes(struct qn_test_state *t)
+{
+    if (sign_lanes_can()) hashes(t);
 }
 
 /* The table of B, from libsodium's points: y = (plus + minus) / 2, x = (plus - minus) / 2. */
 static void test_base(struct qn_test_state *t)
 {
-    struct big big = { BN_CTX_new(), BN_new() };
+    struct big big = big_open();
     BIGNUM *half = BN_new(), *x = BN_new(), *y = BN_new(), *w = BN_new(), *d2 = BN_new();
-    BN_set_bit(big.p, 255);
-    BN_sub_word(big.p, 19);
     BN_set_word(half, 2);
     BN_mod_inverse(half, half, big.p, big.ctx);
     BN_set_word(d2, 121666); /* 2d = -2 * 121665 / 121666 */
@@ -441,8 +479,8 @@ static void test_base(struct qn_test_state *t)
     BN_mod_sub(d2, big.p, d2, big.p, big.ctx);
     for (unsigned i = 0; i <= 128; i++) {
         uint8_t scalar[32] = { (uint8_t)i }, bytes[32] = { 1 };
-        BIGNUM *plus = value(&big, SIGN_BASE[i]), *minus = value(&big, SIGN_BASE[i] + 5),
-               *t2d = value(&big, SIGN_BASE[i] + 10);
+        BIGNUM *plus = value(SIGN_BASE[i]), *minus = value(SIGN_BASE[i] + 5),
+               *t2d = value(SIGN_BASE[i] + 10);
         if (i) QN_ASSERT(crypto_scalarmult_ed25519_base_noclamp(bytes, scalar) == 0);
         bool odd = bytes[31] >> 7;
         bytes[31] &= 0x7f;
@@ -476,8 +514,7 @@ static void test_base(struct qn_test_state *t)
     BN_free(y);
     BN_free(w);
     BN_free(d2);
-    BN_free(big.p);
-    BN_CTX_free(big.ctx);
+    big_close(&big);
 }
 #endif
 
@@ -494,6 +531,7 @@ int main(void)
 #ifdef __x86_64__
     TEST(test_bias);
     TEST(test_numbers);
+    TEST(test_hashes);
     TEST(test_base);
 #endif
     return TEST_END();
