@@ -5,5 +5,6 @@
 -- modules = { "compute", "training" }   -- only these; none named: all
 -- disable = { "agents" }                -- all but these
 -- store_map_gib = 64                    -- address space for the checkpoint, not disk
+-- nat = "auto"                          -- how a port is opened in the router: auto, off, natpmp, upnp
 -- outbound = 8                          -- connections to choose by oneself; 0: only those joined
 -- keep_days = 0                         -- days of blocks that stay on the disk; 0: all, an archive

@@ -3,6 +3,7 @@
 #include "core/job/jobs.h"
 #include "core/model/model.h"
 #include "core/node/cli.h"
+#include "core/node/nat.h"
 
 #include <string.h>
 
@@ -21,6 +22,7 @@ static int worker(const char *kind)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "worker") == 0) return worker(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "worker") == 0)
+        return strcmp(argv[2], "nat") == 0 ? qn_nat_main() : worker(argv[2]);
     return qn_cli_main(argc, argv);
 }

@@ -4,6 +4,7 @@
 #include "core/node/coded.h"
 #include "core/node/compact_net.h"
 #include "core/node/gossip_net.h"
+#include "core/node/reach_net.h"
 #include "net/libp2p/chain.h"
 #include "net/libp2p/discover.h"
 #include "net/libp2p/frames.h"
@@ -57,6 +58,8 @@ struct qn_net {
     struct qn_gossip *gossip;
     struct qn_coded *coded;
     struct qn_discover *discover;
+    struct reach_net *reach;
+    struct net_nat_conf nat;
     char kad_proto[64];
     char *book;
     struct qn_compact *compact;
@@ -531,6 +534,12 @@ qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(
     if (rc == QN_OK) rc = qn_coded_open(&coded, &net->coded, why);
     if (rc == QN_OK) rc = qn_compact_open(&compact, &net->compact, why);
     if (rc == QN_OK && net->conf.outbound) rc = find_others(net, hex, why);
+    const struct reach_net_conf reach = { .base = net->conf.base,
+                                          .host = net->host,
+                                          .discover = net->discover,
+                                          .private = is_private(net),
+                                          .nat = net->nat };
+    if (rc == QN_OK) rc = reach_net_open(&reach, &net->reach, why);
     memcpy(net->chain, hex, sizeof hex);
     qn_host_peers(net->host, identified, net); /* who told before we knew what to ask for */
     return rc;
@@ -584,7 +593,8 @@ qn_rc qn_net_open(const struct qn_net_conf *conf, struct qn_net **ret, struct qn
                                       .idle_ms = 10000 };
     net->watch =
         (struct qn_host_watch){ .arg = net, .on_peer = on_host_peer, .on_identify = on_identify };
-    qn_rc rc = read_joins(net, why);
+    qn_rc rc = net_nat_parse(conf->nat ? conf->nat : "off", &net->nat, why);
+    if (rc == QN_OK) rc = read_joins(net, why);
     if (rc == QN_OK) rc = qn_host_open(&host, &net->host, why);
     if (rc == QN_OK) rc = qn_host_proto(net->host, &genesis);
     if (rc) {
@@ -602,6 +612,8 @@ void qn_net_close(struct qn_net *net)
 {
     if (!net) return;
     if (net->tick) event_free(net->tick);
+    reach_net_close(net->reach);
+    net->reach = NULL;
     qn_discover_close(net->discover);
     net->discover = NULL;
     qn_coded_close(net->coded);
@@ -633,6 +645,11 @@ struct qn_compact *qn_net_compact(struct qn_net *net)
 struct qn_discover *qn_net_discover(struct qn_net *net)
 {
     return net->discover;
+}
+
+struct reach_net *qn_net_reach(struct qn_net *net)
+{
+    return net->reach;
 }
 
 struct qn_coded *qn_net_coded(struct qn_net *net)

@@ -13,6 +13,7 @@
 #include "net/libp2p/host.h"
 
 struct gossip;
+struct reach_net;
 struct qn_coded;
 struct qn_discover;
 struct qn_compact;
@@ -27,6 +28,7 @@ struct qn_net_conf {
     const char *join;   /* addresses with commas between them, or NULL */
     uint32_t outbound;  /* connections to choose besides; 0: none, and no hash table */
     const char *book;   /* HOME/peers.dat; NULL: addresses are forgotten */
+    const char *nat;    /* how a port is opened in the router: net/link/nat.h; NULL: not */
 };
 
 /* qn_net_open listens and begins to dial those in `join`; who is lost is dialled again, later and later, up to every 15 s. */
@@ -49,6 +51,8 @@ struct qn_coded *qn_net_coded(struct qn_net *net);
 struct qn_compact *qn_net_compact(struct qn_net *net);
 /* qn_net_discover lends what finds peers; NULL before qn_net_serve, or when it looks for none. */
 struct qn_discover *qn_net_discover(struct qn_net *net);
+/* qn_net_reach lends what knows whether others can reach us; NULL before qn_net_serve. */
+struct reach_net *qn_net_reach(struct qn_net *net);
 /* qn_net_gossip lends the gossip machine for its readers; NULL before qn_net_serve. Topics are numbered tx, vote, block. */
 struct gossip *qn_net_gossip(struct qn_net *net);
 /* qn_net_addr writes the address to give to others, with the peer id; "" when it does not listen. */

@@ -2,6 +2,7 @@
 #include "core/node/net.h"
 #include "core/node/net_desk.h"
 #include "core/node/node.h"
+#include "core/node/reach_net.h"
 #include "net/gossip/gossip.h"
 #include "net/libp2p/discover.h"
 
@@ -390,6 +391,42 @@ static void count_ban(void *arg, const struct qn_peer_id *id, uint32_t left_s, c
     ++*(unsigned *)arg;
 }
 
+static void doctor_reach(json_t *list, struct qn_net *net, const struct survey *s, const char *own)
+{
+    const struct reach_net *rn = qn_net_reach(net);
+    struct reach_net_info info = { .nat = "" };
+    char at[NET_ADDR_TEXT], todo[100];
+    if (rn) info = reach_net_info(rn);
+    const struct qn_reach_info *r = &info.reach;
+    net_addr_print(&r->addr, at);
+    if (!qn_host_port(qn_net_host(net))) {
+        finding(list, "reachable", "quoin up --listen IP:PORT lets others dial in",
+                "no, it only dials");
+        return;
+    }
+    switch (r->state) {
+    case QN_REACH_YES:
+        finding(list, "reachable", NULL, "yes, %s (%u of %u dialled back)", at, r->reached,
+                r->asked);
+        break;
+    case QN_REACH_NO:
+        snprintf(todo, sizeof todo,
+                 "open TCP port %u in the router; a node that only dials works, too",
+                 qn_host_port(qn_net_host(net)));
+        finding(list, "reachable", todo, "no, %s (%u of %u dialled back)", at, r->reached,
+                r->asked);
+        break;
+    case QN_REACH_UNKNOWN:
+        finding(list, "reachable", NULL, "%s, %s",
+                s->in_public ? "yes, from the internet"
+                : s->in      ? "from this machine or house"
+                             : "not known, nobody has dialled in yet",
+                own);
+        break;
+    }
+    if (*info.nat) finding(list, "router", NULL, "%s", info.nat);
+}
+
 static void doctor_peers(json_t *list, struct qn_net *net, const struct survey *s)
 {
     struct qn_host *host = qn_net_host(net);
@@ -397,15 +434,7 @@ static void doctor_peers(json_t *list, struct qn_net *net, const struct survey *
     char addr[QN_MADDR_TEXT];
     qn_net_addr(net, addr);
     qn_host_bans(host, count_ban, &bans);
-    if (!qn_host_port(host))
-        finding(list, "reachable", "quoin up --listen IP:PORT lets others dial in",
-                "no, it only dials");
-    else
-        finding(list, "reachable", NULL, "%s, %s",
-                s->in_public ? "yes, from the internet"
-                : s->in      ? "from this machine or house"
-                             : "not known, nobody has dialled in yet",
-                addr);
+    doctor_reach(list, net, s, addr);
     finding(list, "peers",
             !s->peers ? "quoin net dial ADDR, or start with --join ADDR"
             : s->far && !s->out

@@ -655,6 +655,7 @@ static qn_rc open_net(struct qn_node *node, struct qn_why *why)
                                 .listen = node->opts->listen,
                                 .join = node->opts->join,
                                 .book = book,
+                                .nat = node->opts->nat,
                                 .outbound = node->opts->outbound };
     return rc ? rc : qn_net_open(&conf, &node->net, why);
 }

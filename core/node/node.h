@@ -9,6 +9,7 @@ struct qn_up_opts {
     const char *enable, *disable;        /* comma-separated module names, or NULL */
     const char *config;                  /* the quoin.lua it came from, or NULL or "" */
     const char *listen, *join, *genesis; /* NULL: a network of one */
+    const char *nat;                     /* how a port is opened in the router; NULL: not */
     uint32_t outbound;                   /* connections to choose; 0: dials only whom it was told */
     uint64_t map_gib, block_ms;
     uint64_t keep_ms;      /* blocks older than this may go; 0: all stay */

@@ -30,10 +30,11 @@ int qn_verb_up(struct qn_cli *cli)
     qn_rc rc = qn_config_load(cli, &conf, &why);
     if (rc) return qn_fail(cli, rc, &why);
     if (cli->argc)
-        return qn_usage(cli,
-                        "up takes --home, --config, --set, --api, --listen, --join, --outbound, "
-                        "--genesis, --enable, --disable, --store-map-gib, --keep-days, --sync, "
-                        "--trust, --snapshots");
+        return qn_usage(
+            cli,
+            "up takes --home, --config, --set, --api, --listen, --join, --nat, "
+            "--outbound, --genesis, --enable, --disable, --store-map-gib, --keep-days, --sync, "
+            "--trust, --snapshots");
     const char *modules = conf.vals[QN_CONF_modules].text, *off = conf.vals[QN_CONF_disable].text;
     struct qn_up_opts opts = { .home = cli->client.home,
                                .api = conf.vals[QN_CONF_api].text,
@@ -46,6 +47,7 @@ int qn_verb_up(struct qn_cli *cli)
                *genesis = conf.vals[QN_CONF_genesis].text;
     opts.listen = *listen ? listen : NULL;
     opts.join = *join ? join : NULL;
+    opts.nat = conf.vals[QN_CONF_nat].text;
     opts.genesis = *genesis ? genesis : NULL;
     opts.block_ms = strtoull(conf.vals[QN_CONF_block_ms].text, NULL, 10);
     opts.outbound = (uint32_t)strtoul(conf.vals[QN_CONF_outbound].text, NULL, 10);

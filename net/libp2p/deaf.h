@@ -43,7 +43,7 @@ static inline void deaf_accept(evutil_socket_t fd, short what, void *arg)
     struct qn_ip from;
     (void)what;
     d->fd[0] = qn_sock_accept((int)fd, &from);
-    if (d->fd[0] < 0 || qn_sock_dial(&d->to, &d->fd[1], NULL) != QN_OK) return;
+    if (d->fd[0] < 0 || qn_sock_dial(&d->to, NULL, &d->fd[1], NULL) != QN_OK) return;
     for (int i = 0; i < 2; i++) {
         d->on_bytes[i] = event_new(d->base, d->fd[i], EV_READ | EV_PERSIST, deaf_bytes, d);
         event_add(d->on_bytes[i], NULL);

@@ -333,9 +333,13 @@ static void serve(struct qn_discover *d)
     kad_server_set(d->kad, d->serving);
 }
 
-void qn_discover_public(struct qn_discover *d)
+void qn_discover_public(struct qn_discover *d, bool on)
 {
-    serve(d);
+    if (on) serve(d);
+    if (on || !d->serving || d->conf.private) return;
+    d->serving = false;
+    kad_server_set(d->kad, false);
+    qn_host_unproto(d->conf.host, d->conf.proto);
 }
 
 /* --- what the host tells -------------------------------------------------------------------------------- */
@@ -575,13 +579,17 @@ static void own_addrs(struct qn_discover *d)
 {
     struct qn_maddr addr[KAD_ADDRS * 2];
     struct kad_peer self = { 0 };
-    uint32_t cnt = qn_host_addrs(d->conf.host, addr, QN_COUNT(addr));
-    peer_addrs(&self, addr, cnt);
-    kad_self_set(d->kad, self.addr, self.addr_cnt);
-    for (uint8_t i = 0; i < self.addr_cnt; i++) {
-        struct net_addr own;
-        if (kad_addr_ip(&self.addr[i], &own)) self_add(d, &own);
+    uint32_t cnt = qn_host_addrs(d->conf.host, addr, QN_COUNT(addr)), fit = 0;
+    for (uint32_t i = 0; i < cnt; i++) {
+        struct qn_endpoint e;
+        if (qn_maddr_endpoint(&addr[i], &e)) continue;
+        struct net_addr own = discover_addr(&e);
+        self_add(d, &own);
+        /* Records of what we provide go to anybody: a house's addresses tell about us, and are of no use there. */
+        if (d->conf.private || qn_endpoint_public(&e)) addr[fit++] = addr[i];
     }
+    peer_addrs(&self, addr, fit);
+    kad_self_set(d->kad, self.addr, self.addr_cnt);
 }
 
 static void turn(struct qn_discover *d)

@@ -34,8 +34,9 @@ void qn_discover_close(struct qn_discover *d);
 
 /* qn_discover_join dials an address that a person named, "IP:PORT", "NAME:PORT" or a multiaddr, again and again while we are alone. */
 QN_CHECK qn_rc qn_discover_join(struct qn_discover *d, const char *addr, struct qn_why *why);
-/* qn_discover_public: it is known now that others can reach us (AutoNAT): the table is served from here on. */
-void qn_discover_public(struct qn_discover *d);
+/* qn_discover_public: it is known now that others can reach us (AutoNAT), or that they cannot: the table is served, or not. In a private
+ * network it always is. */
+void qn_discover_public(struct qn_discover *d, bool on);
 /* qn_discover_hear takes a signed peer record that `peer` passed on (peer exchange); nonsense is ignored but returned as its error. */
 QN_CHECK qn_rc qn_discover_hear(struct qn_discover *d, uint32_t peer, struct qn_span record);
 /* qn_discover_useful notes that a peer brought something new: it is harder to evict. */
@@ -60,6 +61,8 @@ void qn_discover_unprovide(struct qn_discover *d, struct qn_span key);
 /* qn_discover_dial connects a peer found, trying its addresses in turn; fn as above, with QN_E_IO when none answered. */
 void qn_discover_dial(struct qn_discover *d, const struct kad_peer *peer, qn_discover_peer_fn *fn,
                       void *arg);
+
+struct qn_endpoint discover_endpoint(const struct net_addr *addr);
 
 struct qn_discover_info {
     uint32_t told, tried; /* addresses */

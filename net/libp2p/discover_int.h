@@ -77,7 +77,6 @@ void discover_begin(struct qn_discover *d, struct discover_work *work);
 void discover_end(struct discover_work *work);
 
 struct net_addr discover_addr(const struct qn_endpoint *e);
-struct qn_endpoint discover_endpoint(const struct net_addr *addr);
 /* A connection made for a question; the oldest that serves nothing else goes when there are many. */
 void discover_extra(struct qn_discover *d, uint32_t peer);
 

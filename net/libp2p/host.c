@@ -429,6 +429,14 @@ static void dial_done(struct qn_host *h, qn_dial_fn *done, void *arg, uint32_t p
     host_turn_soon(h);
 }
 
+/* A machine of several addresses that listens on one of the internet's dials from that one: so peers see it where it is. */
+static const struct qn_ip *source(const struct qn_host *h, const struct qn_endpoint *to)
+{
+    struct qn_endpoint own = endpoint_of(&h->listen_ip);
+    bool fits = h->listen_fd >= 0 && own.v6 == to->v6 && qn_endpoint_public(&own);
+    return fits && qn_endpoint_public(to) ? &h->listen_ip : NULL;
+}
+
 qn_rc qn_host_dial_to(struct qn_host *h, const struct qn_endpoint *to, qn_dial_fn *done, void *arg,
                       struct qn_why *why)
 {
@@ -446,7 +454,7 @@ qn_rc qn_host_dial_to(struct qn_host *h, const struct qn_endpoint *to, qn_dial_f
     }
     if (h->out_cnt >= h->limits.out_max && !(to->has_id && peer_is_explicit(h, &to->id)))
         return qn_why(why, QN_E_LIMIT, "%u outbound connections already", h->out_cnt);
-    qn_rc rc = qn_sock_dial(&ip, &fd, why);
+    qn_rc rc = qn_sock_dial(&ip, source(h, to), &fd, why);
     if (rc) return rc;
     struct conn *c = conn_new(h, fd, true, to);
     c->done = done;

@@ -7,6 +7,7 @@
 #define QUERIES 256
 #define PUBLISH 4 /* publishing searches at once */
 #define NEVER   UINT64_MAX
+#define SOON_MS UINT64_C(3000)
 
 struct query {
     uint32_t no; /* 0: free */
@@ -226,7 +227,7 @@ void kad_hello(struct kad *kad, const struct kad_peer *peer, const struct net_ip
                uint64_t now_ms)
 {
     struct kad_peer p = *peer, old;
-    bool first = kad->table.cnt == 0;
+    uint32_t before = kad->table.cnt;
     usable(kad, &p);
     if (p.addr_cnt == 0) return;
     qn_rc rc = kad_table_seen(&kad->table, &p, ip, now_ms, &old);
@@ -236,7 +237,9 @@ void kad_hello(struct kad *kad, const struct kad_peer *peer, const struct net_ip
         if (n->seen_ms + KAD_REFRESH_MS < now_ms)
             ask(kad, KAD_PING, QN_SPAN(old.id.b, 0), 0, &old, now_ms);
     }
-    if (!rc && first) kad->refresh_ms = now_ms;
+    /* A table that is almost empty is worth more questions: those who told it little may know more by now. */
+    if (!rc && kad->table.cnt > before && before < KAD_K)
+        kad->refresh_ms = QN_MIN(kad->refresh_ms, now_ms + (before ? SOON_MS : 0));
 }
 
 qn_rc kad_answer(struct kad *kad, uint32_t no, const struct net_ip *ip, struct qn_span answer,

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TURN_MS  500
-#define FIRST_MS 2000 /* after the start */
-#define ASK_MS   2000 /* between questions */
-#define WAIT_MS  60000
-#define YES_MS   1800000
-#define NO_MS    300000
+#define TURN_MS 250
+#define ASK_MS  2000
+#define WAIT_MS 60000
+#define YES_MS  1800000
+#define BUSY_MS 60000 /* too few had an answer: their limits are by the minute */
+#define NO_MS   300000
 
 uint64_t reach_now(const struct qn_reach *r)
 {
@@ -157,7 +157,9 @@ static void judge(struct qn_reach *r)
     const struct reach_cand *yes = NULL;
     for (uint32_t i = 0; i < r->cand_cnt; i++) {
         const struct reach_cand *c = &r->cand[i];
-        if (!yes && autonat_public(&c->votes, r->servers)) yes = c;
+        /* Once found good it stays so until others say no: more servers to ask are no reason to doubt. */
+        bool stays = was == QN_REACH_YES && net_addr_eq(&c->addr, &before);
+        if (!yes && autonat_public(&c->votes, stays ? 1 : r->servers)) yes = c;
         open |= c->votes.cnt < need(r);
     }
     if (yes) {
@@ -333,7 +335,9 @@ static void ask_next(struct qn_reach *r)
         if (c->again_ms) c->again_ms = 0, c->asked_cnt = 0;
         bool enough = c->asked_cnt >= need(r) && c->votes.cnt >= need(r);
         if (!enough && c->asked_cnt < REACH_ASKED && ask_one(r, c, &s, out)) return;
-        c->again_ms = now + (autonat_public(&c->votes, r->servers) ? YES_MS : NO_MS);
+        c->again_ms = now + (c->votes.cnt < need(r)                  ? BUSY_MS
+                             : autonat_public(&c->votes, r->servers) ? YES_MS
+                                                                     : NO_MS);
     }
 }
 
@@ -344,7 +348,7 @@ static void on_timer(int fd, short what, void *arg)
     (void)fd, (void)what;
     reach_serve_turn(r);
     if (!r->conf.ask || !qn_host_port(r->conf.host) || r->question || now < r->next_ms) return;
-    r->next_ms = now + ASK_MS;
+    r->next_ms = now + r->conf.ask_ms;
     ask_next(r);
 }
 
@@ -427,7 +431,8 @@ qn_rc qn_reach_open(const struct qn_reach_conf *conf, struct qn_reach **ret, str
     net_dice_init(&r->dice, QN_SPAN_OF(seed));
     qn_env_random(conf->env, seed, sizeof seed);
     net_dice_init(&r->server.dice, QN_SPAN_OF(seed));
-    r->next_ms = reach_now(r) + FIRST_MS;
+    if (!r->conf.ask_ms) r->conf.ask_ms = ASK_MS;
+    r->next_ms = reach_now(r) + r->conf.ask_ms;
     const struct qn_proto back = { .id = QN_REACH_BACK,
                                    .ops = &BACK_OPS,
                                    .arg = r,

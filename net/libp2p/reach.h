@@ -21,7 +21,8 @@ struct qn_reach_conf {
     const struct qn_env *env;
     struct qn_host *host; /* must outlive it */
     bool private; /* the network is a house or a machine: its addresses may be dialled and may be ours */
-    bool ask; /* find out about ourselves, too */
+    bool ask;        /* find out about ourselves, too */
+    uint32_t ask_ms; /* from the start to the first question, and between them; 0: two seconds */
     /* addr can be reached (lent), or NULL: none can any more. Comes on turns of the loop, for each change. */
     void (*changed)(void *arg, const struct net_addr *addr);
     void *arg;

@@ -80,13 +80,23 @@ qn_rc qn_sock_listen(const struct qn_ip *at, int *ret_fd, struct qn_ip *ret_at, 
     return QN_OK;
 }
 
-qn_rc qn_sock_dial(const struct qn_ip *to, int *ret_fd, struct qn_why *why)
+qn_rc qn_sock_dial(const struct qn_ip *to, const struct qn_ip *from, int *ret_fd,
+                   struct qn_why *why)
 {
-    union addr a;
+    union addr a, own;
+    const int late =
+        1; /* the port is chosen with the connection: else one port serves one peer alone */
     socklen_t len = to_addr(to, &a);
     int fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return qn_why(why, QN_E_IO, "%s", strerror(errno));
     tune(fd);
+    if (from) {
+        struct qn_ip at = *from;
+        at.port = 0;
+        socklen_t own_len = to_addr(&at, &own);
+        (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &late, sizeof late);
+        (void)!bind(fd, &own.sa, own_len); /* without it the system chooses */
+    }
     if (connect(fd, &a.sa, len) && errno != EINPROGRESS) {
         int err = errno;
         close(fd);

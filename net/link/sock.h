@@ -15,8 +15,9 @@ struct qn_ip {
 /* qn_sock_listen binds; ret_at has the port that was given. QN_E_PORT, QN_E_IO. */
 QN_CHECK qn_rc qn_sock_listen(const struct qn_ip *at, int *ret_fd, struct qn_ip *ret_at,
                               struct qn_why *why);
-/* qn_sock_dial starts a connection, which is writable once it stands. QN_E_IO. */
-QN_CHECK qn_rc qn_sock_dial(const struct qn_ip *to, int *ret_fd, struct qn_why *why);
+/* qn_sock_dial starts a connection, which is writable once it stands. from: the address it shall come from, NULL: any. QN_E_IO. */
+QN_CHECK qn_rc qn_sock_dial(const struct qn_ip *to, const struct qn_ip *from, int *ret_fd,
+                            struct qn_why *why);
 /* qn_sock_accept takes one; -1 with errno when there is none. */
 int qn_sock_accept(int fd, struct qn_ip *ret_from);
 /* qn_sock_result is 0 once a dialled socket stands, else errno. */
