@@ -64,6 +64,7 @@ struct qn_chain {
     struct branch *branches, *tip; /* tip: whose changes the rows hold; NULL: the head's alone */
     struct pledge *pledges;        /* of views that are not over, first the newest */
     uint64_t saved_ms;             /* monotonic, of the last checkpoint */
+    bool opened;                   /* what is here may be written; until then nothing is */
     uint64_t secret;               /* of maps by id */
 };
 
@@ -422,6 +423,7 @@ qn_rc qn_chain_open(const struct qn_chain_conf *conf, struct qn_chain **ret, str
         rc =
             qn_why(why, QN_E_CLOCK, "the last block is %" PRIu64 " s ahead of this machine's clock",
                    (c->header.t_ms - qn_env_now_ms(conf->env)) / 1000);
+    c->opened = rc == QN_OK;
     if (rc)
         qn_chain_close(c);
     else
@@ -911,7 +913,7 @@ void qn_chain_close(struct qn_chain *c)
 {
     if (!c) return;
     struct qn_why why;
-    if (c->journal && checkpoint(c, &why))
+    if (c->opened && checkpoint(c, &why))
         fprintf(stderr, "quoin: %s\n",
                 why.text); /* the journal has it all: the next start catches up */
     qn_store_close(c->store);

@@ -200,7 +200,7 @@ static const struct {
     { "clock_apply", 1 },  { "no_undo", 1 },      { "no_crc", 7 },        { "forget", 3 },
     { "fast", 1 },         { "weak", 1 },         { "no_verify", 6 },     { "blind_cert", 6 },
     { "no_extra", 3 },     { "no_body", 12 },     { "skip_nothing", 21 }, { "any_parent", 111 },
-    { "no_forward", 118 },
+    { "no_forward", 118 }, { "no_rearm", 43 },
 };
 
 /* The same seed is the same world, to the last event. */

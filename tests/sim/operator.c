@@ -222,7 +222,7 @@ void sim_restore(struct sim_world *w, struct sim_host *h)
         from_snapshot(w, h);
     }
     sim_trace(w, "host %d is restored (%u), and unarmed", h->idx, how);
-    h->unarmed = h->validator >= 0;
+    h->unarmed = h->validator >= 0 && w->o.bug != SIM_BUG_no_rearm;
     h->restored_ms = sim_host_ms(h);
     h->acked = 0;
     h->busy_us = 0;

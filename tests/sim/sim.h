@@ -80,7 +80,8 @@ const char *sim_fault_doc(enum sim_fault f);
     BUG(blind_cert, "certificates are not weighed")                                                \
     BUG(clock_apply, "execution reads the machine's clock")                                        \
     BUG(no_crc, "a frame's checksum is not looked at")                                             \
-    BUG(no_mark, "a checkpoint forgets the rows that were deleted")
+    BUG(no_mark, "a checkpoint forgets the rows that were deleted")                                \
+    BUG(no_rearm, "a validator that was restored signs at once")
 
 enum sim_bug {
     SIM_BUG_BASE = 100,
