@@ -194,8 +194,8 @@ static void from_snapshot(struct sim_world *w, struct sim_host *h)
              access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
     snprintf(to, sizeof to, "h%d", h->idx);
     QN_ASSERT(mkdtemp(dir) != NULL);
-    qn_rc rc =
-        qn_snapshot_restore(qn_buf_get(&s->manifest), &s->block, &chunks, dir, 1, &info, &why);
+    qn_rc rc = qn_snapshot_restore(qn_buf_get(&s->manifest), &s->block, NULL, &chunks, dir, 1,
+                                   &info, &why);
     if (rc) {
         sim_wrong(w, "a good snapshot is not restored: %s", why.text);
     } else {
