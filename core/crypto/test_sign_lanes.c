@@ -1,7 +1,6 @@
 /* test_sign_lanes.c - many signatures at once against libsodium one by one; the numbers beneath against a bignum. */
 #include "core/base/test.h"
 #include "core/crypto/sign_lanes.h"
-#include "core/env/env.h"
 
 #include <openssl/bn.h>
 #include <sodium.h>
@@ -242,6 +241,31 @@ static void test_torsion(struct qn_test_state *t)
     }
     unsigned good = both(t, s);
     CHECK(good > 30 && good < 130);
+    free(s);
+}
+
+/* S = ha - r: SB - hA is -R, which has the y of R and not its sign. Only who has the key can make one. */
+static void test_minus_r(struct qn_test_state *t)
+{
+    struct set *s = calloc(1, sizeof *s);
+    uint64_t x = 6;
+    for (unsigned i = 0; i < 64; i++) {
+        uint8_t a[32] = { 0 }, r[32] = { 0 }, pub[32], big_r[32], h[32], scalar[32], msg[8] = { 0 };
+        for (int k = 0; k < 31; k++) {
+            a[k] = (uint8_t)next(&x);
+            r[k] = (uint8_t)next(&x);
+        }
+        QN_ASSERT(crypto_scalarmult_ed25519_base_noclamp(pub, a) == 0 &&
+                  crypto_scalarmult_ed25519_base_noclamp(big_r, r) == 0);
+        hash_mod(big_r, pub, msg, h);
+        crypto_core_ed25519_scalar_mul(scalar, h, a);
+        if (i % 2)
+            crypto_core_ed25519_scalar_sub(scalar, scalar, r);
+        else
+            crypto_core_ed25519_scalar_add(scalar, scalar, r);
+        put(s, pub, big_r, scalar, msg, 8);
+    }
+    CHECK(both(t, s) == 32);
     free(s);
 }
 
@@ -528,6 +552,7 @@ int main(void)
     TEST(test_places);
     TEST(test_edges);
     TEST(test_torsion);
+    TEST(test_minus_r);
 #ifdef __x86_64__
     TEST(test_bias);
     TEST(test_numbers);
