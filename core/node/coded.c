@@ -1,6 +1,7 @@
 /* coded.c - pieces out to relays, in from them, and on. */
 #include "core/node/coded.h"
 
+#include "ledger/state/stake.h"
 #include "net/libp2p/frames.h"
 
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #define PEERS_MAX 512u
+#define ROOTS_MAX 16u /* the last ones: a leader is barred for one */
 
 struct qn_coded {
     struct qn_coded_conf conf;
@@ -16,6 +18,8 @@ struct qn_coded {
     struct shard_pool *pool;
     uint32_t peer[PEERS_MAX]; /* who speaks it */
     uint32_t peer_cnt;
+    struct evidence_roots roots[ROOTS_MAX];
+    uint64_t roots_cnt; /* ever */
     struct qn_coded_stat stat;
 };
 
@@ -47,6 +51,31 @@ static void relay(struct qn_coded *c, uint32_t from, struct qn_span message)
     c->stat.relayed++;
 }
 
+static struct evidence_root root_of(const struct shard_head *h)
+{
+    return (struct evidence_root){ h->k, h->body_len, h->root, h->sig };
+}
+
+/* Both signatures hold: the pool keeps nothing else. Once for each view. */
+static void note_roots(struct qn_coded *c, const struct shard_head *a, const struct shard_head *b)
+{
+    struct qn_hash key;
+    uint64_t kept = QN_MIN(c->roots_cnt, (uint64_t)ROOTS_MAX);
+    for (uint64_t i = 0; i < kept; i++)
+        if (c->roots[i].epoch == a->epoch && c->roots[i].view == a->view) return;
+    if (!c->conf.leader(c->conf.arg, a->epoch, a->view, &key)) return;
+    c->roots[c->roots_cnt++ % ROOTS_MAX] =
+        (struct evidence_roots){ qn_acct_key(&key), a->epoch, a->view, root_of(a), root_of(b) };
+}
+
+void qn_coded_roots(const struct qn_coded *c,
+                    void (*visit)(void *arg, const struct evidence_roots *roots), void *arg)
+{
+    uint64_t kept = QN_MIN(c->roots_cnt, (uint64_t)ROOTS_MAX);
+    for (uint64_t i = 0; i < kept; i++)
+        visit(arg, &c->roots[i]);
+}
+
 static void on_piece(void *arg, uint32_t peer, struct qn_span bytes)
 {
     struct qn_coded *c = arg;
@@ -65,6 +94,7 @@ static void on_piece(void *arg, uint32_t peer, struct qn_span bytes)
     }
     c->stat.split += ev.split;
     c->stat.twins += ev.twin != NULL;
+    if (ev.twin) note_roots(c, ev.twin, &ev.shard.head);
     if (ev.fresh && way == 0) relay(c, peer, piece);
     if (ev.body.len == 0) return;
     c->stat.rebuilt++;

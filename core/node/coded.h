@@ -36,6 +36,11 @@ void qn_coded_close(struct qn_coded *c);
 QN_CHECK bool qn_coded_cast(struct qn_coded *c, uint32_t epoch, uint64_t view,
                             struct qn_span message);
 
+/* qn_coded_roots visits what proves that a leader signed two roots in one view, as evidence.roots takes it. */
+struct evidence_roots; /* ledger/state/stake.def */
+void qn_coded_roots(const struct qn_coded *c,
+                    void (*visit)(void *arg, const struct evidence_roots *roots), void *arg);
+
 uint32_t qn_coded_peer_cnt(const struct qn_coded *c);
 
 struct qn_coded_stat {

@@ -1,6 +1,7 @@
 /* evidence.c - reporting who voted twice. */
 #include "core/node/evidence.h"
 
+#include "core/node/coded.h"
 #include "ledger/state/stake.h"
 
 #include <stdlib.h>
@@ -46,11 +47,18 @@ static void list_twins(void *arg, const struct evidence_twins *twins)
     json_array_append_new(x->list, one);
 }
 
-json_t *qn_evidence_json(struct qn_replica *r)
+static void list_roots(void *arg, const struct evidence_roots *roots)
+{
+    struct report *x = arg;
+    json_array_append_new(x->list, qn_to_json(evidence_roots_record(), roots));
+}
+
+json_t *qn_evidence_json(struct qn_replica *r, const struct qn_coded *coded)
 {
     struct report x = { .r = r, .list = json_array() };
     qn_replica_evidence(r, list, &x);
     qn_replica_twins(r, list_twins, &x);
+    if (coded) qn_coded_roots(coded, list_roots, &x);
     return x.list;
 }
 
@@ -88,10 +96,18 @@ static void report_twins(void *arg, const struct evidence_twins *twins)
            twins->a.view);
 }
 
-unsigned qn_evidence_report(struct qn_replica *r, const struct qn_key *reporter, uint64_t now_ms)
+static void report_roots(void *arg, const struct evidence_roots *roots)
+{
+    submit(arg, &roots->validator, QN_TX_EVIDENCE_ROOTS, evidence_roots_record(), roots,
+           roots->view);
+}
+
+unsigned qn_evidence_report(struct qn_replica *r, const struct qn_coded *coded,
+                            const struct qn_key *reporter, uint64_t now_ms)
 {
     struct report x = { .r = r, .reporter = reporter, .now_ms = now_ms };
     qn_replica_evidence(r, report, &x);
     qn_replica_twins(r, report_twins, &x);
+    if (coded) qn_coded_roots(coded, report_roots, &x);
     return x.sent;
 }

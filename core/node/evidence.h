@@ -4,10 +4,14 @@
 
 #include "ledger/sync/replica.h"
 
-/* qn_evidence_json returns [{"validator","epoch","view","a","b"}]: what evidence.submit takes; with a_sig and b_sig, evidence.twins. */
-json_t *qn_evidence_json(struct qn_replica *r) QN_GIVES;
+struct qn_coded;
+
+/* qn_evidence_json returns [{"validator","epoch","view","a","b"}]: what evidence.submit takes; with a_sig and b_sig, evidence.twins; with roots in a and b,
+ * evidence.roots. coded may be NULL. */
+json_t *qn_evidence_json(struct qn_replica *r, const struct qn_coded *coded) QN_GIVES;
 /* qn_evidence_report sends a transaction for each validator that is not barred yet; reporter's account pays its fee and gets the reward.
  * Returns how many it sent. */
-unsigned qn_evidence_report(struct qn_replica *r, const struct qn_key *reporter, uint64_t now_ms);
+unsigned qn_evidence_report(struct qn_replica *r, const struct qn_coded *coded,
+                            const struct qn_key *reporter, uint64_t now_ms);
 
 #endif

@@ -413,7 +413,8 @@ static void on_turn(int fd, short what, void *arg)
         node->watched_us = now_us;
         notify("WATCHDOG=1");
         say_sync(node);
-        qn_evidence_report(node->replica, &node->validator, qn_env_now_ms(qn_env_real()));
+        qn_evidence_report(node->replica, node->net ? qn_net_coded(node->net) : NULL,
+                           &node->validator, qn_env_now_ms(qn_env_real()));
     }
     struct timeval tv = { (time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000 * 1000) };
     event_add(node->turn, &tv);

@@ -1,5 +1,6 @@
 /* stake_calls.c - looking at validators, stake, parameters and proposals. Changing them is a transaction, from its table. */
 #include "core/node/evidence.h"
+#include "core/node/net.h"
 #include "core/node/node.h"
 #include "ledger/state/gov.h"
 #include "ledger/state/param.h"
@@ -236,7 +237,9 @@ static qn_rc evidence_list(struct qn_call_ctx *ctx, const void *params, json_t *
 {
     (void)params;
     (void)why;
-    *ret = qn_evidence_json(qn_node_replica(ctx->node));
+    struct qn_net *net = qn_node_net(ctx->node);
+    const struct qn_coded *coded = net ? qn_net_coded(net) : NULL;
+    *ret = qn_evidence_json(qn_node_replica(ctx->node), coded);
     return QN_OK;
 }
 

@@ -2,6 +2,7 @@
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
 #include "core/node/coded.h"
+#include "ledger/state/stake.h"
 #include "net/libp2p/frames.h"
 
 #include <event2/event.h>
@@ -94,6 +95,41 @@ static uint32_t count(const struct node *n, uint32_t from)
     return cnt;
 }
 
+struct roots_seen {
+    struct qn_hash chain;
+    unsigned cnt;
+    bool good;
+};
+
+/* What the ledger's evidence.roots verifies (ledger/state/fault.c), spelled out once more. */
+static bool holds(const struct roots_seen *s, const struct evidence_roots *e,
+                  const struct evidence_root *r, const struct qn_hash *key)
+{
+    struct qn_buf buf = { 0 };
+    qn_buf_put(&buf, s->chain.b, 32);
+    qn_buf_u32(&buf, e->epoch);
+    qn_buf_u64(&buf, e->view);
+    qn_buf_u8(&buf, r->k);
+    qn_buf_u32(&buf, r->body_len);
+    qn_buf_put(&buf, r->root.b, 32);
+    struct qn_hash what = qn_h("shard", buf.ptr, buf.len);
+    qn_buf_free(&buf);
+    return qn_verify(key, QN_SPAN(what.b, 32), &r->sig);
+}
+
+static void on_roots(void *arg, const struct evidence_roots *e)
+{
+    struct roots_seen *s = arg;
+    uint8_t seed[32] = { 1, 9 };
+    struct qn_key leader_key;
+    qn_key_from_seed(seed, &leader_key);
+    struct qn_hash acct = qn_acct_key(&leader_key.pub);
+    s->cnt++;
+    s->good = e->epoch == 4 && e->view == 5 && qn_hash_eq(&e->validator, &acct) &&
+              !qn_hash_eq(&e->a.root, &e->b.root) && holds(s, e, &e->a, &leader_key.pub) &&
+              holds(s, e, &e->b, &leader_key.pub);
+}
+
 static void test_cast(struct qn_test_state *t)
 {
     struct event_base *base = event_base_new();
@@ -154,6 +190,14 @@ static void test_cast(struct qn_test_state *t)
     }
     struct qn_host_stat sent = qn_host_stat(n[0].host);
     CHECK(sent.out_bytes < 3 * 300000); /* whole, it would have been eleven times */
+
+    /* The leader codes another in the same view: nothing comes of it but what the ledger takes for it. */
+    struct roots_seen seen = { .chain = chain };
+    CHECK(qn_coded_cast(n[0].coded, 4, 5, QN_SPAN(body + 1, 299999)));
+    UNTIL(base, qn_coded_stat(n[5].coded).twins > 0);
+    qn_coded_roots(n[5].coded, on_roots, &seen);
+    CHECK(seen.cnt == 1 && seen.good);
+    CHECK(count(n, SILENT + 1) == HOSTS - SILENT - 1);
 
     /* Who does not lead sends: nothing is passed on, nothing comes of it, and it is noted. */
     CHECK(qn_coded_cast(n[HOSTS - 1].coded, 4, 6, n[0].want));

@@ -219,14 +219,14 @@ static void test_report(struct qn_test_state *t)
     net_init(&net);
     run(&net, 3000);
     CHECK(qn_view_height(qn_chain_view(qn_replica_chain(net.node[0].r))) > 0);
-    json_t *none = qn_evidence_json(net.node[0].r);
+    json_t *none = qn_evidence_json(net.node[0].r, NULL);
     CHECK(json_array_size(none) == 0);
     json_decref(none);
-    CHECK(qn_evidence_report(net.node[0].r, &net.key[0], net.now_us / 1000) == 0);
+    CHECK(qn_evidence_report(net.node[0].r, NULL, &net.key[0], net.now_us / 1000) == 0);
     betray(&net, 0, "x"); /* in one view: to one node both, to the others nothing */
     betray(&net, 0, "y");
     run(&net, 100);
-    json_t *list = qn_evidence_json(net.node[0].r);
+    json_t *list = qn_evidence_json(net.node[0].r, NULL);
     CHECK(json_array_size(list) == 1);
     json_decref(list);
     struct qn_hash me = qn_acct_key(&net.key[0].pub);
@@ -234,7 +234,7 @@ static void test_report(struct qn_test_state *t)
     const struct qn_view *view = qn_chain_view(qn_replica_chain(net.node[0].r));
     uint64_t mine = qn_view_balance(view, &me).uqn, was = traitor(&net, 0).stake.uqn,
              ash = qn_view_balance(view, &burnt).uqn;
-    CHECK(qn_evidence_report(net.node[0].r, &net.key[0], net.now_us / 1000) == 1);
+    CHECK(qn_evidence_report(net.node[0].r, NULL, &net.key[0], net.now_us / 1000) == 1);
     run(&net, 5000);
     for (uint32_t i = 0; i < HONEST;
          i++) { /* final everywhere: a quarter of the stake voted twice, three quarters are gone */
@@ -245,7 +245,8 @@ static void test_report(struct qn_test_state *t)
     CHECK(qn_view_balance(view, &me).uqn > mine + was * 7 / 100);
     CHECK(qn_view_balance(view, &burnt).uqn > ash + was * 67 / 100);
     CHECK(qn_state_sum(view).uqn == QN_SUPPLY_UQN);
-    CHECK(qn_evidence_report(net.node[0].r, &net.key[0], net.now_us / 1000) == 0); /* it is known */
+    CHECK(qn_evidence_report(net.node[0].r, NULL, &net.key[0], net.now_us / 1000) ==
+          0); /* it is known */
     net_fini(&net);
 }
 
@@ -257,17 +258,17 @@ static void test_twins(struct qn_test_state *t)
     uint64_t was = traitor(&net, 0).stake.uqn;
     propose_two(&net, 1);
     run(&net, 100);
-    json_t *list = qn_evidence_json(net.node[1].r);
+    json_t *list = qn_evidence_json(net.node[1].r, NULL);
     CHECK(json_array_size(list) == 1);
     CHECK(json_object_get(json_array_get(list, 0), "a_sig") != NULL);
     json_decref(list);
-    CHECK(qn_evidence_report(net.node[1].r, &net.key[1], net.now_us / 1000) == 1);
+    CHECK(qn_evidence_report(net.node[1].r, NULL, &net.key[1], net.now_us / 1000) == 1);
     run(&net, 5000);
     for (uint32_t i = 0; i < HONEST; i++) {
         struct qn_validator v = traitor(&net, i);
         CHECK(v.barred && v.stake.uqn < was / 4 + 100000);
     }
-    CHECK(qn_evidence_report(net.node[1].r, &net.key[1], net.now_us / 1000) == 0);
+    CHECK(qn_evidence_report(net.node[1].r, NULL, &net.key[1], net.now_us / 1000) == 0);
     net_fini(&net);
 }
 

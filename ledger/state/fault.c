@@ -2,6 +2,7 @@
  * while outside. */
 #include "ledger/state/state_in.h"
 
+#include "core/crypto/hash.h"
 #include "ledger/bft/vote.h"
 
 #include <string.h>
@@ -120,6 +121,45 @@ static qn_rc twins_apply(struct qn_apply *ap, const void *body, struct qn_why *w
     return QN_OK;
 }
 
+/* Pieces go out under a root when the proposal that they rebuild may leave, so the same holds: one a view. Its bytes are kept with the vote, and coded the
+ * same way after a restart. */
+static qn_rc roots_check(const void *body, struct qn_why *why)
+{
+    const struct evidence_roots *b = body;
+    if (b->a.k == b->b.k && b->a.body_len == b->b.body_len && qn_hash_eq(&b->a.root, &b->b.root))
+        return qn_why(why, QN_E_RANGE, "these are not two roots");
+    return QN_OK;
+}
+
+/* As net/gossip/shard.h writes it; core/node/test_coded.c holds the two together. */
+static bool coded(const struct evidence_root *r, const struct qn_hash *chain, uint32_t epoch,
+                  uint64_t view, const struct qn_hash *key)
+{
+    struct qn_buf buf = { 0 };
+    qn_buf_put(&buf, chain->b, 32);
+    qn_buf_u32(&buf, epoch);
+    qn_buf_u64(&buf, view);
+    qn_buf_u8(&buf, r->k);
+    qn_buf_u32(&buf, r->body_len);
+    qn_buf_put(&buf, r->root.b, 32);
+    struct qn_hash what = qn_h("shard", buf.ptr, buf.len);
+    qn_buf_free(&buf);
+    return qn_verify(key, QN_SPAN(what.b, 32), &r->sig);
+}
+
+static qn_rc roots_apply(struct qn_apply *ap, const void *body, struct qn_why *why)
+{
+    const struct evidence_roots *b = body;
+    struct qn_validator v;
+    qn_rc rc = accused(ap, &b->validator, b->epoch, &v, why);
+    if (rc) return rc;
+    if (!coded(&b->a, &ap->chain, b->epoch, b->view, &v.key) ||
+        !coded(&b->b, &ap->chain, b->epoch, b->view, &v.key))
+        return qn_why(why, QN_E_SIGNATURE, "a root is not one that the validator signed");
+    punish(ap, &b->validator, &v);
+    return QN_OK;
+}
+
 /* --- absence ------------------------------------------------------------------------------------------------ */
 
 /* WHAT COUNTS AS MISSED. A head's `signers` are what its proposer says of votes, and nobody can check it. So no proposer is believed alone:
@@ -210,5 +250,8 @@ const struct qn_tx_kind QN_FAULT_TXS[] = {
     { QN_TX_EVIDENCE_TWINS, "evidence.twins",
       "prove that a validator proposed two blocks in one view; a tenth of what it loses is yours",
       evidence_twins_record, 120000, twins_check, twins_apply },
+    { QN_TX_EVIDENCE_ROOTS, "evidence.roots",
+      "prove that a validator coded two proposals in one view; a tenth of what it loses is yours",
+      evidence_roots_record, 120000, roots_check, roots_apply },
     { 0 },
 };

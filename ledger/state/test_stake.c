@@ -292,6 +292,48 @@ static void test_twins(struct qn_test_state *t)
     qn_fix_fini(&f);
 }
 
+static struct evidence_root coded(const struct qn_fix *f, unsigned signer, uint64_t view,
+                                  uint8_t root)
+{
+    struct qn_key k;
+    struct evidence_root r = { .k = 32, .body_len = 100000, .root = { { root } } };
+    struct qn_buf buf = { 0 };
+    qn_buf_put(&buf, f->chain.b, 32);
+    qn_buf_u32(&buf, 0);
+    qn_buf_u64(&buf, view);
+    qn_buf_u8(&buf, r.k);
+    qn_buf_u32(&buf, r.body_len);
+    qn_buf_put(&buf, r.root.b, 32);
+    struct qn_hash what = qn_h("shard", buf.ptr, buf.len);
+    qn_buf_free(&buf);
+    qn_fix_key(signer, &k);
+    r.sig = qn_sign(&k, QN_SPAN(what.b, 32));
+    return r;
+}
+
+static qn_rc roots(struct qn_fix *f, unsigned signer_b, uint64_t view_b, uint8_t root_b)
+{
+    struct evidence_roots b = { .validator = qn_fix_acct(103), .view = 9 };
+    b.a = coded(f, 103, 9, 1);
+    b.b = coded(f, signer_b, view_b, root_b);
+    return qn_fix_tx(f, 9, QN_TX_EVIDENCE_ROOTS, &b, NULL, NULL);
+}
+
+static void test_roots(struct qn_test_state *t)
+{
+    struct qn_fix f;
+    chain_of_four(&f);
+    CHECK(roots(&f, 103, 9, 1) != QN_OK);            /* one root, twice */
+    CHECK_RC(roots(&f, 103, 10, 2), QN_E_SIGNATURE); /* signed in another view */
+    CHECK_RC(roots(&f, 102, 9, 2), QN_E_SIGNATURE);
+    CHECK(!get(&f, 103).barred);
+    uint64_t was = get(&f, 103).stake.uqn;
+    CHECK_RC(roots(&f, 103, 9, 2), QN_OK);
+    CHECK(get(&f, 103).barred && get(&f, 103).stake.uqn < was);
+    CHECK_RC(roots(&f, 103, 9, 3), QN_E_DUPLICATE);
+    qn_fix_fini(&f);
+}
+
 static void test_jail(struct qn_test_state *t)
 {
     struct qn_fix f;
@@ -527,6 +569,7 @@ int main(void)
     TEST(test_dust);
     TEST(test_evidence);
     TEST(test_twins);
+    TEST(test_roots);
     TEST(test_jail);
     TEST(test_epochs);
     TEST(test_unstaked);
