@@ -1,5 +1,5 @@
-/* bench_ledger.c - transfers a second: taken in (signature checked), made into blocks that are synced, and executed again from the journal
- * with every signature checked; beside what one core's Ed25519 allows. */
+/* bench_ledger.c - transfers a second: taken in (signature checked), one by one or as a peer sends them, made into blocks that are synced, and
+ * executed again from the journal with every signature checked; beside what one core's Ed25519 allows one by one. */
 #include "core/crypto/hash.h"
 #include "ledger/sync/replica.h"
 
@@ -38,6 +38,40 @@ static double verify_rate(void)
     return best;
 }
 
+/* Transfers a second until all are final; at_once 1: as calls bring them, more: as messages of a peer do. */
+static double take_in(struct qn_replica *r, const struct qn_buf *txs, unsigned cnt,
+                      unsigned at_once)
+{
+    struct qn_hash id;
+    struct qn_why why = { "" };
+    uint64_t wait, begin = qn_env_mono_us(qn_env_real());
+    for (unsigned i = 0; i < cnt; i += at_once) {
+        struct qn_buf message = { 0 };
+        if (at_once == 1) {
+            QN_ASSERT(qn_replica_submit(r, qn_buf_get(&txs[i]), &id, &why) == QN_OK);
+        } else {
+            qn_buf_u8(&message, 2); /* kind, count, transactions: docs/why/consensus.md */
+            qn_buf_u32(&message, QN_MIN(at_once, cnt - i));
+            for (unsigned k = i; k < cnt && k < i + at_once; k++)
+                qn_buf_span(&message, qn_buf_get(&txs[k]));
+            QN_ASSERT(qn_replica_recv(r, 1, qn_buf_get(&message), &why) == QN_ACCEPT);
+        }
+        qn_buf_free(&message);
+        if (i / 2000 != (i + at_once) / 2000) QN_ASSERT(qn_replica_turn(r, &wait, &why) == QN_OK);
+    }
+    while (qn_replica_pooled(r))
+        QN_ASSERT(qn_replica_turn(r, &wait, &why) == QN_OK);
+    return cnt / seconds(begin);
+}
+
+static void print(const char *name, double rate, double limit)
+{
+    printf("{\"name\":\"%s\",\"value\":%.0f,\"unit\":\"tx/s\",\"limit\":\"Ed25519 one by one on "
+           "this core "
+           "%.0f/s\",\"limit_ratio\":%.3f}\n",
+           name, rate, limit, rate / limit);
+}
+
 int main(void)
 {
     char home[] = "/tmp/quoin-bench-XXXXXX", cmd[64];
@@ -45,7 +79,6 @@ int main(void)
     struct qn_key keys[ACCT_CNT], validator;
     struct qn_replica *r;
     struct qn_why why = { "" };
-    uint64_t wait;
     QN_ASSERT(qn_crypto_init() == QN_OK && mkdtemp(home) != NULL);
     double limit = verify_rate();
     for (unsigned i = 0; i < ACCT_CNT; i++) {
@@ -78,28 +111,17 @@ int main(void)
                     qn_env_now_ms(qn_env_real()), &opts, &txs[i], &id);
         qn_buf_free(&body);
     }
-    uint64_t begin = qn_env_mono_us(qn_env_real());
-    for (unsigned i = 0; i < TX_CNT; i++) {
-        QN_ASSERT(qn_replica_submit(r, qn_buf_get(&txs[i]), &id, &why) == QN_OK);
-        if (i % 2000 == 1999) QN_ASSERT(qn_replica_turn(r, &wait, &why) == QN_OK);
-    }
-    while (qn_replica_pooled(r))
-        QN_ASSERT(qn_replica_turn(r, &wait, &why) == QN_OK);
-    double rate = TX_CNT / seconds(begin);
+    print("transfers, signature to synced block", take_in(r, txs, TX_CNT / 2, 1), limit);
+    print("transfers, from a peer's message to synced block",
+          take_in(r, txs + TX_CNT / 2, TX_CNT / 2, 200), limit);
     qn_replica_close(r);
-    printf("{\"name\":\"transfers, signature to synced "
-           "block\",\"value\":%.0f,\"unit\":\"tx/s\",\"limit\":"
-           "\"Ed25519 on this core %.0f/s\",\"limit_ratio\":%.3f}\n",
-           rate, limit, rate / limit);
     conf.chain.no_store = true;
-    begin = qn_env_mono_us(qn_env_real());
+    uint64_t begin = qn_env_mono_us(qn_env_real());
     QN_ASSERT(qn_chain_open(&conf.chain, &chain, &why) == QN_OK);
-    rate = TX_CNT / seconds(begin);
+    double rate = TX_CNT / seconds(begin);
     QN_ASSERT(qn_state_sum(qn_chain_view(chain)).uqn == QN_SUPPLY_UQN);
     qn_chain_close(chain);
-    printf("{\"name\":\"block apply, transfers from the journal\",\"value\":%.0f,\"unit\":\"tx/s\","
-           "\"limit\":\"Ed25519 on this core %.0f/s\",\"limit_ratio\":%.3f}\n",
-           rate, limit, rate / limit);
+    print("block apply, transfers from the journal", rate, limit);
     for (unsigned i = 0; i < TX_CNT; i++)
         qn_buf_free(&txs[i]);
     free(txs);
