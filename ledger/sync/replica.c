@@ -622,10 +622,13 @@ static uint64_t oldest(const struct qn_replica *r)
     return height;
 }
 
+/* The slot that a height is in; of height 0: a free one. Its first blocks may have become final here meanwhile. */
 static struct slot *slot_at(struct qn_replica *r, uint64_t height)
 {
-    for (unsigned i = 0; i < SLOTS; i++)
-        if (r->slots[i].from == height) return &r->slots[i];
+    for (unsigned i = 0; i < SLOTS; i++) {
+        struct slot *s = &r->slots[i];
+        if (s->from <= height && (height == 0 || height < s->from + s->cnt)) return s;
+    }
     return NULL;
 }
 
@@ -661,7 +664,7 @@ static void ask_blocks(struct qn_replica *r)
             break;
         }
         if (s->from == 0) return; /* nobody has it */
-        from += s->cnt;
+        from = s->from + s->cnt;
     }
 }
 
@@ -1169,8 +1172,9 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
     if (r->rc == QN_OK) {
         if (is_due(&r->expire_ms, now, STATUS_MS)) qn_pool_expire(r->pool, now_ms(r));
         if (!alone(r) && is_due(&r->status_ms, now, STATUS_MS)) {
+            struct qn_why said;
             say_status(r, NULL);
-            ask_blocks(r);
+            if (!r->conf.hold) take_answers(r, &said); /* what one waited for may be here by now */
         }
         if (r->conf.hold) return QN_OK;
         if (!alone(r) && is_due(&r->recast_ms, now, RECAST_MS)) recast(r);
