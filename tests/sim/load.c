@@ -365,7 +365,7 @@ void sim_load_accuse(struct sim_host *h)
     struct sim_world *w = h->w;
     uint64_t now = QN_MAX(sim_host_ms(h), qn_view_now_ms(qn_chain_view(qn_replica_chain(h->r))));
     sim_begin(h);
-    if (qn_evidence_report(h->r, &w->load->keys[h->idx % ACTORS], now))
+    if (qn_evidence_report(h->r, NULL, &w->load->keys[h->idx % ACTORS], now))
         sim_wake(h, w->now_us + w->k.turn_us);
     sim_end(h);
 }
