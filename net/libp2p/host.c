@@ -240,6 +240,7 @@ qn_rc qn_host_open(const struct qn_host_conf *conf, struct qn_host **ret, struct
     h->memory.max = h->limits.memory_max;
     if (conf->in_max) h->limits.in_max = conf->in_max;
     if (conf->out_max) h->limits.out_max = conf->out_max;
+    if (conf->nameserver) snprintf(h->nameserver, sizeof h->nameserver, "%s", conf->nameserver);
     h->agent = strdup(conf->agent ? conf->agent : "quoin/" QN_VERSION);
     h->read_buf = malloc(READ_MAX);
     h->write_buf = malloc(BATCH_MAX * (RECORD_MAX + 2 + QN_NOISE_TAG));
@@ -279,6 +280,7 @@ void qn_host_close(struct qn_host *h)
         if (c->state == CONN_READY) qn_yamux_goaway(&c->y, 0);
         conn_kill(c, QN_E_STATE, "the host closes");
     }
+    names_fini(h);
     deliver(h);
     QN_ASSERT(h->conns == NULL && h->peer_cnt == 0 && h->memory.used == 0);
     event_del(&h->turn);
@@ -468,9 +470,13 @@ qn_rc qn_host_dial(struct qn_host *h, const char *addr, qn_dial_fn *done, void *
 {
     struct qn_maddr a;
     struct qn_endpoint to;
+    struct qn_named named;
     qn_rc rc = qn_maddr_parse(addr, &a, why);
     if (rc) return rc;
+    if (qn_maddr_named(&a, &named) == QN_OK) return names_dial(h, &named, done, arg, why);
     rc = qn_maddr_endpoint(&a, &to);
-    if (rc) return qn_why(why, rc, "%.120s: only /ip4|ip6/../tcp/.. can be dialled", addr);
+    if (rc)
+        return qn_why(why, rc, "%.120s: only /ip4|ip6|dns4|dns6|dns/../tcp/.. can be dialled",
+                      addr);
     return qn_host_dial_to(h, &to, done, arg, why);
 }

@@ -107,12 +107,13 @@ struct qn_host_watch {
 struct qn_host_conf {
     struct event_base *base;
     const struct qn_env *env;
-    const struct qn_key *key;       /* borrowed; the node key, which signs the network only */
-    const char *listen;             /* "IP:PORT", port 0: any free one; NULL: dials only */
-    const char *agent;              /* NULL: "quoin/VERSION" */
-    const char *announce;           /* multiaddr told to peers besides the listener's, NULL: none */
-    uint32_t in_max, out_max;       /* connections; 0: of limit.def */
-    bool perf;                      /* serve /perf/1.0.0 */
+    const struct qn_key *key; /* borrowed; the node key, which signs the network only */
+    const char *listen;       /* "IP:PORT", port 0: any free one; NULL: dials only */
+    const char *agent;        /* NULL: "quoin/VERSION" */
+    const char *nameserver;   /* "IP:PORT" to ask for names; NULL: those of /etc/resolv.conf */
+    const char *announce;     /* multiaddr told to peers besides the listener's, NULL: none */
+    uint32_t in_max, out_max; /* connections; 0: of limit.def */
+    bool perf;                /* serve /perf/1.0.0 */
     const struct qn_limits *limits; /* NULL: limit.def; copied */
     /* Asked before an inbound connection is held: false refuses. NULL: all (bans and limits are looked at before). */
     bool (*admit)(void *arg, const struct qn_endpoint *remote);
@@ -145,7 +146,8 @@ void qn_host_announce(struct qn_host *host, const struct qn_maddr *addr);
 /* done comes exactly once, on a later turn: QN_OK with the peer (one already connected counts), or QN_E_TIMEOUT, QN_E_IO (refused,
  * unreachable), QN_E_SIGNATURE (somebody else lives there), QN_E_FORMAT (not libp2p), QN_E_LIMIT, QN_E_AUTH (banned). */
 typedef void qn_dial_fn(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *why);
-/* qn_host_dial takes "IP:PORT" or a multiaddr in text. An error means that done will not come. */
+/* qn_host_dial takes "IP:PORT", "NAME:PORT" or a multiaddr in text; of a name's addresses the first that answers is taken. An error means that
+ * done will not come. Names are looked up only here, where a person gave them: what peers say of names is passed on and never asked for. */
 QN_CHECK qn_rc qn_host_dial(struct qn_host *host, const char *addr, qn_dial_fn *done, void *arg,
                             struct qn_why *why);
 QN_CHECK qn_rc qn_host_dial_to(struct qn_host *host, const struct qn_endpoint *to, qn_dial_fn *done,

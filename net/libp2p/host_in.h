@@ -132,6 +132,8 @@ struct ban {
     char reason[48];
 };
 
+struct naming; /* names.c */
+
 struct qn_host {
     struct qn_host_conf conf;
     struct qn_limits limits;
@@ -162,6 +164,9 @@ struct qn_host {
     struct conn *conns, *dirty, *dead;
     struct qn_stream *ended, **ended_tail, *resume;
     struct dial *dials;
+    char nameserver[64];
+    struct evdns_base *dns; /* NULL: no name was dialled yet */
+    struct naming *namings;
     struct peer **peers; /* by number, rising */
     uint32_t peer_cnt, peer_cap, next_peer;
     struct qn_peer_id *explicits;
@@ -200,6 +205,11 @@ size_t stream_fill(struct conn *c, uint8_t *dst, size_t max);
 void stream_drains(struct conn *c);
 bool stream_waiting(const struct conn *c);
 void stream_stuck_clear(struct conn *c);
+
+/* names.c */
+QN_CHECK qn_rc names_dial(struct qn_host *h, const struct qn_named *named, qn_dial_fn *done,
+                          void *arg, struct qn_why *why);
+void names_fini(struct qn_host *h);
 
 /* peer.c */
 struct peer *peer_find(const struct qn_host *h, uint32_t num);

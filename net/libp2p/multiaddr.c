@@ -209,11 +209,27 @@ static bool put_value(struct qn_maddr *a, const struct part *part, const char *t
     return ok;
 }
 
-/* "1.2.3.4:4460", "[::1]:4460" */
+/* "node.example": its last part begins with a letter, or it is an address gone wrong. */
+static bool parse_named(const char *host, uint16_t port, struct qn_maddr *ret)
+{
+    const char *dot = strrchr(host, '.'), *last = dot ? dot + 1 : host;
+    struct qn_maddr a = { 0 };
+    bool ok = true, letter = (*last >= 'a' && *last <= 'z') || (*last >= 'A' && *last <= 'Z');
+    if (!letter || !name_ok(QN_SPAN_STR(host))) return false;
+    put_varint(&a, 53, &ok);
+    put_varint(&a, strlen(host), &ok);
+    put_bytes(&a, host, strlen(host), &ok);
+    put_varint(&a, 6, &ok);
+    put_bytes(&a, (uint8_t[2]){ (uint8_t)(port >> 8), (uint8_t)port }, 2, &ok);
+    if (ok) *ret = a;
+    return ok;
+}
+
+/* "1.2.3.4:4460", "[::1]:4460", "node.example:4460" */
 static bool parse_plain(const char *text, struct qn_maddr *ret)
 {
     struct qn_endpoint e = { 0 };
-    char host[64];
+    char host[254];
     const char *colon = strrchr(text, ':');
     if (!colon || (size_t)(colon - text) >= sizeof host || !parse_port(colon + 1, &e.port))
         return false;
@@ -225,7 +241,7 @@ static bool parse_plain(const char *text, struct qn_maddr *ret)
         e.v6 = true;
         if (inet_pton(AF_INET6, host + 1, e.ip) != 1) return false;
     } else if (inet_pton(AF_INET, host, e.ip) != 1) {
-        return false;
+        return parse_named(host, e.port, ret);
     }
     qn_maddr_of(&e, ret);
     return true;
@@ -237,7 +253,8 @@ qn_rc qn_maddr_parse(const char *text, struct qn_maddr *ret, struct qn_why *why)
     char word[QN_MADDR_TEXT];
     if (text[0] != '/') {
         if (parse_plain(text, ret)) return QN_OK;
-        return qn_why(why, QN_E_FORMAT, "%.80s: expected IP:PORT or /ip4/IP/tcp/PORT/p2p/ID", text);
+        return qn_why(why, QN_E_FORMAT,
+                      "%.80s: expected IP:PORT, NAME:PORT or /ip4/IP/tcp/PORT/p2p/ID", text);
     }
     size_t len = strlen(text);
     if (len >= sizeof word) return qn_why(why, QN_E_TOOBIG, "%.80s..: too long", text);
@@ -279,6 +296,20 @@ void qn_maddr_of(const struct qn_endpoint *e, struct qn_maddr *ret)
     *ret = a;
 }
 
+/* What comes behind where a machine is: a TCP port, and who is expected there. */
+static bool read_tail(struct qn_span s, struct qn_endpoint *e)
+{
+    struct qn_span value;
+    const struct part *part;
+    if (!next_part(&s, &part, &value) || part->code != 6) return false;
+    e->port = (uint16_t)(value.ptr[0] << 8 | value.ptr[1]);
+    if (e->port == 0) return false;
+    if (!s.len) return true;
+    if (!next_part(&s, &part, &value) || part->code != 421 || s.len) return false;
+    e->has_id = qn_peer_id_read(value, &e->id) == QN_OK;
+    return e->has_id;
+}
+
 qn_rc qn_maddr_endpoint(const struct qn_maddr *a, struct qn_endpoint *ret)
 {
     struct qn_span s = QN_SPAN(a->b, a->len), value;
@@ -287,15 +318,22 @@ qn_rc qn_maddr_endpoint(const struct qn_maddr *a, struct qn_endpoint *ret)
     if (!next_part(&s, &part, &value) || (part->code != 4 && part->code != 41)) return QN_E_ABSENT;
     e.v6 = part->code == 41;
     memcpy(e.ip, value.ptr, value.len);
-    if (!next_part(&s, &part, &value) || part->code != 6) return QN_E_ABSENT;
-    e.port = (uint16_t)(value.ptr[0] << 8 | value.ptr[1]);
-    if (e.port == 0) return QN_E_ABSENT;
-    if (s.len) {
-        if (!next_part(&s, &part, &value) || part->code != 421 || s.len) return QN_E_ABSENT;
-        if (qn_peer_id_read(value, &e.id)) return QN_E_ABSENT;
-        e.has_id = true;
-    }
+    if (!read_tail(s, &e)) return QN_E_ABSENT;
     *ret = e;
+    return QN_OK;
+}
+
+qn_rc qn_maddr_named(const struct qn_maddr *a, struct qn_named *ret)
+{
+    struct qn_span s = QN_SPAN(a->b, a->len), value;
+    struct qn_named n = { .v4 = false };
+    const struct part *part;
+    if (!next_part(&s, &part, &value) || part->code < 53 || part->code > 55) return QN_E_ABSENT;
+    n.v4 = part->code != 55;
+    n.v6 = part->code != 54;
+    memcpy(n.name, value.ptr, value.len); /* name_ok: 253 bytes at most */
+    if (!read_tail(s, &n.to)) return QN_E_ABSENT;
+    *ret = n;
     return QN_OK;
 }
 

@@ -21,14 +21,23 @@ struct qn_endpoint {
     struct qn_peer_id id;
 };
 
+/* The same where the machine is named: what to ask a name server for. */
+struct qn_named {
+    char name[254];
+    bool v4, v6;           /* which addresses are wanted */
+    struct qn_endpoint to; /* but for its address */
+};
+
 /* qn_maddr_read checks bytes: known codes, whole values. QN_E_FORMAT (drop the address, not the peer), QN_E_TOOBIG. */
 QN_CHECK qn_rc qn_maddr_read(struct qn_span bytes, struct qn_maddr *ret);
-/* qn_maddr_parse reads text, also plain "1.2.3.4:4460" and "[::1]:4460". */
+/* qn_maddr_parse reads text, also plain "1.2.3.4:4460", "[::1]:4460" and "node.example:4460". */
 QN_CHECK qn_rc qn_maddr_parse(const char *text, struct qn_maddr *ret, struct qn_why *why);
 void qn_maddr_print(const struct qn_maddr *a, char dst[QN_MADDR_TEXT]);
 
 /* qn_maddr_endpoint says how to dial it; QN_E_ABSENT when not over plain TCP to an IP address (names, QUIC, relays). */
 QN_CHECK qn_rc qn_maddr_endpoint(const struct qn_maddr *a, struct qn_endpoint *ret);
+/* qn_maddr_named reads /dns4|dns6|dns/NAME/tcp/PORT, with /p2p/ID or without; QN_E_ABSENT when it is something else. */
+QN_CHECK qn_rc qn_maddr_named(const struct qn_maddr *a, struct qn_named *ret);
 /* qn_maddr_of writes an endpoint, with /p2p/ when it has an id. */
 void qn_maddr_of(const struct qn_endpoint *e, struct qn_maddr *ret);
 bool qn_maddr_eq(const struct qn_maddr *a, const struct qn_maddr *b);

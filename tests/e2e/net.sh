@@ -56,6 +56,10 @@ at b net ping 127.0.0.1:1 >/dev/null 2>&1
 check "nobody lives there" 5 $?
 
 check "dialled by hand" "$id_b" "$(at a net dial "${b%/p2p/*}" --json | jq -r .peer)"
+port_a=$(echo "$a" | cut -d/ -f5)
+grep -q 'localhost' /etc/hosts && check "by a name of this machine" "$id_a" "$(at b net ping "localhost:$port_a" --json | jq -r .peer)"
+at a net dial nobody.invalid:4460 >"$tmp/said" 2>&1
+check "a name that nobody has" "5 1" "$? $(grep -c 'nobody.invalid' "$tmp/said")"
 check "which was connected before" 0 "$(at a net dial "$b" --json | jq .dial_us)"
 at a net dial "${c%/p2p/*}/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA" >"$tmp/said" 2>&1
 check "somebody else lives there" "7 1" "$? $(grep -c SIGNATURE "$tmp/said")"
