@@ -13,8 +13,7 @@
 #include "ledger/state/stake.h"
 #include "ledger/state/state.h"
 
-#define QN_BLOCK_TXS   4096
-#define QN_BLOCK_BYTES (2u << 20)
+#define QN_BLOCK_TXS 4096
 
 struct qn_chain;
 

@@ -336,8 +336,12 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
     QN_ASSERT(ret->receipts != NULL);
     uint64_t gas = 0, told = 0, bytes = 0; /* by the transactions so far */
     for (uint32_t i = 0; i < tx_cnt; i++) {
-        if (gas > BLOCK_GAS || told > BLOCK_TOLD) { /* full: what follows waits for the next */
-            if (!misfit) return qn_why(why, QN_E_LIMIT, "the block is over its gas or its events");
+        size_t len = qn_tx_len(&txs[i]);
+        if (gas > BLOCK_GAS || told > BLOCK_TOLD ||
+            bytes + len > QN_BLOCK_BYTES) { /* full: what follows waits for the next */
+            if (!misfit)
+                return qn_why(why, QN_E_LIMIT,
+                              "the block is over its gas, its bytes or its events");
             ret->receipt_cnt = i;
             break;
         }
@@ -345,7 +349,6 @@ qn_rc qn_state_block(struct qn_state *st, uint64_t height, uint64_t t_ms,
         ap.id = ids[i];
         size_t mark = st->undo_cnt;
         struct qn_receipt *r = &ret->receipts[i];
-        size_t len = qn_tx_len(&txs[i]);
         qn_rc rc = run_tx(st, &ap, &price, &txs[i], len, &payee, r, why);
         if (rc && !misfit) return rc;
         if (misfit) misfit[i] = rc != QN_OK;

@@ -331,6 +331,59 @@ static void test_dear_dues(struct qn_test_state *t)
     qn_fix_fini(&f);
 }
 
+/* A block of more bytes than one may have, of cheap transactions with long policies: who makes it leaves out what is too much, who is shown it
+ * takes none of it. */
+static void test_block_bytes(struct qn_test_state *t)
+{
+    enum { CNT = 2000, POLICY = 1100 };
+    struct qn_fix f;
+    struct qn_why why = { "" };
+    struct qn_buf body = { 0 }, bytes = { 0 };
+    struct qn_outcome out;
+    static struct qn_tx txs[CNT];
+    static struct qn_hash ids[CNT];
+    static bool misfit[CNT];
+    static const uint8_t policy[POLICY];
+    size_t len = 0, room = 0;
+    qn_fix_init(&f, NULL, 0, NULL);
+    struct ledger_send send = { .to = qn_fix_acct(30), .amount = QN_UQN(1) };
+    qn_encode(ledger_send_record(), &send, &body);
+    for (unsigned i = 0; i < CNT; i++) {
+        struct qn_key key;
+        struct qn_tx_opts opts = { .salt = i };
+        qn_fix_key(i % 20, &key);
+        qn_buf_clear(&bytes);
+        qn_tx_build(&f.chain, QN_TX_SEND, qn_buf_get(&body), &key, f.now_ms, &opts, &bytes,
+                    &ids[i]);
+        void *copy = qn_arena_copy(&f.arena, bytes.ptr, bytes.len);
+        CHECK_RC(qn_decode(qn_tx_record(), QN_SPAN(copy, bytes.len), &f.arena, &txs[i], &why),
+                 QN_OK);
+        txs[i].auths.ptr[0].policy = QN_SPAN_OF(policy); /* not looked at any more here */
+        len += qn_tx_len(&txs[i]);
+        if (len <= QN_BLOCK_BYTES) room = i + 1;
+    }
+    CHECK(len > QN_BLOCK_BYTES && room > 0);
+    struct qn_hash root = qn_trie_root(qn_state_trie(f.st));
+    CHECK_RC(qn_state_block(f.st, 1, f.now_ms + 10, &f.chain, &f.proposer, txs, ids, CNT, &f.arena,
+                            NULL, &out, &why),
+             QN_E_LIMIT);
+    qn_state_reject(f.st);
+    struct qn_hash after = qn_trie_root(qn_state_trie(f.st));
+    CHECK(qn_hash_eq(&root, &after));
+    CHECK_RC(qn_state_block(f.st, 1, f.now_ms + 10, &f.chain, &f.proposer, txs, ids, CNT, &f.arena,
+                            misfit, &out, &why),
+             QN_OK);
+    CHECK(out.receipt_cnt == room);
+    qn_state_reject(f.st);
+    CHECK_RC(qn_state_block(f.st, 1, f.now_ms + 10, &f.chain, &f.proposer, txs, ids, (uint32_t)room,
+                            &f.arena, NULL, &out, &why),
+             QN_OK);
+    qn_state_reject(f.st);
+    qn_buf_free(&body);
+    qn_buf_free(&bytes);
+    qn_fix_fini(&f);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -344,5 +397,6 @@ int main(void)
     TEST(test_gifts);
     TEST(test_gas_max);
     TEST(test_dear_dues);
+    TEST(test_block_bytes);
     return TEST_END();
 }

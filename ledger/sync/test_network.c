@@ -3,6 +3,7 @@
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
 #include "ledger/bft/beacon.h"
+#include "ledger/bft/vote.h"
 #include "ledger/sync/replica.h"
 
 #include <stdlib.h>
@@ -25,6 +26,7 @@ struct node {
     char home[64];
     struct qn_key key;
     struct qn_replica *r;
+    bool mute; /* it says nothing to all: no vote, no block */
 };
 struct net {
     struct node node[NODES];
@@ -75,7 +77,7 @@ static void wire_cast(void *self, enum qn_class class, struct qn_span s)
     struct node *n = self;
     (void)class;
     for (uint32_t i = 0; i < NODES; i++)
-        if (i != n->no && n->net->node[i].r) post(n, i, s);
+        if (i != n->no && n->net->node[i].r && !n->mute) post(n, i, s);
 }
 
 static void boot(struct net *net, uint32_t no)
@@ -340,11 +342,100 @@ static void test_late(struct qn_test_state *t)
     end(net);
 }
 
+/* Runs until the mute one leads the view that the others are in, with nothing of it known, on the block that all have last. False: not in time. */
+static bool await_lead(struct net *net, uint32_t who, uint64_t *ret_view)
+{
+    for (uint64_t until = net->now_us + 120000000; net->now_us < until; run(net, 5)) {
+        struct qn_hash leader;
+        uint64_t view = qn_replica_info(net->node[0].r).view;
+        bool all = qn_replica_leader(net->node[0].r, 0, view, &leader) &&
+                   qn_hash_eq(&leader, &net->node[who].key.pub);
+        struct qn_hash head = qn_chain_head(qn_replica_chain(net->node[0].r));
+        for (uint32_t i = 0; all && i < NODES; i++) {
+            struct qn_hash mine = qn_chain_head(qn_replica_chain(net->node[i].r));
+            all = qn_hash_eq(&mine, &head) && qn_replica_info(net->node[i].r).view == view;
+        }
+        *ret_view = view;
+        if (all) return true;
+    }
+    return false;
+}
+
+/* Has `who`, who leads view, propose a block of that time to the others. */
+static struct qn_hash propose(struct net *net, uint32_t who, uint64_t view, uint64_t t_ms)
+{
+    struct node *n = &net->node[who];
+    struct qn_chain *chain = qn_replica_chain(n->r);
+    struct qn_why why = { "" };
+    struct qn_hash hash;
+    bool misfit[1];
+    uint8_t text[QN_PROPOSAL_TEXT];
+    struct qn_buf message = { 0 };
+    struct qn_make m = {
+        .parent = qn_chain_head(chain), .view = view, .t_ms = t_ms, .key = &n->key
+    };
+    qn_rc rc = qn_chain_make(chain, &m, misfit, &hash, &why);
+    if (rc) printf("%s\n", why.text);
+    QN_ASSERT(rc == QN_OK);
+    struct qn_proposal p = { .block = *qn_chain_block(chain, &hash),
+                             .parent_view = qn_chain_header(chain)->view };
+    p.sig = qn_sign(&n->key, qn_proposal_text(&hash, text));
+    qn_buf_u8(&message, 5);
+    qn_encode(qn_proposal_record(), &p, &message);
+    n->mute = false;
+    wire_cast(n, QN_CLASS_VOTE, qn_buf_get(&message));
+    n->mute = true;
+    qn_buf_free(&message);
+    return hash;
+}
+
+static bool is_final(struct net *net, const struct qn_hash *hash)
+{
+    struct qn_chain *chain = qn_replica_chain(net->node[0].r);
+    struct qn_arena arena = { 0 };
+    struct qn_frame f;
+    bool found = false;
+    for (uint64_t h = height(net, 0); h > 0 && !found; h--) {
+        if (qn_chain_frame(chain, h, &arena, &f, NULL)) break;
+        struct qn_hash mine = qn_header_hash(&f.block.header);
+        found = qn_hash_eq(&mine, hash);
+    }
+    qn_arena_free(&arena);
+    return found;
+}
+
+/* A leader that says the time is another than it is: nobody votes for its block, and the view passes. One that tells the time is followed. */
+static void test_time(struct qn_test_state *t)
+{
+    static const int64_t OFF_MS[] = { 0, 2000, 60000, 0, 900 };
+    struct net *net = begin();
+    uint64_t view = 0;
+    net->genesis.epoch_ms = 600000; /* one epoch all along */
+    for (unsigned i = 0; i < NODES; i++)
+        boot(net, i);
+    run(net, 3000);
+    net->node[3].mute = true;
+    for (unsigned i = 0; i < QN_COUNT(OFF_MS); i++) {
+        CHECK(await_lead(net, 3, &view));
+        uint64_t before = height(net, 0);
+        struct qn_hash hash = propose(net, 3, view, net->now_us / 1000 + (uint64_t)OFF_MS[i]);
+        run(net, 10000);
+        CHECK(is_final(net, &hash) == (OFF_MS[i] <= 1000));
+        CHECK(height(net, 0) > before + 3);
+    }
+    net->node[3].mute = false;
+    run(net, 10000);
+    check_equal(t, net);
+    CHECK(net->rejected == 0);
+    end(net);
+}
+
 int main(void)
 {
     TEST_BEGIN();
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_four);
     TEST(test_late);
+    TEST(test_time);
     return TEST_END();
 }

@@ -440,6 +440,39 @@ static void test_half_open(struct qn_test_state *t)
     world_close(&w);
 }
 
+/* Makes us do the curves and goes: the first flight of a handshake, 60 bytes, again and again, as fast as it can. */
+static bool attack_flood(unsigned port)
+{
+    static const char HELLO[] = "\x13/multistream/1.0.0\n\x07/noise\n\x00\x20";
+    uint8_t flight[sizeof HELLO - 1 + 32];
+    int fd[64];
+    uint32_t opened = 0;
+    memcpy(flight, HELLO, sizeof HELLO - 1);
+    for (int i = 0; i < 64; i++)
+        fd[i] = -1;
+    for (uint64_t end = now_ms() + 3000; now_ms() < end; opened++) {
+        int *at = &fd[opened % 64];
+        for (size_t k = 0; k < 32; k++) /* another point each time */
+            flight[sizeof HELLO - 1 + k] = (uint8_t)(opened >> (k % 4 * 8)) ^ (uint8_t)k;
+        if (*at >= 0) close(*at);
+        *at = foe_connect(port);
+        if (*at >= 0) (void)!send(*at, flight, sizeof flight, MSG_NOSIGNAL);
+    }
+    return opened > 100;
+}
+
+static void test_flood(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    w.limits.shake_s = 50; /* a machine that can do few: what is over is refused before any curve */
+    world_open(t, &w);
+    under_attack(t, &w, attack_flood, true);
+    struct qn_host_stat s = qn_host_stat(w.victim);
+    CHECK(s.handshake_fails > 100 && s.pending <= w.limits.pending_max);
+    CHECK(s.memory_high <= one_peer(&w));
+    world_close(&w);
+}
+
 /* Each of these ends the connection. */
 static bool attack_malformed(unsigned port)
 {
@@ -600,6 +633,7 @@ int main(void)
     TEST(test_streams);
     TEST(test_rst);
     TEST(test_half_open);
+    TEST(test_flood);
     TEST(test_malformed);
     TEST(test_drip);
     TEST(test_fill);
