@@ -4,9 +4,11 @@
 #include "ledger/state/proof.h"
 #include "ledger/sync/replica.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -238,6 +240,125 @@ static void test_misfits(struct qn_test_state *t)
     CHECK(system(cmd) == 0);
 }
 
+/* --- each call to the disk fails, once ------------------------------------------------------------------------------------ */
+
+/* The linker puts these in front of the system's own (CMakeLists.txt): journal and LMDB alike go through them. */
+static struct {
+    unsigned at, seen; /* the at-th call fails; 0: none */
+    int err;
+} once;
+
+static bool fails(void)
+{
+    if (!once.at || ++once.seen != once.at) return false;
+    errno = once.err;
+    return true;
+}
+
+ssize_t __real_pwrite(int fd, const void *p, size_t len, off_t off);
+ssize_t __real_writev(int fd, const struct iovec *v, int cnt);
+int __real_fdatasync(int fd);
+int __real_fsync(int fd);
+int __real_posix_fallocate(int fd, off_t off, off_t len);
+int __real_ftruncate(int fd, off_t len);
+ssize_t __wrap_pwrite(int fd, const void *p, size_t len, off_t off);
+ssize_t __wrap_writev(int fd, const struct iovec *v, int cnt);
+int __wrap_fdatasync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_posix_fallocate(int fd, off_t off, off_t len);
+int __wrap_ftruncate(int fd, off_t len);
+
+ssize_t __wrap_pwrite(int fd, const void *p, size_t len, off_t off)
+{
+    return fails() ? -1 : __real_pwrite(fd, p, len, off);
+}
+
+ssize_t __wrap_writev(int fd, const struct iovec *v, int cnt)
+{
+    return fails() ? -1 : __real_writev(fd, v, cnt);
+}
+
+int __wrap_fdatasync(int fd)
+{
+    return fails() ? -1 : __real_fdatasync(fd);
+}
+
+int __wrap_fsync(int fd)
+{
+    return fails() ? -1 : __real_fsync(fd);
+}
+
+int __wrap_posix_fallocate(int fd, off_t off, off_t len)
+{
+    return fails() ? once.err : __real_posix_fallocate(fd, off, len);
+}
+
+int __wrap_ftruncate(int fd, off_t len)
+{
+    return fails() ? -1 : __real_ftruncate(fd, len);
+}
+
+/* Opens, works, closes; one call of all that fails. Ids of what was told to be final go to acked. True: a call did fail. */
+static bool work_once(struct qn_test_state *t, const char *home, unsigned at,
+                      struct qn_hash acked[64], size_t *ret_cnt)
+{
+    struct qn_replica *r;
+    struct qn_why why = { "" };
+    uint64_t wait, height;
+    *ret_cnt = 0;
+    once.seen = 0;
+    once.err = at % 2 ? EIO : ENOSPC;
+    once.at = at;
+    qn_rc rc = open_chain(home, false, &r, &why);
+    if (rc == QN_OK) {
+        for (unsigned n = 0; n < 6 && rc == QN_OK; n++) {
+            struct qn_hash ids[4];
+            for (unsigned k = 0; k < 4; k++)
+                ids[k] = send(r, k, k + 1, 1 + n, (uint64_t)at << 16 | n << 4 | k);
+            rc = qn_replica_turn(r, &wait, &why);
+            for (unsigned k = 0; k < 4; k++)
+                if (qn_replica_tx(r, &ids[k], &height) == QN_TX_FINAL) acked[(*ret_cnt)++] = ids[k];
+        }
+        if (rc) CHECK_RC(qn_replica_turn(r, &wait, &why), rc); /* nothing is tried again */
+        qn_replica_close(r);
+    }
+    CHECK(rc == QN_OK || why.text[0]);
+    bool hit = once.seen >= once.at;
+    once.at = 0;
+    return hit;
+}
+
+static void test_once(struct qn_test_state *t)
+{
+    struct qn_hash acked[64];
+    size_t cnt;
+    unsigned at = 1;
+    char home[] = "/tmp/quoin-once-XXXXXX", cmd[64];
+    QN_ASSERT(mkdtemp(home) != NULL);
+    for (bool hit = true; hit && !t->bad && at < 1000; at++) {
+        struct qn_replica *r;
+        struct qn_why why = { "" };
+        uint64_t height;
+        if (at % 8 == 1) { /* from nothing again: what only a fresh home does fails, too */
+            snprintf(cmd, sizeof cmd, "rm -rf %s/*", home);
+            QN_ASSERT(system(cmd) == 0);
+        }
+        hit = work_once(t, home, at, acked, &cnt);
+        qn_rc rc = open_chain(home, false, &r, &why);
+        if (rc) printf("call %u: %s\n", at, why.text);
+        CHECK_RC(rc, QN_OK);
+        if (rc) break;
+        for (size_t i = 0; i < cnt; i++)
+            CHECK(qn_replica_tx(r, &acked[i], &height) == QN_TX_FINAL);
+        CHECK(qn_state_sum(qn_chain_view(qn_replica_chain(r))).uqn == QN_SUPPLY_UQN);
+        qn_replica_close(r);
+    }
+    printf("once: each of %u calls failed\n", at - 2);
+    CHECK(at > 10);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", home);
+    QN_ASSERT(system(cmd) == 0);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -245,5 +366,6 @@ int main(void)
     TEST(test_misfits);
     TEST(test_damage);
     TEST(test_kill);
+    TEST(test_once);
     return TEST_END();
 }
