@@ -188,7 +188,9 @@ static void run(struct world *w, uint64_t us)
     w->now_us = end;
 }
 
-static struct world *world_new(uint32_t cnt, uint32_t bad, uint32_t paths, uint64_t seed)
+/* groups: networks that the bad have addresses in; 0: each has one of its own, the dearest attack. */
+static struct world *world_new(uint32_t cnt, uint32_t bad, uint32_t groups, uint32_t paths,
+                               uint64_t seed)
 {
     struct world *w = calloc(1, sizeof *w);
     QN_ASSERT(w);
@@ -199,8 +201,9 @@ static struct world *world_new(uint32_t cnt, uint32_t bad, uint32_t paths, uint6
         struct node *n = &w->node[i];
         *n = (struct node){ .world = w, .idx = i };
         n->evil = i < cnt - bad ? HONEST : (enum evil)(1 + i % 3);
-        n->ip = net_ip4((uint8_t)(40 + i % 50), (uint8_t)(i / 50), 1,
-                        1); /* each in a network of its own: the dearest attack */
+        n->ip = net_ip4((uint8_t)(40 + i % 50), (uint8_t)(i / 50), 1, 1);
+        if (n->evil && groups)
+            n->ip = net_ip4(200, (uint8_t)(i % groups), (uint8_t)(i / groups), 1);
         n->self.id = (struct qn_peer_id){ .len = 34, .b = { 0x12, 32 } };
         memcpy(n->self.id.b + 2, &i, sizeof i);
         uint64_t salt = net_dice_draw(&w->dice);
@@ -267,11 +270,11 @@ struct rate {
     uint64_t took_us;
 };
 
-static struct rate measure(struct qn_test_state *t, uint32_t cnt, uint32_t bad, uint32_t paths,
-                           uint64_t seed)
+static struct rate measure(struct qn_test_state *t, uint32_t cnt, uint32_t bad, uint32_t groups,
+                           uint32_t paths, uint64_t seed)
 {
     enum { WISHES = 200 };
-    struct world *w = world_new(cnt, bad, paths, seed);
+    struct world *w = world_new(cnt, bad, groups, paths, seed);
     struct rate rate = { .of = WISHES };
     struct wish *wish = calloc(WISHES, sizeof *wish);
     QN_ASSERT(wish);
@@ -325,15 +328,23 @@ static struct rate measure(struct qn_test_state *t, uint32_t cnt, uint32_t bad, 
 
 static void test_clean(struct qn_test_state *t)
 {
-    struct rate rate = measure(t, 100, 0, 0, 1);
+    struct rate rate = measure(t, 100, 0, 0, 0, 1);
     CHECK(rate.peers == rate.of && rate.providers == rate.of);
 }
 
 static void test_bad(struct qn_test_state *t)
 {
-    struct rate rate = measure(t, test_long() ? NODES_MAX : 300, test_long() ? 200 : 60, 0, 2);
+    struct rate rate = measure(t, test_long() ? NODES_MAX : 300, test_long() ? 200 : 60, 0, 0, 2);
     CHECK(rate.peers * 100 >= rate.of * 98);
     CHECK(rate.providers * 100 >= rate.of * 98);
+}
+
+/* Four sybils for each honest node, all in ten networks: of each a table takes three, so most answers come from honest nodes still. */
+static void test_sybils(struct qn_test_state *t)
+{
+    struct rate rate = measure(t, test_long() ? 500 : 200, test_long() ? 400 : 160, 10, 0, 3);
+    CHECK(rate.peers * 100 >= rate.of * 90);
+    CHECK(rate.providers * 100 >= rate.of * 90);
 }
 
 int main(void)
@@ -342,5 +353,6 @@ int main(void)
     TEST_BEGIN();
     TEST(test_clean);
     TEST(test_bad);
+    TEST(test_sybils);
     return TEST_END();
 }
