@@ -62,6 +62,7 @@ struct qn_node {
     struct qn_key validator, network;
     int lock_fd;
     uint64_t started_ms, watched_us;
+    uint32_t fork_said;
     struct qn_exec_module exec[MODULES_MAX];
     void *self[MODULES_MAX]; /* of the modules in exec that were started */
     bool begun[MODULES_MAX];
@@ -379,6 +380,19 @@ static qn_rc version_ok(struct qn_node *node, struct qn_why *why)
                   qn_view_height(view) + 1, next, QN_RECORD_VERSION);
 }
 
+/* Another chain than ours by a good certificate: once, and once more when it becomes known who signed both. */
+static void say_fork(struct qn_node *node)
+{
+    const struct qn_fork *fork = qn_replica_fork(node->replica);
+    struct qn_buf line = { 0 };
+    uint32_t said = fork ? fork->cnt + 1 : 0;
+    if (said == node->fork_said) return;
+    node->fork_said = said;
+    qn_fork_print(fork, &line);
+    fprintf(stderr, "quoin: %.*s\n", (int)line.len, (const char *)line.ptr);
+    qn_buf_free(&line);
+}
+
 /* How far it is behind, when it is: to the log, each time it is another. */
 static void say_sync(struct qn_node *node)
 {
@@ -413,6 +427,7 @@ static void on_turn(int fd, short what, void *arg)
         node->watched_us = now_us;
         notify("WATCHDOG=1");
         say_sync(node);
+        say_fork(node);
         qn_evidence_report(node->replica, node->net ? qn_net_coded(node->net) : NULL,
                            &node->validator, qn_env_now_ms(qn_env_real()));
     }

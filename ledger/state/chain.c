@@ -549,7 +549,7 @@ qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
     struct qn_hash proposer = qn_acct_key(&m->key->pub);
     qn_rc rc = stand_on(c, &m->parent, &up, &before, why);
     if (rc) goto fail;
-    struct qn_block block = { .header = { .ver = 1,
+    struct qn_block block = { .header = { .ver = QN_HEADER_VER,
                                           .chain = c->id,
                                           .epoch = c->set.epoch,
                                           .height = before->height + 1,
@@ -629,8 +629,9 @@ static qn_rc run(struct qn_chain *c, struct branch *b, const struct branch *up,
     const struct qn_header *h = &block->header;
     struct qn_outcome out;
     struct qn_hash body = qn_body_root_of(b->parcel->wholes, block->txs.cnt);
-    if (h->ver != 1 || !qn_hash_eq(&h->chain, &c->id) || !qn_hash_eq(&h->set_root, &c->set_root) ||
-        h->epoch != c->set.epoch || h->height != before->height + 1 || h->t_ms <= before->t_ms)
+    if (h->ver != QN_HEADER_VER || !qn_hash_eq(&h->chain, &c->id) ||
+        !qn_hash_eq(&h->set_root, &c->set_root) || h->epoch != c->set.epoch ||
+        h->height != before->height + 1 || h->t_ms <= before->t_ms)
         return qn_why(why, QN_E_FORMAT, "the block's head does not follow its parent's");
     if (block->txs.cnt > QN_BLOCK_TXS || !qn_hash_eq(&body, &h->body_root))
         return qn_why(why, QN_E_FORMAT, "the block's body is not the one its head names");

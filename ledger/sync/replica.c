@@ -46,6 +46,7 @@ enum kind {
 #define FILLERS_MAX   256
 #define WANT_VIEWS    64
 #define DECODE_MAX    (64u << 20)
+#define FORK_TRIES    4 /* certificates of one message that are checked for who signed a fork */
 
 /* A proposal that is held. */
 struct body {
@@ -101,7 +102,9 @@ struct qn_replica {
     struct evidence *evidence;
     struct evidence_twins *twins;
     unsigned evidence_cnt, twins_cnt;
-    qn_rc rc; /* what the disk said: nothing goes on */
+    struct qn_past past;
+    struct qn_fork *fork; /* NULL: none was shown */
+    qn_rc rc;             /* what the disk said: nothing goes on */
     struct qn_why why;
 };
 
@@ -457,6 +460,12 @@ static uint32_t find_fillers(struct qn_replica *r, const struct qn_hash *block,
     return cnt;
 }
 
+static void note_past(struct qn_replica *r)
+{
+    struct qn_hash head = qn_chain_head(r->chain);
+    qn_past_put(&r->past, qn_chain_header(r->chain), &head);
+}
+
 static void on_final(struct qn_replica *r, const struct qn_bft_action *a)
 {
     struct qn_header *fillers = NULL;
@@ -473,6 +482,7 @@ static void on_final(struct qn_replica *r, const struct qn_bft_action *a)
     }
     qn_rc rc = qn_chain_final(r->chain, &a->block, &by, &why);
     failed(r, rc, &why);
+    if (rc == QN_OK) note_past(r);
     if (rc == QN_OK && ends) next_epoch(r, a->by);
     free(fillers);
     prune_bodies(r);
@@ -689,6 +699,15 @@ static qn_rc take_piece(struct qn_replica *r, const struct sync_block *blocks, u
         struct qn_hash hash = parcel->hash;
         uint64_t parent_view = qn_chain_header(r->chain)->view;
         bool end = i + 1 == cnt;
+        if (block->header.ver != QN_HEADER_VER) {
+            qn_parcel_unref(parcel);
+            qn_why(why, QN_E_ABSENT,
+                   "block %" PRIu64
+                   " is final and of version %u, this build knows %u: install a newer one",
+                   block->header.height, block->header.ver, QN_HEADER_VER);
+            failed(r, QN_E_ABSENT, why);
+            return QN_E_ABSENT;
+        }
         qn_rc rc = qn_chain_block(r->chain, &hash) ? QN_OK : check_txs(r, parcel, why);
         if (rc == QN_OK) rc = qn_chain_take(r->chain, parcel, why);
         qn_parcel_unref(parcel);
@@ -707,6 +726,7 @@ static qn_rc take_piece(struct qn_replica *r, const struct sync_block *blocks, u
             failed(r, rc, why);
             return rc;
         }
+        note_past(r);
         if (qn_chain_set(r->chain)->epoch != r->set.epoch) {
             next_epoch(r, end ? cert : NULL);
         } else if (end) {
@@ -717,9 +737,104 @@ static qn_rc take_piece(struct qn_replica *r, const struct sync_block *blocks, u
     return QN_OK;
 }
 
+/* --- forks --------------------------------------------------------------------------------------------------------------- */
+
+static void accuse(void *arg, const struct qn_vote *a, const struct qn_vote *b)
+{
+    on_evidence(arg, a, b);
+}
+
+/* Another block than ours is final for others, by a good certificate: cert, or one of a block above it (NULL). The first such is kept, and
+ * replaced once by one that tells who signed both. */
+static void note_fork(struct qn_replica *r, const struct qn_past_block *ours,
+                      const struct qn_hash *theirs, const struct qn_cert *cert, struct qn_why *why)
+{
+    struct qn_arena arena = { .max = DECODE_MAX };
+    struct qn_fork *fork = calloc(1, sizeof *fork);
+    struct qn_frame f;
+    QN_ASSERT(fork != NULL);
+    fork->ours = ours->hash;
+    fork->theirs = *theirs;
+    fork->height = ours->height;
+    fork->epoch = ours->epoch;
+    fork->view = cert ? cert->view : ours->view;
+    if (cert && cert->view == ours->view && cert->epoch == r->set.epoch &&
+        qn_chain_frame(r->chain, ours->height, &arena, &f, NULL) == QN_OK &&
+        f.cert.kind >= QN_CERT_FAST && f.cert.view == cert->view)
+        qn_fork_blame(fork, &r->set, &f.cert, cert, accuse, r);
+    qn_arena_free(&arena);
+    qn_why(why, QN_E_PROOF, "another block than the final one of height %" PRIu64, ours->height);
+    if (r->fork && (r->fork->cnt || !fork->cnt)) {
+        free(fork);
+        return;
+    }
+    free(r->fork);
+    r->fork = fork;
+}
+
+/* Of a view that is over here: news only when it makes something else final. */
+static enum qn_verdict on_late_cert(struct qn_replica *r, const struct qn_cert *cert,
+                                    struct qn_why *why)
+{
+    struct qn_hash chain = qn_chain_id(r->chain);
+    if (cert->kind != QN_CERT_FAST && cert->kind != QN_CERT_SLOW) return QN_IGNORE;
+    const struct qn_past_block *ours =
+        qn_past_clash(&r->past, cert->epoch, cert->view, &cert->block);
+    if (!ours) return QN_IGNORE;
+    if (qn_cert_valid(cert, &chain, &r->set, why) == QN_OK)
+        note_fork(r, ours, &cert->block, cert, why);
+    return QN_REJECT;
+}
+
+/* A stretch that begins above the head but not on it. Its links and its last certificate may hold all the same: then who gave it is asked for what
+ * it has in the head's place. */
+static void look_fork(struct qn_replica *r, uint32_t from, const struct sync_block *blocks,
+                      uint32_t cnt, struct qn_why *why)
+{
+    struct qn_set set;
+    const struct qn_past_block *ours = qn_past_at(&r->past, head_height(r));
+    const struct qn_hash *theirs = &blocks[0].block.header.parent;
+    while (cnt && blocks[cnt - 1].cert.kind == 0)
+        cnt--;
+    for (uint32_t i = 1; i < cnt; i++) {
+        struct qn_hash at = qn_header_hash(&blocks[i - 1].block.header);
+        if (!qn_hash_eq(&blocks[i].block.header.parent, &at)) return;
+    }
+    if (!ours || cnt == 0 || !set_of(r, blocks[cnt - 1].cert.epoch, &set)) return;
+    const struct sync_block *last = &blocks[cnt - 1];
+    struct qn_why_final by = { &last->cert, last->fillers.ptr, last->fillers.cnt };
+    struct qn_why said;
+    if (qn_final_check(&last->block.header, &by, &set, &said)) return;
+    note_fork(r, ours, theirs, NULL, why);
+    /* Further down the two chains have decided in the same views. */
+    uint64_t low = ours->height > QN_PAST_MAX ? ours->height - QN_PAST_MAX : 0;
+    struct sync_get get = { low + 1, QN_PAST_MAX };
+    if (r->fork->cnt == 0) send(r, from, QN_CLASS_REQUEST, SAY_GET, sync_get_record(), &get);
+}
+
+/* What look_fork asked for, or an answer that came too late. */
+static enum qn_verdict on_other_blocks(struct qn_replica *r, const struct sync_blocks *m,
+                                       struct qn_why *why)
+{
+    enum qn_verdict verdict = QN_IGNORE;
+    unsigned tries = 0;
+    for (uint32_t i = 0; r->fork && r->fork->cnt == 0 && i < m->blocks.cnt; i++) {
+        const struct qn_cert *cert = &m->blocks.ptr[i].cert;
+        const struct qn_past_block *ours =
+            qn_past_clash(&r->past, cert->epoch, cert->view, &cert->block);
+        if (!ours || ours->view != cert->view || cert->epoch != r->set.epoch) continue;
+        verdict = on_late_cert(r, cert, why);
+        if (++tries == FORK_TRIES) break;
+    }
+    return verdict;
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------------- */
+
 /* Takes up a stretch that begins at the head: links first; then, piece by piece, the certificate furthest on whose voters are known, and
  * execution. What lies behind the last one is left for another answer. */
-static qn_rc take_blocks(struct qn_replica *r, const struct sync_blocks *m, struct qn_why *why)
+static qn_rc take_blocks(struct qn_replica *r, uint32_t from, const struct sync_blocks *m,
+                         struct qn_why *why)
 {
     struct qn_hash id = qn_chain_id(r->chain), at = qn_chain_head(r->chain);
     uint64_t height = head_height(r);
@@ -730,8 +845,12 @@ static qn_rc take_blocks(struct qn_replica *r, const struct sync_blocks *m, stru
     for (uint32_t i = first; i < cnt; i++) {
         const struct qn_header *h = &m->blocks.ptr[i].block.header;
         if (h->height != height + 1 + i - first || !qn_hash_eq(&h->parent, &at) ||
-            !qn_hash_eq(&h->chain, &id))
-            return qn_why(why, QN_E_PROOF, "blocks that do not follow each other");
+            !qn_hash_eq(&h->chain, &id)) {
+            qn_why(why, QN_E_PROOF, "blocks that do not follow each other");
+            if (i == first && h->height == height + 1)
+                look_fork(r, from, &m->blocks.ptr[first], cnt - first, why);
+            return QN_E_PROOF;
+        }
         at = qn_header_hash(h);
     }
     while (first < cnt) {
@@ -759,7 +878,7 @@ static enum qn_verdict take_answers(struct qn_replica *r, struct qn_why *why)
         struct qn_arena arena = { .max = DECODE_MAX };
         struct sync_blocks m;
         qn_rc rc = qn_decode(sync_blocks_record(), qn_buf_get(&s->answer), &arena, &m, why);
-        if (rc == QN_OK) rc = take_blocks(r, &m, why);
+        if (rc == QN_OK) rc = take_blocks(r, s->peer, &m, why);
         struct peer *p = peer_find(r, s->peer);
         if (rc && p) p->height = 0; /* until it says again what it has */
         if (rc && rc != QN_E_NOTFOUND && r->rc == QN_OK) verdict = QN_REJECT;
@@ -780,6 +899,12 @@ static enum qn_verdict on_status(struct qn_replica *r, uint32_t from, const stru
     struct peer *p = peer_find(r, from);
     if (!qn_hash_eq(&s->chain, &id)) {
         qn_why(why, QN_E_FOREIGN, "the peer is of another chain");
+        return QN_REJECT;
+    }
+    const struct qn_past_block *ours = qn_past_at(&r->past, s->height);
+    if (ours && !qn_hash_eq(&ours->hash, &s->head)) {
+        qn_why(why, QN_E_PROOF, "another block than the final one of height %" PRIu64, s->height);
+        if (p) p->height = 0;
         return QN_REJECT;
     }
     if (p) {
@@ -923,7 +1048,8 @@ static enum qn_verdict on_vote(struct qn_replica *r, const struct qn_vote *vote,
 static enum qn_verdict on_cert(struct qn_replica *r, const struct qn_cert *cert, struct qn_why *why)
 {
     struct qn_hash chain = qn_chain_id(r->chain);
-    if (cert->epoch != r->set.epoch || cert->view <= qn_bft_last(r->bft).view) return QN_IGNORE;
+    if (cert->epoch != r->set.epoch) return QN_IGNORE;
+    if (cert->view <= qn_bft_last(r->bft).view) return on_late_cert(r, cert, why);
     if (cert->kind == QN_CERT_VIEW &&
         qn_bft_cert_of(r->bft, cert->view, qn_hash_is_zero(&cert->block)))
         return QN_IGNORE;
@@ -962,6 +1088,11 @@ static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parce
                                 .set = r->set.keys,
                                 .weights = r->set.weights,
                                 .epoch = r->set.epoch };
+    if (h->ver != QN_HEADER_VER) {
+        qn_why(why, QN_E_FORMAT, "a block of version %u, where %u is spoken", h->ver,
+               QN_HEADER_VER);
+        return QN_REJECT;
+    }
     if (body_find(r, &b.hash)) return QN_IGNORE;
     bool awaited = qn_bft_awaits(r->bft, &b.hash);
     for (const struct body *o = r->bodies; o; o = o->next)
@@ -1045,7 +1176,7 @@ static enum qn_verdict on_blocks(struct qn_replica *r, uint32_t from, struct qn_
         s->cnt = (uint16_t)m->blocks.cnt;
         return take_answers(r, why);
     }
-    return QN_IGNORE; /* too late */
+    return on_other_blocks(r, m, why);
 }
 
 enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_span message,
@@ -1083,8 +1214,12 @@ enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_s
     else if (ok)
         ok = qn_decode(KINDS[kind](), s, &arena, &m, why) == QN_OK;
     if (!ok) {
+        bool later = message.len && kind >= QN_COUNT(KINDS);
         qn_arena_free(&arena);
-        qn_why(why, QN_E_FORMAT, "a message that does not decode");
+        qn_why(why, QN_E_FORMAT,
+               later ? "a message of kind %u: of a later version, or of none"
+                     : "a message of kind %u that does not decode",
+               kind);
         return QN_REJECT;
     }
     if (r->conf.hold && kind != SAY_STATUS) {
@@ -1269,6 +1404,11 @@ void qn_replica_twins(const struct qn_replica *r,
         visit(arg, &r->twins[i]);
 }
 
+const struct qn_fork *qn_replica_fork(const struct qn_replica *r)
+{
+    return r->fork;
+}
+
 /* --- opening ---------------------------------------------------------------------------------------------------------------------- */
 
 static void restore_votes(void *arg, const struct qn_pledge *p)
@@ -1319,6 +1459,7 @@ static void open_bft(struct qn_replica *r)
     begin_bft(r, has ? &cert : NULL);
     qn_arena_free(&arena);
     qn_chain_pledges(r->chain, restore_votes, r);
+    note_past(r);
     qn_bft_start(r->bft, now_ms(r));
     qn_chain_pledges(r->chain, restore_certs, r);
     qn_chain_pledges(r->chain, restore_blocks, r);
@@ -1365,5 +1506,6 @@ void qn_replica_close(struct qn_replica *r)
     free(r->peers);
     free(r->evidence);
     free(r->twins);
+    free(r->fork);
     free(r);
 }

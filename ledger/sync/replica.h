@@ -12,6 +12,7 @@
 #define QN_LEDGER_SYNC_REPLICA_H
 
 #include "ledger/state/chain.h"
+#include "ledger/sync/fork.h"
 
 #include "core/schema/declare.h"
 #include "ledger/sync/sync.def"
@@ -109,5 +110,9 @@ void qn_replica_evidence(const struct qn_replica *r,
 /* qn_replica_twins visits what proves that a validator proposed two blocks in one view. */
 void qn_replica_twins(const struct qn_replica *r,
                       void (*visit)(void *arg, const struct evidence_twins *twins), void *arg);
+
+/* qn_replica_fork lends what a peer showed that cannot be beside what is final here (ledger/sync/fork.h), NULL when none did. A first one that
+ * tells nobody's name gives way to one that does; that stays. */
+const struct qn_fork *qn_replica_fork(const struct qn_replica *r);
 
 #endif

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NODES = 4, PEOPLE = 8 };
+enum { NODES = 4, PEOPLE = 8, FAR = 9 /* a peer that is in another net, or in none */ };
 
 struct message {
     struct message *next;
@@ -32,6 +32,8 @@ struct net {
     struct node node[NODES];
     struct message *first, **last;
     unsigned rejected;
+    struct net *far; /* whose node `far_no` is node `near_no`'s peer FAR */
+    uint32_t far_no, near_no;
     uint64_t now_us, salt;
     struct qn_env env;
     struct qn_genesis genesis;
@@ -78,6 +80,7 @@ static void wire_cast(void *self, enum qn_class class, struct qn_span s)
     (void)class;
     for (uint32_t i = 0; i < NODES; i++)
         if (i != n->no && n->net->node[i].r && !n->mute) post(n, i, s);
+    if (n->net->far && n->no == n->net->near_no) post(n, FAR, s);
 }
 
 static void boot(struct net *net, uint32_t no)
@@ -115,10 +118,13 @@ static void run(struct net *net, uint64_t ms)
         for (struct message *m; (m = net->first);) {
             net->first = m->next;
             if (!net->first) net->last = &net->first;
-            struct qn_replica *r = net->node[m->to].r;
-            if (r && qn_replica_recv(r, m->from, QN_SPAN(m->bytes, m->len), &why) == QN_REJECT) {
-                printf("rejected: %s\n", why.text);
-                net->rejected++;
+            bool away = m->to == FAR;
+            struct net *at = away ? net->far : net;
+            struct qn_replica *r = !at ? NULL : at->node[away ? net->far_no : m->to].r;
+            if (r && qn_replica_recv(r, away ? FAR : m->from, QN_SPAN(m->bytes, m->len), &why) ==
+                         QN_REJECT) {
+                if (!away) printf("rejected: %s\n", why.text);
+                at->rejected++;
             }
             free(m);
         }
@@ -361,8 +367,9 @@ static bool await_lead(struct net *net, uint32_t who, uint64_t *ret_view)
     return false;
 }
 
-/* Has `who`, who leads view, propose a block of that time to the others. */
-static struct qn_hash propose(struct net *net, uint32_t who, uint64_t view, uint64_t t_ms)
+/* Has `who`, who leads view, propose a block of that time and version to the others. */
+static struct qn_hash propose_as(struct net *net, uint32_t who, uint64_t view, uint64_t t_ms,
+                                 uint16_t ver)
 {
     struct node *n = &net->node[who];
     struct qn_chain *chain = qn_replica_chain(n->r);
@@ -379,6 +386,8 @@ static struct qn_hash propose(struct net *net, uint32_t who, uint64_t view, uint
     QN_ASSERT(rc == QN_OK);
     struct qn_proposal p = { .block = *qn_chain_block(chain, &hash),
                              .parent_view = qn_chain_header(chain)->view };
+    p.block.header.ver = ver;
+    hash = qn_header_hash(&p.block.header);
     p.sig = qn_sign(&n->key, qn_proposal_text(&hash, text));
     qn_buf_u8(&message, 5);
     qn_encode(qn_proposal_record(), &p, &message);
@@ -387,6 +396,11 @@ static struct qn_hash propose(struct net *net, uint32_t who, uint64_t view, uint
     n->mute = true;
     qn_buf_free(&message);
     return hash;
+}
+
+static struct qn_hash propose(struct net *net, uint32_t who, uint64_t view, uint64_t t_ms)
+{
+    return propose_as(net, who, view, t_ms, 1);
 }
 
 static bool is_final(struct net *net, const struct qn_hash *hash)
@@ -430,6 +444,225 @@ static void test_time(struct qn_test_state *t)
     end(net);
 }
 
+/* --- more traitors than are borne, and other versions -------------------------------------------------------------------- */
+
+/* Two chains of one genesis: honest 0 and honest 3 never met, and 1 and 2 vote in both networks: two of four, where one is borne. */
+static void begin_fork(struct net **ret_x, struct net **ret_y)
+{
+    struct net *x = begin(), *y = begin();
+    x->genesis.epoch_ms = y->genesis.epoch_ms = 600000;
+    for (uint32_t i = 0; i + 1 < NODES; i++) {
+        boot(x, i);
+        boot(y, i + 1);
+    }
+    pay(y, 3, 0, 1, 77); /* so that no two blocks are the same */
+    run(x, 8000);
+    run(y, 8000);
+    *ret_x = x;
+    *ret_y = y;
+}
+
+static void meet(struct net *x, struct net *y, uint64_t ms)
+{
+    x->far = y;
+    y->far = x;
+    x->near_no = y->far_no = 0;
+    x->far_no = y->near_no = 3;
+    qn_replica_peer(x->node[0].r, FAR, true);
+    qn_replica_peer(y->node[3].r, FAR, true);
+    for (uint64_t t = 0; t < ms; t += 20) {
+        run(x, 20);
+        run(y, 20);
+    }
+}
+
+static struct qn_hash hash_at(struct net *net, uint32_t no, uint64_t h)
+{
+    struct qn_arena arena = { 0 };
+    struct qn_frame f;
+    struct qn_hash hash = { { 0 } };
+    if (qn_chain_frame(qn_replica_chain(net->node[no].r), h, &arena, &f, NULL) == QN_OK)
+        hash = qn_header_hash(&f.block.header);
+    qn_arena_free(&arena);
+    return hash;
+}
+
+static void count_signer(void *arg, const struct qn_vote *a, const struct qn_vote *b)
+{
+    if (qn_votes_exclude(a, b)) ((unsigned *)arg)[a->signer]++;
+}
+
+/* The two are named in one line, each with a pair of its votes; nobody else is. */
+static void check_blamed(struct qn_test_state *t, struct net *net, uint32_t no)
+{
+    const struct qn_fork *fork = qn_replica_fork(net->node[no].r);
+    struct qn_buf line = { 0 };
+    unsigned pairs[NODES] = { 0 };
+    CHECK(fork != NULL);
+    if (!fork) return;
+    qn_fork_print(fork, &line);
+    printf("node %u: %.*s\n", no, (int)line.len, (const char *)line.ptr);
+    CHECK(memchr(line.ptr, '\n', line.len) == NULL);
+    qn_buf_free(&line);
+    struct qn_hash mine = hash_at(net, no, fork->height);
+    CHECK(qn_hash_eq(&mine, &fork->ours) && !qn_hash_eq(&mine, &fork->theirs));
+    CHECK(fork->cnt == 2 && fork->weight == 2 && fork->need.traitors == 1 && fork->need.all == 4);
+    CHECK(qn_hash_eq(&fork->who[0], &net->set[1]) && qn_hash_eq(&fork->who[1], &net->set[2]));
+    qn_replica_evidence(net->node[no].r, count_signer, pairs);
+    CHECK(pairs[0] == 0 && pairs[1] > 0 && pairs[2] > 0 && pairs[3] == 0);
+}
+
+/* The sides meet: at the same height, or when one is tens of blocks ahead and the other would catch up. Each stays on its chain. */
+static void test_fork_of(struct qn_test_state *t, uint64_t ahead_ms)
+{
+    struct net *x, *y;
+    begin_fork(&x, &y);
+    run(y, ahead_ms);
+    uint64_t hx = height(x, 0), hy = height(y, 3);
+    struct qn_hash bx = hash_at(x, 0, hx), by = hash_at(y, 3, hy);
+    CHECK(hx >= 4 && (ahead_ms == 0 || hy > hx + 10));
+    meet(x, y, 5000);
+    check_blamed(t, x, 0);
+    CHECK(ahead_ms || qn_replica_fork(y->node[3].r) != NULL);
+    struct qn_hash ax = hash_at(x, 0, hx), ay = hash_at(y, 3, hy);
+    CHECK(qn_hash_eq(&ax, &bx) && qn_hash_eq(&ay, &by)); /* nobody went over */
+    CHECK(x->rejected > 0 && y->rejected > 0);           /* each thinks ill of the other */
+    CHECK(qn_state_sum(qn_chain_view(qn_replica_chain(x->node[0].r))).uqn == QN_SUPPLY_UQN);
+    printf("fork: %llu and %llu, then %llu and %llu\n", (unsigned long long)hx,
+           (unsigned long long)hy, (unsigned long long)height(x, 0),
+           (unsigned long long)height(y, 3));
+    end(x);
+    end(y);
+}
+
+static enum qn_verdict tell(struct net *net, uint32_t to, uint8_t kind, const struct qn_record *rec,
+                            const void *obj, struct qn_why *why)
+{
+    struct qn_buf message = { 0 };
+    qn_buf_u8(&message, kind);
+    qn_encode(rec, obj, &message);
+    enum qn_verdict v = qn_replica_recv(net->node[to].r, FAR, qn_buf_get(&message), why);
+    qn_buf_free(&message);
+    return v;
+}
+
+/* A second certificate for a height that is final, and no more: it is named, and the chain goes on. */
+static void test_second_cert(struct qn_test_state *t)
+{
+    struct net *x, *y;
+    struct qn_arena arena = { 0 };
+    struct qn_frame f;
+    struct qn_why why = { "" };
+    unsigned shown = 0;
+    begin_fork(&x, &y);
+    uint64_t before = height(x, 0);
+    for (uint64_t h = 1; h <= height(y, 3); h++) {
+        CHECK_RC(qn_chain_frame(qn_replica_chain(y->node[3].r), h, &arena, &f, &why), QN_OK);
+        if (f.cert.kind == 0 || f.cert.view > qn_chain_header(qn_replica_chain(x->node[0].r))->view)
+            continue;
+        struct qn_sig *sig = &f.cert.votes.ptr[0].sig;
+        sig->b[0] ^= 1; /* a lie: of no consequence but for the liar */
+        CHECK(tell(x, 0, 4, qn_cert_record(), &f.cert, &why) == QN_REJECT);
+        CHECK(shown || !qn_replica_fork(x->node[0].r));
+        sig->b[0] ^= 1;
+        CHECK(tell(x, 0, 4, qn_cert_record(), &f.cert, &why) == QN_REJECT);
+        CHECK(strstr(why.text, "another block than the final one of height") != NULL);
+        shown++;
+    }
+    CHECK(shown > 0);
+    check_blamed(t, x, 0);
+    run(x, 10000);
+    CHECK(height(x, 0) > before + 3 && x->rejected == 0);
+    qn_arena_free(&arena);
+    end(x);
+    end(y);
+}
+
+/* A final block of a version that this build does not know, by three of four: all that can be done is to stop, with all that is final kept. */
+static void check_later_block(struct qn_test_state *t, struct net *net)
+{
+    struct node *n = &net->node[0];
+    struct qn_chain *chain = qn_replica_chain(n->r);
+    struct qn_hash id = qn_chain_id(chain), hash;
+    struct qn_why why = { "" };
+    struct qn_vote votes[3];
+    bool misfit[1];
+    uint64_t before = height(net, 0), view = qn_replica_info(n->r).view + 5, wait;
+    struct sync_status far = { .chain = id, .height = before + 10, .oldest = 1 };
+    struct qn_make m = {
+        .parent = qn_chain_head(chain), .view = view, .t_ms = net->now_us / 1000, .key = &n->key
+    };
+    CHECK_RC(qn_chain_make(chain, &m, misfit, &hash, &why), QN_OK);
+    struct sync_block one = { .block = *qn_chain_block(chain, &hash) };
+    struct sync_blocks answer = { .blocks = { 1, &one } };
+    one.block.header.ver = 2;
+    hash = qn_header_hash(&one.block.header);
+    for (uint16_t i = 0; i < 3; i++)
+        votes[i] = qn_vote_make(&net->node[i + 1].key, (uint16_t)(i + 1), &id, QN_VOTE_FINAL,
+                                one.block.header.epoch, view, &hash);
+    one.cert = (struct qn_cert){ .kind = QN_CERT_SLOW,
+                                 .epoch = one.block.header.epoch,
+                                 .view = view,
+                                 .block = hash,
+                                 .votes = { 3, votes } };
+    qn_replica_peer(n->r, FAR, true);
+    CHECK(tell(net, 0, 1, sync_status_record(), &far, &why) == QN_IGNORE); /* it asks for them */
+    (void)tell(net, 0, 8, sync_blocks_record(), &answer, &why);
+    CHECK_RC(qn_replica_turn(n->r, &wait, &why), QN_E_ABSENT);
+    CHECK(strstr(why.text, "of version 2, this build knows 1: install a newer one") != NULL);
+    printf("%s\n", why.text);
+    stop(net, 0);
+    boot(net, 0);
+    CHECK(height(net, 0) == before);
+}
+
+/* Peers of another version: what they say costs them their standing, and nothing else. */
+static void test_versions(struct qn_test_state *t)
+{
+    static const uint8_t KINDS[] = { 0, 9, 100, 255 };
+    struct net *net = begin();
+    struct qn_why why = { "" };
+    struct qn_buf message = { 0 };
+    net->genesis.epoch_ms = 600000;
+    for (unsigned i = 0; i < NODES; i++)
+        boot(net, i);
+    run(net, 3000);
+    struct qn_replica *r = net->node[0].r;
+    qn_replica_peer(r, FAR, true);
+    for (unsigned i = 0; i < QN_COUNT(KINDS); i++) {
+        uint8_t bytes[64] = { KINDS[i] };
+        CHECK(qn_replica_recv(r, FAR, QN_SPAN(bytes, sizeof bytes), &why) == QN_REJECT);
+        CHECK(strstr(why.text, KINDS[i] > 8 ? "of a later version" : "does not decode") != NULL);
+    }
+    struct sync_status s = { .chain = qn_chain_id(qn_replica_chain(r)), .height = 1u << 20 };
+    qn_buf_u8(&message, 1);
+    qn_encode(sync_status_record(), &s, &message);
+    qn_buf_u64(&message, 7); /* a field more than ours has */
+    CHECK(qn_replica_recv(r, FAR, qn_buf_get(&message), &why) == QN_REJECT);
+    CHECK(qn_replica_info(r).peer_height < 1u << 20);
+    qn_buf_free(&message);
+    qn_replica_peer(r, FAR, false);
+
+    net->node[3].mute = true; /* its leader's block is of version 2: nobody votes for it */
+    uint64_t view, before;
+    CHECK(await_lead(net, 3, &view));
+    before = height(net, 0);
+    struct qn_hash hash = propose_as(net, 3, view, net->now_us / 1000, 2);
+    run(net, 10000);
+    CHECK(net->rejected == 3 && !is_final(net, &hash) && height(net, 0) > before + 3);
+    net->node[3].mute = false;
+    run(net, 5000);
+    check_equal(t, net);
+    check_later_block(t, net);
+    end(net);
+}
+
+static void test_fork(struct qn_test_state *t)
+{
+    test_fork_of(t, 0);
+    test_fork_of(t, 20000);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -437,5 +670,8 @@ int main(void)
     TEST(test_four);
     TEST(test_late);
     TEST(test_time);
+    TEST(test_fork);
+    TEST(test_second_cert);
+    TEST(test_versions);
     return TEST_END();
 }
