@@ -65,11 +65,13 @@ static void conclude(struct job *j, enum autonat_dial how)
 
 /* --- dialling back ------------------------------------------------------------------------------------- */
 
+/* Our end waits for the answer: js-libp2p drops what it has read of a stream, the number too, that ends before its handler has it. */
 static void back_data(void *arg, struct qn_stream *s, struct qn_span bytes)
 {
     struct job *j = arg;
-    (void)s;
-    if (bytes.len) j->answered = true;
+    if (bytes.len == 0) return;
+    j->answered = true;
+    qn_stream_finish(s);
 }
 
 static void back_finish(void *arg, struct qn_stream *s)
@@ -108,10 +110,7 @@ static void dialled(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *why
             j->running = true;
             autonat_back_write(j->job.nonce, &message);
             qn_vframe_put(&framed, qn_buf_get(&message));
-            if (qn_stream_write(s, qn_buf_get(&framed)))
-                qn_stream_reset(s);
-            else
-                qn_stream_finish(s);
+            if (qn_stream_write(s, qn_buf_get(&framed))) qn_stream_reset(s);
             qn_stream_set_deadline(s, BACK_MS);
             qn_buf_free(&message);
             qn_buf_free(&framed);

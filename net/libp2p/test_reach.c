@@ -235,7 +235,7 @@ static void test_liars(struct qn_test_state *t)
 /* Somebody who would have a server dial a third. */
 struct amplifier {
     struct world *w;
-    uint32_t statuses, refused, rejected, wants_data, closed;
+    uint32_t statuses, reached, refused, rejected, wants_data, closed;
 };
 
 static void amp_data(void *arg, struct qn_stream *s, struct qn_span bytes)
@@ -249,6 +249,7 @@ static void amp_data(void *arg, struct qn_stream *s, struct qn_span bytes)
     if (m.kind != AUTONAT_RESPONSE) return;
     qn_stream_finish(s);
     a->statuses++;
+    a->reached += m.status == AUTONAT_OK && m.dial == AUTONAT_DIAL_OK;
     a->refused += m.status == AUTONAT_REFUSED;
     a->rejected += m.status == AUTONAT_REJECTED;
 }
@@ -317,6 +318,53 @@ static void test_amplifier(struct qn_test_state *t)
     world_close(&w);
 }
 
+/* One that is slow to answer the number, as js-libp2p is: the end must not come before the answer, or it drops the number. */
+struct slow {
+    struct qn_stream *s;
+    uint32_t ended;
+};
+
+static void slow_data(void *arg, struct qn_stream *s, struct qn_span bytes)
+{
+    struct slow *slow = arg;
+    if (bytes.len) slow->s = s;
+}
+
+static void slow_finish(void *arg, struct qn_stream *s)
+{
+    struct slow *slow = arg;
+    (void)s;
+    slow->ended++;
+}
+
+static const struct qn_stream_ops SLOW = { .on_data = slow_data, .on_finish = slow_finish };
+
+static void test_slow(struct qn_test_state *t)
+{
+    struct world w = { .base = event_base_new() };
+    struct amplifier a = { .w = &w };
+    struct slow slow = { 0 };
+    const struct qn_proto back = { .id = QN_REACH_BACK, .ops = &SLOW, .arg = &slow };
+    uint32_t peer = 0;
+    node_open(t, &w, 0, "127.0.0.1:0");
+    node_open(t, &w, 1, "127.0.0.1:0");
+    CHECK_RC(qn_host_proto(w.n[0].host, &back), QN_OK);
+    reach_open(t, &w, 1, true, false);
+    connect_to(t, &w, 0, 1);
+    UNTIL(&w, qn_host_find(w.n[0].host, qn_host_id(w.n[1].host), &peer) &&
+                  qn_host_speaks(w.n[0].host, peer, QN_REACH_ASK));
+    amp_ask(t, &a, peer, net_ip4(127, 0, 0, 1), (uint16_t)qn_host_port(w.n[0].host), false);
+    UNTIL(&w, slow.s);
+    spin(&w, 1500);
+    CHECK(slow.ended == 0 && a.statuses == 0);
+    static const uint8_t OK[] = { 0 };
+    CHECK_RC(qn_stream_write(slow.s, QN_SPAN(OK, 1)), QN_OK);
+    UNTIL(&w, slow.ended == 1);
+    qn_stream_finish(slow.s);
+    UNTIL(&w, a.reached == 1);
+    world_close(&w);
+}
+
 /* On the internet nobody is dialled inside a house, and none of its addresses is put to others as ours. */
 static void test_ranges(struct qn_test_state *t)
 {
@@ -378,6 +426,7 @@ int main(void)
     TEST(test_price);
     TEST(test_liars);
     TEST(test_amplifier);
+    TEST(test_slow);
     TEST(test_ranges);
     TEST(test_close);
     return TEST_END();

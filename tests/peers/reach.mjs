@@ -1,5 +1,6 @@
 // reach.mjs ADDR: a js-libp2p node with AutoNAT v2 that dials ADDR, asks it whether it can be reached, and answers when it is asked. After 20 s,
-// one line of JSON: {"asked": times it was asked, "dialled": connections that came from a name made for dialling back, "nonces": numbers brought}
+// one line of JSON: {"asked": times it was asked, "dialled": connections that came from a name made for dialling back, "nonces": numbers brought,
+// "verified": what it then holds for an address of its own}
 import { createLibp2p } from "libp2p";
 import { tcp } from "@libp2p/tcp";
 import { noise } from "@libp2p/noise";
@@ -25,5 +26,6 @@ const quoin = multiaddr(process.argv[2]);
 const id = (await node.dial(quoin)).remotePeer;
 node.addEventListener("connection:open", (e) => { if (!e.detail.remotePeer.equals(id)) said.dialled++; });
 await new Promise((done) => setTimeout(done, 20000));
+said.verified = node.components.addressManager.getAddressesWithMetadata().filter((a) => a.verified).map((a) => a.multiaddr.toString());
 console.log(JSON.stringify(said));
 process.exit(0);

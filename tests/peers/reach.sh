@@ -23,7 +23,8 @@ check "js dialled quoin back" "yes, 5.5.1.1:4460 (1 of 1 dialled back)" "$said"
 wait $js
 check "because it was asked" true "$(jq '.asked >= 1' "$tmp/js")"
 check "quoin dialled js back, under another name" true "$(jq '.dialled >= 1' "$tmp/js")"
-# FIXME: whether js took the number (.nonces) came out both ways; it matters once a js node relies on us.
+check "and js took the number" true "$(jq '.nonces >= 1' "$tmp/js")"
+check "and our answer" /ip4/6.6.1.1/tcp/4001 "$(jq -r '.verified[]' "$tmp/js")"
 check "nothing to blame" 1 "$(n net doctor --json | jq -r 'select(.check == "since start") | .detail' | grep -c ' 0 offences')"
 stop
 check "stops" 0 $?
