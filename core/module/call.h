@@ -60,6 +60,8 @@ enum qn_call_flags {
     QN_CALL_QUERY = 1, /* else an action */
     QN_CALL_MANY = 2,  /* result is an array; the CLI prints a table, --json one object a line */
     QN_CALL_LOCAL = 4, /* only for the node's owner */
+    QN_CALL_BLIND =
+        8, /* reads no rows: ctx->view may be NULL, and blocks above the head stay as they are */
 };
 
 struct qn_call {

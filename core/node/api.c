@@ -96,7 +96,9 @@ static qn_rc run(struct qn_api *api, struct pending *p, json_t **ret, struct qn_
         rc = qn_why(why, QN_E_FORMAT, "%s takes no parameters", p->call->name);
     }
     struct qn_call_ctx ctx = { .env = api->conf.env,
-                               .view = qn_chain_view(qn_node_chain(api->conf.node)),
+                               .view = p->call->flags & QN_CALL_BLIND
+                                           ? NULL
+                                           : qn_chain_view(qn_node_chain(api->conf.node)),
                                .node = api->conf.node,
                                .ops = api->conf.ops,
                                .jobs = api->conf.jobs,
@@ -383,6 +385,11 @@ static void listen_events(struct qn_api *api, struct qn_http_req *req)
     api->listener_cnt++;
     qn_http_stream(req);
     qn_http_send(req, QN_SPAN_STR(": quoin\n\n"));
+}
+
+bool qn_api_heard(const struct qn_api *api)
+{
+    return api->listeners != NULL;
 }
 
 void qn_api_event(struct qn_api *api, const char *id, const char *topic, const json_t *event)

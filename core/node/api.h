@@ -22,6 +22,8 @@ unsigned qn_api_port(const struct qn_api *api);
 /* qn_api_retry tries waiting calls again: after a block or a job's change. */
 void qn_api_retry(struct qn_api *api);
 /* qn_api_event sends a JSON object to every listener of /v1/events; id is "HEIGHT.IDX". */
+/* qn_api_heard says whether anybody listens to events. */
+bool qn_api_heard(const struct qn_api *api);
 void qn_api_event(struct qn_api *api, const char *id, const char *topic, const json_t *event);
 
 #endif

@@ -83,24 +83,31 @@ static struct kept *find_kept(struct qn_compact *c, const struct qn_hash *block)
     return NULL;
 }
 
+/* all: the transactions' Borsh forms, one behind the other. */
 static void keep(struct qn_compact *c, const struct qn_hash *block, const struct qn_tx *txs,
-                 uint32_t cnt)
+                 uint32_t cnt, struct qn_span all)
 {
     struct kept *k = &c->kept[c->kept_at++ % KEPT];
-    size_t *end = calloc(cnt + 1, sizeof *end);
     qn_buf_clear(&k->bytes);
     free(k->tx);
     k->tx = calloc(cnt + 1, sizeof *k->tx);
-    QN_ASSERT(end != NULL && k->tx != NULL);
+    QN_ASSERT(k->tx != NULL);
     k->block = *block;
     k->tx_cnt = cnt;
-    for (uint32_t i = 0; i < cnt; i++) {
-        qn_encode(qn_tx_record(), &txs[i], &k->bytes);
-        end[i + 1] = k->bytes.len;
-    }
+    qn_buf_span(&k->bytes, all);
+    all = qn_buf_get(&k->bytes);
     for (uint32_t i = 0; i < cnt; i++)
-        k->tx[i] = QN_SPAN(k->bytes.ptr + end[i], end[i + 1] - end[i]);
-    free(end);
+        QN_ASSERT(qn_take(&all, qn_tx_len(&txs[i]), &k->tx[i]));
+}
+
+/* Where a block's transactions begin in its Borsh form: behind its header and their number. */
+static size_t txs_at(const struct qn_header *h)
+{
+    struct qn_buf buf = { 0 };
+    qn_encode(qn_header_record(), h, &buf);
+    size_t at = buf.len + 4;
+    qn_buf_free(&buf);
+    return at;
 }
 
 bool qn_compact_make(struct qn_compact *c, struct qn_span message, struct qn_buf *ret)
@@ -117,9 +124,14 @@ bool qn_compact_make(struct qn_compact *c, struct qn_span message, struct qn_buf
         uint32_t cnt = p.block.txs.cnt;
         struct compact_tx *tx = calloc(cnt + 1, sizeof *tx);
         QN_ASSERT(tx != NULL);
-        for (uint32_t i = 0; i < cnt; i++)
-            tx[i].id = qn_tx_id(&p.block.txs.ptr[i]);
-        keep(c, &block, p.block.txs.ptr, cnt);
+        size_t at = 1 + txs_at(&p.block.header), end = at;
+        for (uint32_t i = 0; i < cnt; i++) {
+            struct qn_hash whole;
+            size_t len = qn_tx_len(&p.block.txs.ptr[i]);
+            qn_tx_names(&p.block.txs.ptr[i], QN_SPAN(message.ptr + end, len), &tx[i].id, &whole);
+            end += len;
+        }
+        keep(c, &block, p.block.txs.ptr, cnt, QN_SPAN(message.ptr + at, end - at));
         p.block.txs.cnt = 0;
         qn_encode(qn_proposal_record(), &p, &head);
         ok = head.len <= COMPACT_HEAD_MAX;
@@ -175,18 +187,27 @@ static bool build(struct qn_compact *c, struct compact *compact, uint32_t peer,
     QN_ASSERT(rc == QN_OK);
     struct qn_hash block = *compact_block(compact);
     struct qn_tx *txs = qn_arena_alloc(&arena, (cnt + 1) * sizeof *txs);
-    bool ok = txs != NULL;
+    struct qn_hash *wholes = qn_arena_alloc(&arena, (cnt + 1) * sizeof *wholes), id;
+    bool ok = txs && wholes;
+    /* kind | header | number | transactions | what else the head holds */
+    struct qn_span head = compact_head(compact);
+    size_t at = txs_at(&p.block.header);
     *ret = GOSSIP_IGNORE;
-    for (uint32_t i = 0; ok && i < cnt; i++)
-        ok = qn_decode(qn_tx_record(), compact_tx(compact, i), &arena, &txs[i], NULL) == QN_OK;
-    struct qn_hash root = ok ? qn_body_root(txs, cnt) : block;
+    qn_buf_u8(&message, KIND);
+    qn_buf_put(&message, head.ptr, at - 4);
+    qn_buf_u32(&message, cnt);
+    for (uint32_t i = 0; ok && i < cnt; i++) {
+        struct qn_span tx = compact_tx(compact, i);
+        ok = qn_decode(qn_tx_record(), tx, &arena, &txs[i], NULL) == QN_OK;
+        if (ok) qn_tx_names(&txs[i], tx, &id, &wholes[i]);
+        qn_buf_span(&message, tx);
+    }
+    struct qn_hash root = ok ? qn_body_root_of(wholes, cnt) : block;
     ok = ok && qn_hash_eq(&root, &p.block.header.body_root);
     if (!ok) goto out;
-    p.block.txs.ptr = txs;
-    p.block.txs.cnt = cnt;
-    qn_buf_u8(&message, KIND);
-    qn_encode(qn_proposal_record(), &p, &message);
-    if (!find_kept(c, &block)) keep(c, &block, txs, cnt);
+    if (!find_kept(c, &block))
+        keep(c, &block, txs, cnt, QN_SPAN(message.ptr + 1 + at, message.len - 1 - at));
+    qn_buf_put(&message, head.ptr + at, head.len - at);
     c->stat.built++;
     switch (c->conf.on_message(c->conf.arg, peer, qn_buf_get(&message))) {
     case QN_ACCEPT: *ret = GOSSIP_ACCEPT; break;

@@ -312,6 +312,7 @@ static void on_block(void *arg, const struct qn_frame *f, const struct qn_hash *
     qn_steps_note(node->steps, qn_node_chain(node));
     if (!node->api) return;
     tell_modules(node);
+    if (!qn_api_heard(node->api)) return;
     qn_hex(hash->b, 32, hash_hex);
     json_t *block =
         json_pack("{s:I, s:s, s:i, s:I}", "height", (json_int_t)f->block.header.height, "hash",

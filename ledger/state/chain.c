@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define CHECKPOINT_MS      2000
+#define FLUSH_MS           1000 /* what waits in the journal is written by then */
 #define CLOCK_AHEAD_MAX_MS 60000
 #define KEEP_MIN_MS                                                                                \
     (2 * QN_TX_SPAN_MS) /* a transaction that an unkept block held has run out long ago */
@@ -28,6 +29,9 @@ struct branch {
     struct qn_idmap *has;  /* ids and slots, while it is not final */
     struct qn_arena arena;
     struct qn_delta *delta;     /* NULL: a filler */
+    bool pledged;               /* the journal holds the body: */
+    struct qn_frame_at pledge;  /* the frame, */
+    uint8_t pledge_idx;         /* the number in it */
     struct qn_stake_sets *sets; /* of a block that ends its epoch: who votes then */
 };
 
@@ -35,6 +39,12 @@ struct branch {
 struct anchor {
     uint64_t height, t_ms;
     uint32_t seg;
+};
+
+/* Where a block lies in the journal; apart: what made it final is there, and names where its body is. */
+struct place {
+    struct qn_frame_at at;
+    bool apart;
 };
 
 struct pledge {
@@ -56,7 +66,7 @@ struct qn_chain {
     struct qn_store_meta saved; /* what the checkpoint holds */
     struct qn_trie *dirty;      /* keys changed since */
     struct qn_idmap *seen;      /* transaction id -> height; slot -> block time of its last */
-    struct qn_frame_at *at;     /* where block at_base + i + 1 lies */
+    struct place *at;           /* where block at_base + i + 1 lies */
     size_t at_cnt, at_cap;
     uint64_t at_base;       /* the journal begins above this block */
     struct anchor *anchors; /* segments that begin with one */
@@ -65,6 +75,7 @@ struct qn_chain {
     struct pledge *pledges;        /* of views that are not over, first the newest */
     uint64_t saved_ms;             /* monotonic, of the last checkpoint */
     bool opened;                   /* what is here may be written; until then nothing is */
+    uint64_t flushed_ms;           /* when nothing waited in the journal */
     uint64_t secret;               /* of maps by id */
 };
 
@@ -105,7 +116,7 @@ static void note_dirty(void *arg, struct qn_span key)
 }
 
 static void note_block(struct qn_chain *c, const struct qn_block *block, const struct qn_hash *ids,
-                       struct qn_frame_at at)
+                       struct place at)
 {
     if (c->at_cnt == c->at_cap) {
         c->at_cap = QN_MAX(c->at_cap * 2, (size_t)1024);
@@ -210,13 +221,11 @@ static qn_rc check_txs(const struct qn_block *block, const struct qn_hash *ids,
     return qn_tx_check_many(txs, ids, cnt, chain, rcs, why);
 }
 
-static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_frame_at at,
+static qn_rc open_frame(struct qn_chain *c, const struct qn_frame *frame, struct place at,
                         struct qn_arena *arena, struct qn_why *why)
 {
-    struct qn_frame f;
+    struct qn_frame f = *frame;
     struct qn_outcome out;
-    if (qn_decode(qn_frame_record(), payload, arena, &f, why))
-        return qn_why(why, QN_E_CORRUPT, "a block of the journal does not decode");
     const struct qn_header *h = &f.block.header;
     if (h->height != c->header.height + 1 || !qn_hash_eq(&h->parent, &c->head) ||
         !qn_hash_eq(&h->chain, &c->id))
@@ -272,6 +281,52 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
     note_cert(c, &f);
     settle_pledges(c);
     return QN_OK;
+}
+
+static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_frame_at at,
+                        struct qn_arena *arena, struct qn_why *why)
+{
+    struct qn_frame f;
+    if (qn_decode(qn_frame_record(), payload, arena, &f, why))
+        return qn_why(why, QN_E_CORRUPT, "a block of the journal does not decode");
+    return open_frame(c, &f, (struct place){ at, false }, arena, why);
+}
+
+/* The body that was pledged under that hash; NULL: none. */
+static const struct qn_block *pledged(const struct qn_chain *c, const struct qn_hash *hash)
+{
+    for (const struct pledge *p = c->pledges; p; p = p->next)
+        for (uint32_t i = 0; i < p->p.proposals.cnt; i++) {
+            struct qn_hash h = qn_header_hash(&p->p.proposals.ptr[i].block.header);
+            if (qn_hash_eq(&h, hash)) return &p->p.proposals.ptr[i].block;
+        }
+    return NULL;
+}
+
+static struct qn_frame frame_of(const struct qn_final *final, const struct qn_block *block)
+{
+    struct qn_frame f = { .block = *block, .cert = final->cert };
+    f.fillers.cnt = final->fillers.cnt;
+    f.fillers.ptr = final->fillers.ptr;
+    f.receipts.cnt = final->receipts.cnt;
+    f.receipts.ptr = final->receipts.ptr;
+    f.events.cnt = final->events.cnt;
+    f.events.ptr = final->events.ptr;
+    return f;
+}
+
+static qn_rc open_final(struct qn_chain *c, struct qn_span payload, struct qn_frame_at at,
+                        struct qn_arena *arena, struct qn_why *why)
+{
+    struct qn_final final;
+    if (qn_decode(qn_final_record(), payload, arena, &final, why))
+        return qn_why(why, QN_E_CORRUPT, "a final block of the journal does not decode");
+    const struct qn_block *block = pledged(c, &final.block);
+    if (!block)
+        return qn_why(why, QN_E_CORRUPT,
+                      "the journal says of a block that it is final, and does not hold it");
+    struct qn_frame f = frame_of(&final, block);
+    return open_frame(c, &f, (struct place){ at, true }, arena, why);
 }
 
 static void note_anchor(struct qn_chain *c, const struct qn_header *h, uint32_t seg)
@@ -365,6 +420,8 @@ static qn_rc on_frame(void *arg, uint8_t kind, uint64_t seq, struct qn_frame_at 
         rc = open_genesis(c, payload, &arena, why);
     else if (kind == QN_FRAME_BLOCK)
         rc = open_block(c, payload, at, &arena, why);
+    else if (kind == QN_FRAME_FINAL)
+        rc = open_final(c, payload, at, &arena, why);
     else if (kind == QN_FRAME_VOTE)
         rc = open_pledge(c, payload, why);
     else
@@ -818,24 +875,52 @@ qn_rc qn_final_check(const struct qn_header *header, const struct qn_why_final *
     return qn_cert_final(by->cert, &header->chain, &at, set, why);
 }
 
+/* Journals a block that is final. Where its body was synced with a vote on it, every other voter has done so too: what makes it final is known
+ * again after any crash, and need not be synced by itself. An epoch's last block is, for the votes on what follows it are forgotten. */
+static qn_rc journal_final(struct qn_chain *c, struct branch *b, struct place *ret,
+                           struct qn_why *why)
+{
+    struct qn_buf buf = { 0 };
+    qn_rc rc;
+    qn_crash_point("block-before");
+    ret->apart =
+        b->pledged && b->pledge.seg == qn_journal_seg(c->journal) && !qn_journal_full(c->journal);
+    if (ret->apart) {
+        struct qn_final final = {
+            .block = b->hash, .at = b->pledge.off, .idx = b->pledge_idx, .cert = b->frame.cert
+        };
+        final.fillers.cnt = b->frame.fillers.cnt;
+        final.fillers.ptr = b->frame.fillers.ptr;
+        final.receipts.cnt = b->frame.receipts.cnt;
+        final.receipts.ptr = b->frame.receipts.ptr;
+        final.events.cnt = b->frame.events.cnt;
+        final.events.ptr = b->frame.events.ptr;
+        qn_encode(qn_final_record(), &final, &buf);
+        rc = b->sets
+                 ? qn_journal_append(c->journal, QN_FRAME_FINAL, qn_buf_get(&buf), &ret->at, why)
+                 : qn_journal_add(c->journal, QN_FRAME_FINAL, qn_buf_get(&buf), &ret->at, why);
+    } else {
+        qn_encode(qn_frame_record(), &b->frame, &buf);
+        rc = qn_journal_append(c->journal, QN_FRAME_BLOCK, qn_buf_get(&buf), &ret->at, why);
+    }
+    qn_buf_free(&buf);
+    if (rc == QN_OK) qn_crash_point("block-after");
+    return rc;
+}
+
 qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struct qn_why_final *by,
                      struct qn_why *why)
 {
     struct branch *b = branch_find(c, hash);
     QN_ASSERT(b && b->parent == NULL && b->delta);
-    struct qn_buf buf = { 0 };
-    struct qn_frame_at at;
+    struct place at;
     if (by->cert) { /* lent for the call */
         b->frame.cert = *by->cert;
         b->frame.fillers.cnt = by->filler_cnt;
         b->frame.fillers.ptr = (struct qn_header *)(uintptr_t)by->fillers;
     }
-    qn_encode(qn_frame_record(), &b->frame, &buf);
-    qn_crash_point("block-before");
-    qn_rc rc = qn_journal_append(c->journal, QN_FRAME_BLOCK, qn_buf_get(&buf), &at, why);
-    qn_buf_free(&buf);
+    qn_rc rc = journal_final(c, b, &at, why);
     if (rc) return rc;
-    qn_crash_point("block-after");
     if (!c->tip || !descends(c->tip, b)) go(c, b);
     for (struct branch **p = &c->branches; *p; p = &(*p)->next)
         if (*p == b) {
@@ -868,8 +953,17 @@ qn_rc qn_chain_pledge(struct qn_chain *c, const struct qn_pledge *pledge, struct
     qn_crash_point("pledge-before");
     qn_rc rc = qn_journal_append(c->journal, QN_FRAME_VOTE, qn_buf_get(&buf), &at, why);
     qn_buf_free(&buf);
-    if (rc == QN_OK) qn_crash_point("pledge-after");
-    return rc ? rc : anchor(c, why);
+    if (rc) return rc;
+    qn_crash_point("pledge-after");
+    for (uint32_t i = 0; i < pledge->proposals.cnt; i++) {
+        struct qn_hash hash = qn_header_hash(&pledge->proposals.ptr[i].block.header);
+        struct branch *b = branch_find(c, &hash);
+        if (!b || b->pledged) continue;
+        b->pledged = true;
+        b->pledge = at;
+        b->pledge_idx = (uint8_t)i;
+    }
+    return anchor(c, why);
 }
 
 void qn_chain_pledges(const struct qn_chain *c,
@@ -887,7 +981,8 @@ static qn_rc checkpoint(struct qn_chain *c, struct qn_why *why)
     struct qn_span key = QN_SPAN(last, 0), val, row;
     if (!c->store || c->header.height == c->saved.height) return QN_OK;
     to_head(c);
-    qn_rc rc = qn_store_begin(c->store, why);
+    qn_rc rc = qn_journal_flush(c->journal, why); /* it is never behind its checkpoint */
+    if (rc == QN_OK) rc = qn_store_begin(c->store, why);
     if (rc) return rc;
     for (bool first = true; qn_trie_next(c->dirty, key, first, &key, &val); first = false) {
         if (qn_trie_get(qn_state_trie(c->st), key, &row))
@@ -914,7 +1009,7 @@ void qn_chain_close(struct qn_chain *c)
 {
     if (!c) return;
     struct qn_why why;
-    if (c->opened && checkpoint(c, &why))
+    if (c->opened && (qn_journal_flush(c->journal, &why) || checkpoint(c, &why)))
         fprintf(stderr, "quoin: %s\n",
                 why.text); /* the journal has it all: the next start catches up */
     qn_store_close(c->store);
@@ -943,8 +1038,11 @@ void qn_chain_close(struct qn_chain *c)
 qn_rc qn_chain_save(struct qn_chain *c, struct qn_why *why)
 {
     uint64_t now = qn_env_mono_us(c->conf.env) / 1000;
-    if (now - c->saved_ms < CHECKPOINT_MS) return QN_OK;
-    qn_rc rc = checkpoint(c, why);
+    qn_rc rc = QN_OK;
+    if (!qn_journal_waits(c->journal)) c->flushed_ms = now;
+    if (now - c->flushed_ms >= FLUSH_MS) rc = qn_journal_flush(c->journal, why);
+    if (rc || now - c->saved_ms < CHECKPOINT_MS) return rc;
+    rc = checkpoint(c, why);
     if (rc == QN_OK) rc = let_go(c, why);
     c->saved_ms = qn_env_mono_us(c->conf.env) / 1000;
     return rc;
@@ -1029,6 +1127,19 @@ uint64_t qn_chain_first(const struct qn_chain *c)
     return c->at_base + 1;
 }
 
+static qn_rc read_at(struct qn_chain *c, struct qn_frame_at at, const struct qn_record *rec,
+                     struct qn_arena *arena, void *ret, struct qn_why *why)
+{
+    struct qn_buf buf = { 0 };
+    qn_rc rc = qn_journal_read(c->journal, at, &buf, why);
+    if (rc == QN_OK) {
+        void *copy = qn_arena_copy(arena, buf.ptr, buf.len);
+        rc = copy ? qn_decode(rec, QN_SPAN(copy, buf.len), arena, ret, why) : QN_E_MEMORY;
+    }
+    qn_buf_free(&buf);
+    return rc;
+}
+
 qn_rc qn_chain_frame(struct qn_chain *c, uint64_t height, struct qn_arena *arena,
                      struct qn_frame *ret, struct qn_why *why)
 {
@@ -1039,13 +1150,18 @@ qn_rc qn_chain_frame(struct qn_chain *c, uint64_t height, struct qn_arena *arena
         return qn_why(why, QN_E_NOTFOUND,
                       "block %" PRIu64 " is not kept here, the first that is: %" PRIu64, height,
                       c->at_base + 1);
-    struct qn_buf buf = { 0 };
-    qn_rc rc = qn_journal_read(c->journal, c->at[height - c->at_base - 1], &buf, why);
-    if (rc == QN_OK) {
-        void *copy = qn_arena_copy(arena, buf.ptr, buf.len);
-        rc = copy ? qn_decode(qn_frame_record(), QN_SPAN(copy, buf.len), arena, ret, why)
-                  : QN_E_MEMORY;
-    }
-    qn_buf_free(&buf);
-    return rc;
+    struct qn_frame_at at = c->at[height - c->at_base - 1].at;
+    if (!c->at[height - c->at_base - 1].apart)
+        return read_at(c, at, qn_frame_record(), arena, ret, why);
+    struct qn_final final;
+    struct qn_pledge pledge;
+    qn_rc rc = read_at(c, at, qn_final_record(), arena, &final, why);
+    if (rc == QN_OK)
+        rc = read_at(c, (struct qn_frame_at){ at.seg, final.at }, qn_pledge_record(), arena,
+                     &pledge, why);
+    if (rc) return rc;
+    if (final.idx >= pledge.proposals.cnt)
+        return qn_why(why, QN_E_CORRUPT, "the journal does not hold block %" PRIu64, height);
+    *ret = frame_of(&final, &pledge.proposals.ptr[final.idx].block);
+    return QN_OK;
 }

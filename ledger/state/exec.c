@@ -223,7 +223,7 @@ static qn_rc run_tx(struct qn_state *st, struct qn_apply *ap, const struct qn_pr
                     struct qn_receipt *ret, struct qn_why *why)
 {
     const struct qn_tx_kind *kind = qn_state_kind(st, tx->kind);
-    const struct qn_hash fees = qn_acct_fees(), burnt = qn_acct_burnt();
+    const struct qn_hash fees = st->fees, burnt = st->burnt;
     qn_rc rc = payable(st, price, tx, bytes, ap->now_ms, why);
     if (rc) return rc;
     struct qn_amount worst;

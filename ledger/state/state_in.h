@@ -38,6 +38,7 @@ struct qn_state {
     size_t module_cnt;
     const struct qn_contract_vm *vm;
     const struct qn_trace *trace; /* NULL: nobody looks */
+    struct qn_hash fees, burnt;   /* qn_acct_fees, qn_acct_burnt: of every transaction */
     struct qn_hash chain, beacon;
     uint64_t height, now_ms;
     uint64_t was_height, was_ms; /* before the block in execution, whose rows undo can restore */

@@ -24,6 +24,7 @@ struct qn_journal {
     uint64_t prev;
     bool broken;
     struct qn_buf frame;
+    struct qn_buf wait; /* parts of the group that is written next */
 };
 
 static uint64_t frame_size(uint32_t len)
@@ -100,6 +101,41 @@ static bool frame_behind(const struct qn_journal *j, struct qn_span file, uint64
     return false;
 }
 
+/* A part is like a frame without place in the order: it has seq and prev 0, and is read again as one. */
+static void put_part(struct qn_buf *buf, uint8_t kind, struct qn_span payload)
+{
+    size_t from = buf->len;
+    qn_buf_u32(buf, (uint32_t)payload.len);
+    qn_buf_u32(buf, kind);
+    qn_buf_u64(buf, 0);
+    qn_buf_span(buf, payload);
+    while (buf->len % 8)
+        qn_buf_u8(buf, 0);
+    qn_buf_u64(buf, 0);
+    qn_buf_u32(buf, (uint32_t)crc32(0, buf->ptr + from, (uInt)(buf->len - from)));
+    qn_buf_u32(buf, 0);
+}
+
+/* Shows the visitor each part of a group; `at` is the group's. */
+static qn_rc visit_group(const struct qn_journal *j, const struct scan *scan, struct qn_frame_at at,
+                         struct qn_span group, struct qn_why *why)
+{
+    uint64_t off = 0;
+    while (off < group.len) {
+        uint32_t len, kind;
+        struct qn_span s = QN_SPAN(group.ptr + off, group.len - off);
+        if (!qn_take_u32(&s, &len) || !qn_take_u32(&s, &kind) || len == 0 || len > QN_FRAME_MAX ||
+            kind > UINT8_MAX || kind == QN_FRAME_GROUP || frame_size(len) > group.len - off)
+            return qn_why(why, QN_E_CORRUPT, "a group of the journal does not hold what it says");
+        qn_rc rc = scan->visit(scan->arg, (uint8_t)kind, j->seq,
+                               (struct qn_frame_at){ at.seg, at.off + HEAD + off },
+                               QN_SPAN(group.ptr + off + HEAD, len), why);
+        if (rc) return rc;
+        off += frame_size(len);
+    }
+    return QN_OK;
+}
+
 static qn_rc scan_segment(struct qn_journal *j, const struct scan *scan, bool last,
                           struct qn_why *why)
 {
@@ -114,8 +150,11 @@ static qn_rc scan_segment(struct qn_journal *j, const struct scan *scan, bool la
     while (off + HEAD <= all.len && frame_ok(j, all, off, &len)) {
         struct qn_span frame = QN_SPAN(all.ptr + off, frame_size(len));
         memcpy(&j->seq, frame.ptr + 8, 8); /* its own, but for a beginning */
-        rc = scan->visit(scan->arg, frame.ptr[4], j->seq, (struct qn_frame_at){ j->seg, off },
-                         QN_SPAN(frame.ptr + HEAD, len), why);
+        struct qn_frame_at at = { j->seg, off };
+        rc = frame.ptr[4] == QN_FRAME_GROUP
+                 ? visit_group(j, scan, at, QN_SPAN(frame.ptr + HEAD, len), why)
+                 : scan->visit(scan->arg, frame.ptr[4], j->seq, at, QN_SPAN(frame.ptr + HEAD, len),
+                               why);
         if (rc) goto out;
         j->prev = frame_id(frame);
         j->seq++;
@@ -217,8 +256,8 @@ static qn_rc reserve(struct qn_journal *j, uint64_t size, struct qn_why *why)
     return QN_OK;
 }
 
-qn_rc qn_journal_append(struct qn_journal *j, uint8_t kind, struct qn_span payload,
-                        struct qn_frame_at *ret_at, struct qn_why *why)
+static qn_rc write_frame(struct qn_journal *j, uint8_t kind, struct qn_span payload,
+                         struct qn_frame_at *ret_at, struct qn_why *why)
 {
     QN_ASSERT(payload.len > 0 && payload.len <= QN_FRAME_MAX);
     if (j->broken) return qn_why(why, QN_E_IO, "the journal failed before; start the node again");
@@ -254,10 +293,60 @@ qn_rc qn_journal_append(struct qn_journal *j, uint8_t kind, struct qn_span paylo
     return QN_OK;
 }
 
+qn_rc qn_journal_flush(struct qn_journal *j, struct qn_why *why)
+{
+    struct qn_frame_at at;
+    if (j->wait.len == 0) return QN_OK;
+    qn_rc rc = write_frame(j, QN_FRAME_GROUP, qn_buf_get(&j->wait), &at, why);
+    if (rc == QN_OK) qn_buf_clear(&j->wait);
+    return rc;
+}
+
+qn_rc qn_journal_add(struct qn_journal *j, uint8_t kind, struct qn_span payload,
+                     struct qn_frame_at *ret_at, struct qn_why *why)
+{
+    QN_ASSERT(payload.len > 0 && payload.len <= QN_FRAME_MAX);
+    QN_ASSERT(!full(j)); /* what begins a segment is appended, not added */
+    qn_rc rc = QN_OK;
+    if (frame_size((uint32_t)payload.len) + j->wait.len > QN_FRAME_MAX)
+        rc = qn_journal_flush(j, why);
+    if (rc == QN_OK && (full(j) || frame_size((uint32_t)payload.len) > QN_FRAME_MAX))
+        return qn_journal_append(j, kind, payload, ret_at, why);
+    if (rc) return rc;
+    *ret_at = (struct qn_frame_at){ j->seg, j->off + HEAD + j->wait.len };
+    put_part(&j->wait, kind, payload);
+    return QN_OK;
+}
+
+qn_rc qn_journal_append(struct qn_journal *j, uint8_t kind, struct qn_span payload,
+                        struct qn_frame_at *ret_at, struct qn_why *why)
+{
+    qn_rc rc = QN_OK;
+    if (j->wait.len == 0) return write_frame(j, kind, payload, ret_at, why);
+    if (frame_size((uint32_t)payload.len) + j->wait.len > QN_FRAME_MAX) { /* two writes, then */
+        rc = qn_journal_flush(j, why);
+        return rc ? rc : write_frame(j, kind, payload, ret_at, why);
+    }
+    struct qn_frame_at at = { j->seg, j->off + HEAD + j->wait.len };
+    put_part(&j->wait, kind, payload);
+    rc = qn_journal_flush(j, why);
+    if (rc == QN_OK) *ret_at = at;
+    return rc;
+}
+
 qn_rc qn_journal_read(struct qn_journal *j, struct qn_frame_at at, struct qn_buf *ret,
                       struct qn_why *why)
 {
     char path[4096];
+    if (at.seg == j->seg && at.off >= j->off && j->wait.len) { /* not written yet */
+        uint64_t from = at.off - j->off - HEAD;
+        uint32_t part;
+        QN_ASSERT(from + HEAD <= j->wait.len);
+        memcpy(&part, j->wait.ptr + from, sizeof part);
+        QN_ASSERT(from + frame_size(part) <= j->wait.len);
+        qn_buf_put(ret, j->wait.ptr + from + HEAD, part);
+        return QN_OK;
+    }
     seg_path(j->dir, at.seg, path);
     const struct qn_disk *d = j->disk;
     int fd = d->open(d->self, path, QN_DISK_READ);
@@ -281,6 +370,16 @@ qn_rc qn_journal_read(struct qn_journal *j, struct qn_frame_at at, struct qn_buf
     }
     if (fd >= 0) d->close(d->self, fd);
     return rc;
+}
+
+bool qn_journal_waits(const struct qn_journal *j)
+{
+    return j->wait.len != 0;
+}
+
+uint32_t qn_journal_seg(const struct qn_journal *j)
+{
+    return j->seg;
 }
 
 uint64_t qn_journal_seq(const struct qn_journal *j)
@@ -312,5 +411,6 @@ void qn_journal_close(struct qn_journal *j)
     if (!j) return;
     if (j->fd >= 0) j->disk->close(j->disk->self, j->fd);
     qn_buf_free(&j->frame);
+    qn_buf_free(&j->wait);
     free(j);
 }

@@ -7,7 +7,10 @@
  * crc32 (zlib's) covers all before it; prev is the first 8 bytes of H("frame", the frame before), so that a missing
  * middle shows. len 0 ends a segment. A frame cut off by a power failure is legal only as the very last: any of its
  * sectors may be missing, and no whole frame is behind it. It is dropped. Anything else that does not fit is QN_E_CORRUPT, naming file and offset, and
- * nothing is written. */
+ * nothing is written.
+ *
+ * What need not be synced by itself waits and goes with the next frame that must, as one frame: so a power failure leaves all of it or nothing.
+ * A frame of kind 6 holds them in order, each in the form of a frame with seq and prev 0. */
 #ifndef QN_LEDGER_STORE_JOURNAL_H
 #define QN_LEDGER_STORE_JOURNAL_H
 
@@ -21,6 +24,8 @@ enum qn_frame_kind {
     QN_FRAME_VOTE = 3,
     QN_FRAME_ANCHOR =
         4, /* all that a reader needs of what came before: a journal may begin with it, at any seq */
+    QN_FRAME_FINAL = 5, /* a block is final whose body a frame of the same segment holds */
+    QN_FRAME_GROUP = 6, /* several, written at once and under one checksum; visited one by one */
 };
 
 struct qn_journal;
@@ -44,6 +49,13 @@ QN_CHECK qn_rc qn_journal_open_on(const struct qn_disk *disk, const char *dir,
                                                  struct qn_frame_at at, struct qn_span payload,
                                                  struct qn_why *why),
                                   void *arg, struct qn_journal **ret, struct qn_why *why);
+/* qn_journal_add appends a frame that may be lost with the power as long as nothing is appended after it; until then it lies in memory.
+ * qn_journal_flush writes what waits. */
+QN_CHECK qn_rc qn_journal_add(struct qn_journal *j, uint8_t kind, struct qn_span payload,
+                              struct qn_frame_at *ret_at, struct qn_why *why);
+QN_CHECK qn_rc qn_journal_flush(struct qn_journal *j, struct qn_why *why);
+bool qn_journal_waits(const struct qn_journal *j);   /* whether there is any */
+uint32_t qn_journal_seg(const struct qn_journal *j); /* where the next frame goes, unless full */
 /* qn_journal_append returns when the frame is on the disk. After an error the journal takes nothing more: the node has to
  * start again from what is there. */
 QN_CHECK qn_rc qn_journal_append(struct qn_journal *j, uint8_t kind, struct qn_span payload,

@@ -23,15 +23,17 @@ enum kind {
     SAY_BLOCKS,
 };
 
-#define BLOCK_MS      500
-#define STATUS_MS     1000
-#define RECAST_MS     3000 /* a transaction that waits so long is cast again */
-#define RECAST_TXS    256
-#define BODIES_MAX    96
-#define BODIES_VIEW   4 /* of one view: an honest leader makes one */
-#define VIEWS_AHEAD   8
-#define BODIES_KEPT   16 /* heights below the head whose proposals are kept for who wants them */
-#define BATCH_TXS     512
+#define BLOCK_MS    500
+#define STATUS_MS   1000
+#define RECAST_MS   3000 /* a transaction that waits so long is cast again */
+#define RECAST_TXS  256
+#define BODIES_MAX  96
+#define BODIES_VIEW 4 /* of one view: an honest leader makes one */
+#define VIEWS_AHEAD 8
+#define BODIES_KEPT 16 /* heights below the head whose proposals are kept for who wants them */
+#define BATCH_TXS   512
+#define BATCH_MS                                                                                   \
+    5 /* between two batches, unless one is full: a message costs as much as ten transactions in it */
 #define CHECK_TXS     64 /* whose signatures are checked side by side */
 #define BATCH_BYTES   (64u << 10)
 #define GET_MAX       128
@@ -96,6 +98,7 @@ struct qn_replica {
     struct qn_hash waits; /* the transaction that was the oldest at recast_ms */
     struct qn_buf batch;  /* transactions to cast: Borsh, one after the other */
     uint32_t batch_cnt;
+    uint64_t batch_ms;                         /* monotonic, of the last */
     struct qn_bft_action pledge[PLEDGE_VOTES]; /* votes to journal */
     struct qn_cert *pledge_cert[PLEDGE_CERTS];
     unsigned pledge_cnt, pledge_cert_cnt;
@@ -175,6 +178,7 @@ static void flush_batch(struct qn_replica *r)
     qn_buf_free(&buf);
     qn_buf_clear(&r->batch);
     r->batch_cnt = 0;
+    r->batch_ms = mono_ms(r);
 }
 
 static void batch_tx(struct qn_replica *r, struct qn_span bytes)
@@ -1315,7 +1319,7 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
         if (!alone(r) && is_due(&r->recast_ms, now, RECAST_MS)) recast(r);
         qn_bft_tick(r->bft, now_ms(r));
         drain(r);
-        flush_batch(r);
+        if (r->batch_cnt && mono_ms(r) - r->batch_ms >= BATCH_MS) flush_batch(r);
     }
     if (r->rc == QN_OK) {
         struct qn_why said;
@@ -1324,6 +1328,7 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
     if (r->rc) return qn_why(why, r->rc, "%s", r->why.text);
     uint64_t wall = now_ms(r), wake = qn_bft_wake_ms(r->bft);
     *ret_wait_ms = wake > wall ? QN_MIN(wake - wall, (uint64_t)STATUS_MS) : 0;
+    if (r->batch_cnt) *ret_wait_ms = QN_MIN(*ret_wait_ms, (uint64_t)BATCH_MS);
     if (r->asked) {
         uint64_t passed = mono_ms(r) - r->ask_ms, block_ms = r->conf.block_ms;
         uint64_t left = passed < block_ms ? block_ms - passed : 0;
