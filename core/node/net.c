@@ -24,6 +24,7 @@
 #define VOTE_BYTES     (64u << 10) /* longer proposals do not stand before votes */
 #define FOREIGN_SAY_MS 10000
 #define FOREIGN_BAN_S  600
+#define VERSION_SAY_MS 60000 /* one line a while, however many come and go */
 #define LEAVERS        16
 #define GENESIS_NAME   "/quoin/genesis/1"
 
@@ -69,6 +70,7 @@ struct qn_net {
     char proto[64], chain[QN_CHAIN_HEX];
     uint32_t foreign;        /* peers of other chains that were turned away */
     uint64_t foreign_say_ms; /* when the next may be worth a line */
+    uint64_t version_say_ms;
     struct leaver leavers[LEAVERS];
     void (*turn)(void *arg);
     void *turn_arg;
@@ -228,16 +230,41 @@ static void on_host_peer(void *arg, uint32_t peer, const struct qn_peer_id *id, 
 
 /* --- other chains -------------------------------------------------------------------------------------------------------------- */
 
+/* A peer's name and where it is, for a line. */
+static void peer_text(const struct qn_peer_info *info, char id[QN_PEER_TEXT_MAX],
+                      char at[QN_MADDR_TEXT])
+{
+    struct qn_endpoint bare = info->remote;
+    struct qn_maddr addr;
+    bare.has_id = false;
+    qn_peer_id_print(&info->id, id);
+    qn_maddr_of(&bare, &addr);
+    qn_maddr_print(&addr, at);
+}
+
+/* Of our chain, in a version that this build does not speak: frames do not reach it, so nothing else needs doing. It may still help others find
+ * peers. */
+static void say_version(struct qn_net *net, const struct qn_peer_info *info)
+{
+    char id[QN_PEER_TEXT_MAX], at[QN_MADDR_TEXT];
+    const char *other;
+    uint64_t now = mono_ms();
+    if (now < net->version_say_ms || !qn_peer_other_version(info, net->proto, &other)) return;
+    net->version_say_ms = now + VERSION_SAY_MS;
+    peer_text(info, id, at);
+    fprintf(stderr, "quoin: %s at %s speaks %s, not %s: another version, not used\n", id, at, other,
+            net->proto);
+}
+
 /* It has nothing for us and we have nothing for it: no place is worth holding. Both sides shall see why, so what is on its way (identify)
  * may still arrive. Whoever opens many such gets one line a while. */
 static void on_identify(void *arg, const struct qn_peer_info *info)
 {
     struct qn_net *net = arg;
     char other[QN_CHAIN_HEX], id[QN_PEER_TEXT_MAX], at[QN_MADDR_TEXT];
-    struct qn_endpoint bare = info->remote;
-    struct qn_maddr addr;
     struct leaver *slot = NULL;
     uint64_t now = mono_ms();
+    if (net->chain[0]) say_version(net, info);
     if (!net->chain[0] || qn_peer_kin(info, net->chain, other) != QN_KIN_OTHER) return;
     for (unsigned i = 0; i < LEAVERS; i++) {
         if (net->leavers[i].peer == info->peer) return; /* said */
@@ -246,10 +273,7 @@ static void on_identify(void *arg, const struct qn_peer_info *info)
     net->foreign++;
     if (now >= net->foreign_say_ms) {
         net->foreign_say_ms = now + FOREIGN_SAY_MS;
-        qn_peer_id_print(&info->id, id);
-        bare.has_id = false;
-        qn_maddr_of(&bare, &addr);
-        qn_maddr_print(&addr, at);
+        peer_text(info, id, at);
         fprintf(stderr, "quoin: %s at %s is of chain %s, not %s: turned away (%u so far)\n", id, at,
                 other, net->chain, net->foreign);
     }

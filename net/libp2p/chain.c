@@ -28,3 +28,20 @@ enum qn_kin qn_peer_kin(const struct qn_peer_info *info, const char *ours,
     }
     return kin;
 }
+
+bool qn_peer_other_version(const struct qn_peer_info *info, const char *proto, const char **ret)
+{
+    const char *end = strrchr(proto, '/');
+    size_t len = end ? (size_t)(end - proto) + 1 : 0;
+    bool found = false;
+    for (uint32_t i = 0; i < info->proto_cnt && len; i++) {
+        const char *p = info->protos[i];
+        if (strcmp(p, proto) == 0) return false;
+        /* a number, so that nobody's words come into our log */
+        if (strncmp(p, proto, len) != 0 || !p[len] || p[len + strspn(p + len, "0123456789.")])
+            continue;
+        *ret = p;
+        found = true;
+    }
+    return found;
+}

@@ -20,5 +20,8 @@ QN_CHECK bool qn_proto_chain(const char *proto, char ret[QN_CHAIN_HEX]);
 /* qn_peer_kin says of which chain an identified peer is; ret_other has its digits when it is another. */
 enum qn_kin qn_peer_kin(const struct qn_peer_info *info, const char *ours,
                         char ret_other[QN_CHAIN_HEX]);
+/* qn_peer_other_version says whether a peer speaks proto ("/quoin/<8 hex>/ledger/1") in other versions only, and lends the name of one. */
+QN_CHECK bool qn_peer_other_version(const struct qn_peer_info *info, const char *proto,
+                                    const char **ret);
 
 #endif

@@ -2,6 +2,7 @@
 #include "net/libp2p/frames.h"
 
 #include "core/base/test.h"
+#include "net/libp2p/chain.h"
 #include "net/libp2p/deaf.h"
 #include "net/link/limit.h"
 
@@ -287,10 +288,13 @@ static void on_message(void *arg, uint32_t peer, struct qn_span m)
         if (m.ptr[i] != (uint8_t)(m.len + i)) n->bad_message = true;
 }
 
-static void frames_open(struct qn_test_state *t, struct node *n)
+#define LEDGER_1 "/quoin/00000000/ledger/1"
+#define LEDGER_2 "/quoin/00000000/ledger/2"
+
+static void frames_open(struct qn_test_state *t, struct node *n, const char *proto)
 {
     const struct qn_frames_conf conf = { .host = n->host,
-                                         .proto = "/quoin/00000000/ledger/1",
+                                         .proto = proto,
                                          .message_max = 3 << 20,
                                          .on_peer = on_member,
                                          .on_message = on_message,
@@ -304,7 +308,7 @@ static void test_frames(struct qn_test_state *t)
     struct world w;
     world_open(t, &w);
     for (int i = 0; i < 2; i++)
-        frames_open(t, &w.n[i]);
+        frames_open(t, &w.n[i], LEDGER_1);
     connect_both(t, &w);
     UNTIL(&w, w.n[0].members == 1 && w.n[1].members == 1);
     uint8_t *buf = malloc((3 << 20) + 1);
@@ -339,6 +343,45 @@ static void test_frames(struct qn_test_state *t)
     CHECK(took >= 8 && took <= 17);
     free(buf);
     world_close(&w);
+}
+
+static void check_version(void *arg, const struct qn_peer_info *info)
+{
+    const char *other = "";
+    uint32_t *seen = arg;
+    if (qn_peer_other_version(info, LEDGER_1, &other) && strcmp(other, LEDGER_2) == 0) ++*seen;
+}
+
+/* One side is of a later version: connected, identified, named as such, and not used. Its neighbour goes on. */
+static void test_version(struct qn_test_state *t)
+{
+    static const char *const MANY[] = { LEDGER_2, "/ipfs/ping/1.0.0", LEDGER_1 };
+    static const char *const ODD[] = { "/quoin/00000000/ledger/", "/quoin/00000000/ledger/2\x1b[2J",
+                                       "/quoin/00000000/kad/2.0.0", "/quoin/11111111/ledger/2",
+                                       "/quoin/00000000/ledger/x" };
+    struct world w;
+    uint32_t seen = 0;
+    const char *other;
+    world_open(t, &w);
+    frames_open(t, &w.n[0], LEDGER_1);
+    frames_open(t, &w.n[1], LEDGER_2);
+    connect_both(t, &w);
+    UNTIL(&w, w.n[0].identified && w.n[1].identified);
+    qn_host_peers(w.n[0].host, check_version, &seen);
+    CHECK(seen == 1);
+    uint64_t end = now_ms() + 200;
+    while (now_ms() < end)
+        event_base_loop(w.base, EVLOOP_NONBLOCK);
+    CHECK(w.n[0].members == 0 && w.n[1].members == 0 && w.n[0].blames == 0);
+    CHECK(qn_frames_cast(w.n[0].frames, 0, QN_NET_TX, QN_SPAN_STR("x")) == 0);
+    CHECK_RC(qn_frames_send(w.n[0].frames, w.n[0].last_peer, QN_NET_TX, QN_SPAN_STR("x")),
+             QN_E_NOTFOUND);
+    CHECK(w.n[0].down == 0);
+    world_close(&w);
+    struct qn_peer_info both = { .protos = MANY, .proto_cnt = QN_COUNT(MANY) };
+    CHECK(!qn_peer_other_version(&both, LEDGER_1, &other)); /* it speaks ours as well */
+    struct qn_peer_info odd = { .protos = ODD, .proto_cnt = QN_COUNT(ODD) };
+    CHECK(!qn_peer_other_version(&odd, LEDGER_1, &other));
 }
 
 /* A second dial is answered with the connection there is; one that the peer dials anew replaces what it may have lost. */
@@ -513,6 +556,7 @@ int main(int argc, char **argv)
     TEST(test_pair);
     TEST(test_wrong_id);
     TEST(test_frames);
+    TEST(test_version);
     TEST(test_ban);
     TEST(test_again);
     TEST(test_full);
