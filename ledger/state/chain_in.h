@@ -1,0 +1,94 @@
+/* chain_in.h - inside of a chain, shared by its files: chain_open.c reads the journal, chain.c holds the tree of blocks, chain_final.c makes them
+ * final and writes checkpoints, chain_read.c answers. */
+#ifndef QN_LEDGER_STATE_CHAIN_IN_H
+#define QN_LEDGER_STATE_CHAIN_IN_H
+
+#include "ledger/state/chain.h"
+#include "ledger/state/idmap.h"
+#include "ledger/store/journal.h"
+#include "ledger/store/store.h"
+
+/* An executed block that is not final. */
+struct branch {
+    struct branch *next, *parent; /* parent NULL: the head */
+    struct qn_hash hash;
+    struct qn_parcel *parcel;
+    struct qn_frame frame; /* cert empty; the block is the parcel's, the rest the arena's */
+    struct qn_idmap *has;  /* ids and slots, while it is not final */
+    struct qn_arena arena;
+    struct qn_delta *delta;     /* NULL: a filler */
+    bool pledged;               /* the journal holds the body: */
+    struct qn_frame_at pledge;  /* the frame, */
+    uint8_t pledge_idx;         /* the number in it */
+    struct qn_stake_sets *sets; /* of a block that ends its epoch: who votes then */
+};
+
+/* A segment of the journal that begins above this block, and needs none before it. */
+struct anchor {
+    uint64_t height, t_ms;
+    uint32_t seg;
+};
+
+/* Where a block lies in the journal; apart: what made it final is there, and names where its body is. */
+struct place {
+    struct qn_frame_at at;
+    bool apart;
+};
+
+struct pledge {
+    struct pledge *next;
+    struct qn_pledge p;
+    struct qn_arena arena;
+};
+
+struct qn_chain {
+    struct qn_chain_conf conf;
+    struct qn_state *st;
+    struct qn_journal *journal;
+    struct qn_store *store;
+    struct qn_hash id, head, set_root;
+    struct qn_set set;
+    struct qn_header header; /* of the head */
+    struct qn_buf cert, by;  /* of the head, Borsh; empty: it has none of its own; or a filler's */
+    struct qn_buf genesis;   /* Borsh */
+    struct qn_store_meta saved; /* what the checkpoint holds */
+    struct qn_trie *dirty;      /* keys changed since */
+    struct qn_idmap *seen;      /* transaction id -> height; slot -> block time of its last */
+    struct place *at;           /* where block at_base + i + 1 lies */
+    size_t at_cnt, at_cap;
+    uint64_t at_base;       /* the journal begins above this block */
+    struct anchor *anchors; /* segments that begin with one */
+    size_t anchor_cnt, anchor_cap;
+    struct branch *branches, *tip; /* tip: whose changes the rows hold; NULL: the head's alone */
+    struct pledge *pledges;        /* of views that are not over, first the newest */
+    uint64_t saved_ms;             /* monotonic, of the last checkpoint */
+    bool opened;                   /* what is here may be written; until then nothing is */
+    uint64_t flushed_ms;           /* when nothing waited in the journal */
+    uint64_t secret;               /* of maps by id */
+};
+
+/* Whether the header's beacon is the one its proposer could not choose. */
+bool qn_chain_beacon_ok(const struct qn_chain *c, const struct qn_hash *before,
+                        const struct qn_header *h);
+/* Whether a head may say this of who was heard to vote (not at all above a block of another set, or in a filler): nothing, or so many that
+ * they certify a block, as who builds on one has them. Nobody can check more: a proposer may keep silent about votes that it saw, and say
+ * that it saw some. fault.c judges with that in mind. */
+bool qn_chain_signers_ok(const struct qn_chain *c, const struct qn_hash *signers, bool may);
+/* Tells the state what the block that is executed next says of it. */
+void qn_chain_tell_signers(struct qn_chain *c, const struct qn_hash *signers);
+void qn_chain_note_dirty(void *arg, struct qn_span key);
+void qn_chain_note_block(struct qn_chain *c, const struct qn_block *block,
+                         const struct qn_hash *ids, struct place at);
+void qn_chain_note_cert(struct qn_chain *c, const struct qn_frame *f);
+void qn_chain_branch_free(struct branch *b);
+struct branch *qn_chain_branch_find(const struct qn_chain *c, const struct qn_hash *hash);
+bool qn_chain_descends(const struct branch *b, const struct branch *from);
+/* Makes the rows those after b; NULL: after the head. */
+void qn_chain_go(struct qn_chain *c, struct branch *b);
+void qn_chain_to_head(struct qn_chain *c);
+void qn_chain_note_anchor(struct qn_chain *c, const struct qn_header *h, uint32_t seg);
+/* Forgets what was pledged in views that the head has ended. */
+void qn_chain_settle_pledges(struct qn_chain *c);
+struct qn_frame qn_chain_frame_of(const struct qn_final *final, const struct qn_block *block);
+
+#endif

@@ -1,0 +1,148 @@
+/* replica_in.h - inside of a replica, shared by its files: replica.c holds it together, replica_bft.c does what consensus asks for, replica_msg.c
+ * takes what peers say, replica_sync.c catches up, replica_fork.c sees chains that part. */
+#ifndef QN_LEDGER_SYNC_REPLICA_IN_H
+#define QN_LEDGER_SYNC_REPLICA_IN_H
+
+#include "ledger/bft/bft.h"
+#include "ledger/pool/pool.h"
+#include "ledger/sync/replica.h"
+
+enum kind {
+    SAY_STATUS = 1,
+    SAY_TXS,
+    SAY_VOTE,
+    SAY_CERT,
+    SAY_PROPOSAL,
+    SAY_WANT,
+    SAY_GET,
+    SAY_BLOCKS,
+};
+
+#define SLOTS        4 /* requests for final blocks on their way */
+#define EVIDENCE_MAX 256
+#define PLEDGE_VOTES 64
+#define PLEDGE_CERTS 8
+#define DECODE_MAX   (64u << 20)
+
+/* A proposal that is held. */
+struct body {
+    struct body *next;
+    struct qn_hash hash;
+    struct qn_bft_block b;
+    struct qn_parcel *parcel;
+    bool pledged; /* the journal has it */
+    bool mine;    /* made here, and not cast yet: that waits for the vote to be synced */
+};
+
+struct peer {
+    uint32_t no;
+    bool met;                /* its status came */
+    uint64_t height, oldest; /* oldest: the first block that it still has */
+    uint64_t tokens_ms;      /* monotonic; a request costs REQUEST_MS of it */
+};
+
+/* A stretch of final blocks asked for, and the answer until what lies before it is here. */
+struct slot {
+    uint64_t from, until_ms;
+    uint16_t cnt;
+    uint32_t peer;
+    struct qn_buf answer;
+};
+
+struct evidence {
+    struct qn_vote a, b;
+};
+
+struct qn_replica {
+    struct qn_replica_conf conf;
+    struct qn_chain *chain;
+    struct qn_bft *bft;
+    struct qn_pool *pool;
+    struct qn_set set; /* of the epoch that `bft` decides in */
+    int self;
+    struct body *bodies;
+    struct peer *peers;
+    uint32_t peer_cnt, peer_cap, turn_peer;
+    struct slot slots[SLOTS];
+    uint64_t behind_ms; /* since when a peer has more; 0: none has */
+    bool asked;         /* consensus waits for the block that `ask` describes */
+    bool fresh;         /* the pool has something that was not tried for it */
+    struct qn_bft_action ask;
+    uint64_t ask_ms, status_ms, recast_ms, expire_ms;
+    struct qn_hash waits; /* the transaction that was the oldest at recast_ms */
+    struct qn_buf batch;  /* transactions to cast: Borsh, one after the other */
+    uint32_t batch_cnt;
+    uint64_t batch_ms;                         /* monotonic, of the last */
+    struct qn_bft_action pledge[PLEDGE_VOTES]; /* votes to journal */
+    struct qn_cert *pledge_cert[PLEDGE_CERTS];
+    unsigned pledge_cnt, pledge_cert_cnt;
+    struct evidence *evidence;
+    struct evidence_twins *twins;
+    unsigned evidence_cnt, twins_cnt;
+    struct qn_past past;
+    struct qn_fork *fork; /* NULL: none was shown */
+    qn_rc rc;             /* what the disk said: nothing goes on */
+    struct qn_why why;
+};
+
+uint64_t qn_replica_now_ms(const struct qn_replica *r);
+uint64_t qn_replica_mono_ms(const struct qn_replica *r);
+uint64_t qn_replica_head_height(const struct qn_replica *r);
+void qn_replica_failed(struct qn_replica *r, qn_rc rc, const struct qn_why *why);
+struct qn_span qn_replica_say(struct qn_buf *buf, enum kind kind, const struct qn_record *rec,
+                              const void *obj);
+bool qn_replica_alone(const struct qn_replica *r);
+void qn_replica_cast(struct qn_replica *r, enum qn_class class, enum kind kind,
+                     const struct qn_record *rec, const void *obj);
+void qn_replica_send(struct qn_replica *r, uint32_t peer, enum qn_class class, enum kind kind,
+                     const struct qn_record *rec, const void *obj);
+void qn_replica_say_status(struct qn_replica *r, const uint32_t *peer);
+struct body *qn_replica_body_find(const struct qn_replica *r, const struct qn_hash *hash);
+void qn_replica_prune_bodies(struct qn_replica *r);
+struct body *qn_replica_body_put(struct qn_replica *r, const struct qn_bft_block *block,
+                                 struct qn_parcel *parcel QN_TAKES);
+struct qn_bft_block qn_replica_known(const struct qn_replica *r, const struct qn_header *h,
+                                     uint64_t parent_view);
+/* Adds the certificates that b's place rests on, as long as there is room; others were cast when they were made. */
+void qn_replica_add_certs(const struct qn_replica *r, const struct qn_bft_block *b,
+                          struct qn_proposal *p, struct qn_cert *dst, uint32_t max);
+/* Every signature in the block; those of a transaction that the pool holds to the last byte were checked when it came. */
+qn_rc qn_replica_check_txs(const struct qn_replica *r, struct qn_parcel *parcel,
+                           struct qn_why *why);
+void qn_replica_on_block(void *arg, const struct qn_frame *f, const struct qn_hash *hash);
+void qn_replica_forget_pledge(struct qn_replica *r);
+/* Begins to decide with the chain's present set, on its head, which cert made final (NULL: not known here). */
+void qn_replica_begin_bft(struct qn_replica *r, const struct qn_cert *cert);
+/* The head ended its epoch: what waited in the old one was never said, and need not be. */
+void qn_replica_next_epoch(struct qn_replica *r, const struct qn_cert *cert);
+void qn_replica_note_past(struct qn_replica *r);
+void qn_replica_on_evidence(struct qn_replica *r, const struct qn_vote *a, const struct qn_vote *b);
+void qn_replica_drain(struct qn_replica *r);
+/* Of a view that is over here: news only when it makes something else final. */
+enum qn_verdict qn_replica_on_late_cert(struct qn_replica *r, const struct qn_cert *cert,
+                                        struct qn_why *why);
+/* A stretch that begins above the head but not on it. Its links and its last certificate may hold all the same: then who gave it is asked for what
+ * it has in the head's place. */
+void qn_replica_look_fork(struct qn_replica *r, uint32_t from, const struct sync_block *blocks,
+                          uint32_t cnt, struct qn_why *why);
+/* What look_fork asked for, or an answer that came too late. */
+enum qn_verdict qn_replica_on_other_blocks(struct qn_replica *r, const struct sync_blocks *m,
+                                           struct qn_why *why);
+qn_rc qn_replica_pool_tx(struct qn_replica *r, struct qn_span bytes, struct qn_hash *ret_id,
+                         bool *ret_new, struct qn_why *why);
+struct peer *qn_replica_peer_find(struct qn_replica *r, uint32_t no);
+void qn_replica_slot_clear(struct slot *s);
+uint64_t qn_replica_most(const struct qn_replica *r);
+/* The first block that any peer with more blocks than are here still has; 0: there is no such peer. */
+uint64_t qn_replica_oldest(const struct qn_replica *r);
+/* The set of an epoch that the head's state knows: the present one or the next. */
+bool qn_replica_set_of(struct qn_replica *r, uint32_t epoch, struct qn_set *ret);
+enum qn_verdict qn_replica_take_answers(struct qn_replica *r, struct qn_why *why);
+enum qn_verdict qn_replica_on_status(struct qn_replica *r, uint32_t from,
+                                     const struct sync_status *s, struct qn_why *why);
+/* Blocks up to the next one with a certificate of its own, and so on to `cnt` or the bytes of a message. */
+void qn_replica_on_get(struct qn_replica *r, uint32_t from, const struct sync_get *get);
+enum qn_verdict qn_replica_on_blocks(struct qn_replica *r, uint32_t from, struct qn_span payload,
+                                     const struct sync_blocks *m, struct qn_why *why);
+
+#endif

@@ -1,0 +1,288 @@
+/* replica_msg.c - transactions, votes, certificates and proposals that peers send. */
+#include "ledger/sync/replica_in.h"
+
+#include "core/crypto/hash.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BODIES_VIEW 4 /* of one view: an honest leader makes one */
+#define VIEWS_AHEAD 8
+#define CHECK_TXS   64 /* whose signatures are checked side by side */
+#define WANT_VIEWS  64
+
+/* A transaction on its way into the pool. */
+struct newcomer {
+    const struct qn_tx *tx;
+    struct qn_pool_tx wait;
+    uint64_t next_ms; /* about the time of the block that might hold it */
+    bool known;
+};
+
+/* What costs less than its signatures is looked at first: one is 60 us alone. */
+static qn_rc look(const struct qn_replica *r, const struct qn_tx *tx, struct qn_span bytes,
+                  struct newcomer *ret, struct qn_why *why)
+{
+    struct qn_hash chain = qn_chain_id(r->chain), slot, head;
+    struct qn_charge charge;
+    uint64_t height;
+    *ret = (struct newcomer){ .tx = tx };
+    struct qn_pool_tx *w = &ret->wait;
+    qn_tx_names(tx, bytes, &w->id, &w->whole);
+    ret->known = qn_pool_has(r->pool, &w->id) || qn_chain_tx(r->chain, &w->id, &height);
+    if (ret->known) return QN_OK;
+    ret->next_ms = QN_MAX(qn_replica_now_ms(r), qn_chain_header(r->chain)->t_ms + 1);
+    head = qn_chain_head(r->chain);
+    if (qn_tx_slot(&tx->sender, tx->salt, &slot) &&
+        qn_chain_slot(r->chain, &head, &slot, qn_chain_header(r->chain)->t_ms))
+        return qn_why(why, QN_E_EXISTS, "one with this salt is final");
+    qn_rc rc = qn_tx_look(tx, &chain, why);
+    if (rc == QN_OK)
+        rc = qn_state_charge(qn_chain_state(r->chain), tx, bytes.len, ret->next_ms, &charge, why);
+    if (rc) return rc;
+    w->payer = charge.payer;
+    w->sender = tx->sender;
+    w->salt = tx->salt;
+    w->until_ms = tx->until_ms;
+    w->fee_uqn = charge.fee.uqn;
+    w->balance_uqn = charge.balance.uqn;
+    w->tip_uqn = tx->tip.uqn;
+    w->gas_max = tx->gas_max;
+    w->bytes = bytes;
+    return qn_pool_room(r->pool, w, why);
+}
+
+/* Its signatures were checked; a kind's own check may cost more. */
+static qn_rc admit(struct qn_replica *r, const struct newcomer *n, struct qn_why *why)
+{
+    qn_rc rc =
+        qn_state_payable(qn_chain_state(r->chain), n->tx, n->wait.bytes.len, n->next_ms, why);
+    if (rc == QN_OK) rc = qn_pool_put(r->pool, &n->wait, why);
+    if (rc == QN_OK) r->fresh = true;
+    return rc;
+}
+
+qn_rc qn_replica_pool_tx(struct qn_replica *r, struct qn_span bytes, struct qn_hash *ret_id,
+                         bool *ret_new, struct qn_why *why)
+{
+    struct qn_arena arena = { .max = 8u << 20 };
+    struct qn_hash chain = qn_chain_id(r->chain);
+    struct newcomer n;
+    struct qn_tx tx;
+    *ret_new = false;
+    if (bytes.len > QN_TX_MAX)
+        return qn_why(why, QN_E_TOOBIG, "a transaction has at most %u bytes", QN_TX_MAX);
+    qn_rc rc = qn_decode(qn_tx_record(), bytes, &arena, &tx, why);
+    if (rc == QN_OK) {
+        rc = look(r, &tx, bytes, &n, why);
+        *ret_id = n.wait.id;
+        if (rc == QN_OK && !n.known) {
+            rc = qn_tx_check(&tx, ret_id, &chain, why);
+            if (rc == QN_OK) rc = admit(r, &n, why);
+            *ret_new = rc == QN_OK;
+        }
+    }
+    qn_arena_free(&arena);
+    return rc;
+}
+
+/* Up to CHECK_TXS of a message that are new: their signatures side by side, then each into the pool. *verdict gets worse or better by them. */
+static void take_txs(struct qn_replica *r, const struct newcomer *list, uint32_t cnt,
+                     enum qn_verdict *verdict, struct qn_why *why)
+{
+    struct qn_hash chain = qn_chain_id(r->chain), ids[CHECK_TXS];
+    const struct qn_tx *txs[CHECK_TXS];
+    qn_rc rcs[CHECK_TXS];
+    for (uint32_t i = 0; i < cnt; i++) {
+        txs[i] = list[i].tx;
+        ids[i] = list[i].wait.id;
+    }
+    qn_rc rc = qn_tx_check_many(txs, ids, cnt, &chain, rcs, why);
+    if (rc == QN_E_SIGNATURE || rc == QN_E_FORMAT) *verdict = QN_REJECT;
+    for (uint32_t i = 0; i < cnt; i++) {
+        struct qn_why ignored;
+        if (rcs[i] || admit(r, &list[i], &ignored)) continue;
+        if (*verdict == QN_IGNORE) *verdict = QN_ACCEPT;
+    }
+}
+
+/* payload: what m was decoded from. Its transactions lie one behind the other in it, each in the only form it has. */
+static enum qn_verdict on_txs(struct qn_replica *r, struct qn_span payload,
+                              const struct sync_txs *m, struct qn_why *why)
+{
+    struct newcomer list[CHECK_TXS];
+    enum qn_verdict verdict = QN_IGNORE;
+    uint32_t cnt = 0;
+    struct qn_span in = QN_SPAN(payload.ptr + 4, payload.len - 4), bytes;
+    for (uint32_t i = 0; i < m->txs.cnt && verdict != QN_REJECT; i++) {
+        bool whole = qn_take(&in, qn_tx_len(&m->txs.ptr[i]), &bytes);
+        QN_ASSERT(whole);
+        qn_rc rc = look(r, &m->txs.ptr[i], bytes, &list[cnt], why);
+        if (rc == QN_E_SIGNATURE || rc == QN_E_FORMAT) verdict = QN_REJECT;
+        cnt += rc == QN_OK && !list[cnt].known;
+        if (cnt < CHECK_TXS && i + 1 < m->txs.cnt) continue;
+        take_txs(r, list, cnt, &verdict, why);
+        cnt = 0;
+    }
+    return verdict;
+}
+
+static enum qn_verdict on_vote(struct qn_replica *r, const struct qn_vote *vote, struct qn_why *why)
+{
+    struct qn_hash chain = qn_chain_id(r->chain);
+    if (!qn_bft_wants(r->bft, vote)) return QN_IGNORE;
+    if (!qn_vote_ok(vote, &chain, &r->set.keys[vote->signer])) {
+        qn_why(why, QN_E_SIGNATURE, "a vote's signature does not verify");
+        return QN_REJECT;
+    }
+    qn_bft_vote(r->bft, vote);
+    return QN_ACCEPT;
+}
+
+static enum qn_verdict on_cert(struct qn_replica *r, const struct qn_cert *cert, struct qn_why *why)
+{
+    struct qn_hash chain = qn_chain_id(r->chain);
+    if (cert->epoch != r->set.epoch) return QN_IGNORE;
+    if (cert->view <= qn_bft_last(r->bft).view) return qn_replica_on_late_cert(r, cert, why);
+    if (cert->kind == QN_CERT_VIEW &&
+        qn_bft_cert_of(r->bft, cert->view, qn_hash_is_zero(&cert->block)))
+        return QN_IGNORE;
+    if (qn_cert_valid(cert, &chain, &r->set, why)) return QN_REJECT;
+    qn_bft_cert(r->bft, cert);
+    return QN_ACCEPT;
+}
+
+/* Two blocks of one view that their leader signed. */
+static void note_twins(struct qn_replica *r, const struct qn_proposal *p, uint64_t view)
+{
+    const struct qn_header *h = &p->block.header;
+    for (unsigned i = 0; i < r->twins_cnt; i++)
+        if (r->twins[i].a.epoch == h->epoch && r->twins[i].a.view == view) return;
+    for (const struct body *o = r->bodies; o && r->twins_cnt < EVIDENCE_MAX; o = o->next) {
+        const struct qn_proposal *q = &o->parcel->p;
+        if (o->b.view != view || q->block.header.epoch != h->epoch) continue;
+        if (!r->twins) r->twins = calloc(EVIDENCE_MAX, sizeof *r->twins);
+        QN_ASSERT(r->twins != NULL);
+        r->twins[r->twins_cnt++] = (struct evidence_twins){ qn_acct_key(&h->proposer),
+                                                            q->block.header, q->sig, *h, p->sig };
+        return;
+    }
+}
+
+static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parcel,
+                                   struct qn_why *why)
+{
+    uint8_t text[QN_PROPOSAL_TEXT];
+    const struct qn_proposal *p = &parcel->p;
+    const struct qn_header *h = &p->block.header;
+    struct qn_bft_block b = qn_replica_known(r, h, p->parent_view);
+    unsigned of_view = 0;
+    struct qn_bft_conf draw = { .chain = qn_chain_id(r->chain),
+                                .cnt = r->set.cnt,
+                                .set = r->set.keys,
+                                .weights = r->set.weights,
+                                .epoch = r->set.epoch };
+    if (h->ver != QN_HEADER_VER) {
+        qn_why(why, QN_E_FORMAT, "a block of version %u, where %u is spoken", h->ver,
+               QN_HEADER_VER);
+        return QN_REJECT;
+    }
+    if (qn_replica_body_find(r, &b.hash)) return QN_IGNORE;
+    bool awaited = qn_bft_awaits(r->bft, &b.hash);
+    for (const struct body *o = r->bodies; o; o = o->next)
+        of_view += o->b.view == b.view;
+    if (h->epoch != r->set.epoch || h->view <= qn_bft_last(r->bft).view ||
+        (!awaited && (h->view > qn_bft_view(r->bft) + VIEWS_AHEAD || of_view >= BODIES_VIEW)))
+        return QN_IGNORE;
+    if (b.proposer != qn_bft_leader(&draw, h->view) ||
+        !qn_verify(&h->proposer, qn_proposal_text(&b.hash, text), &p->sig)) {
+        qn_why(why, QN_E_SIGNATURE, "a block that is not its view's leader's");
+        return QN_REJECT;
+    }
+    for (uint32_t i = 0; i < p->certs.cnt; i++)
+        if (on_cert(r, &p->certs.ptr[i], why) == QN_REJECT) return QN_REJECT;
+    note_twins(r, p, b.view);
+    qn_replica_body_put(r, &b, qn_parcel_ref(parcel));
+    qn_bft_proposal(r->bft, &b);
+    qn_replica_prune_bodies(r);
+    return QN_ACCEPT;
+}
+
+static void on_want(struct qn_replica *r, uint32_t from, const struct sync_want *w)
+{
+    const struct body *b = qn_replica_body_find(r, &w->block);
+    if (qn_hash_is_zero(&w->block) && w->epoch == r->set.epoch) {
+        uint64_t last = QN_MIN(qn_bft_view(r->bft), w->view + WANT_VIEWS);
+        for (uint64_t v = QN_MAX(w->view, qn_bft_last(r->bft).view + 1); v < last; v++) {
+            const struct qn_cert *cert = qn_bft_cert_of(r->bft, v, true);
+            if (!cert) cert = qn_bft_cert_of(r->bft, v, false);
+            if (cert) qn_replica_send(r, from, QN_CLASS_VOTE, SAY_CERT, qn_cert_record(), cert);
+        }
+    }
+    if (b && !qn_replica_alone(r))
+        r->conf.wire.send(r->conf.wire.self, from, QN_CLASS_BLOCK, b->parcel->message);
+}
+
+enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_span message,
+                                struct qn_why *why)
+{
+    static const qn_record_fn KINDS[] = {
+        [SAY_STATUS] = sync_status_record,
+        [SAY_TXS] = sync_txs_record,
+        [SAY_VOTE] = qn_vote_record,
+        [SAY_CERT] = qn_cert_record,
+        [SAY_PROPOSAL] = NULL, /* read into a parcel, which is kept */
+        [SAY_WANT] = sync_want_record,
+        [SAY_GET] = sync_get_record,
+        [SAY_BLOCKS] = sync_blocks_record,
+    };
+    union {
+        struct sync_status status;
+        struct sync_txs txs;
+        struct qn_vote vote;
+        struct qn_cert cert;
+        struct sync_want want;
+        struct sync_get get;
+        struct sync_blocks blocks;
+    } m;
+    struct qn_arena arena = { .max = DECODE_MAX };
+    struct qn_parcel *parcel = NULL;
+    struct qn_span s = message;
+    enum qn_verdict verdict = QN_IGNORE;
+    uint8_t kind = 0;
+    if (r->rc) return QN_IGNORE;
+    bool ok = message.len <= QN_MESSAGE_MAX && qn_take_u8(&s, &kind) && kind > 0 &&
+              kind < QN_COUNT(KINDS);
+    if (ok && kind == SAY_PROPOSAL)
+        ok = qn_parcel_read(message, 1, &parcel, why) == QN_OK;
+    else if (ok)
+        ok = qn_decode(KINDS[kind](), s, &arena, &m, why) == QN_OK;
+    if (!ok) {
+        bool later = message.len && kind >= QN_COUNT(KINDS);
+        qn_arena_free(&arena);
+        qn_why(why, QN_E_FORMAT,
+               later ? "a message of kind %u: of a later version, or of none"
+                     : "a message of kind %u that does not decode",
+               kind);
+        return QN_REJECT;
+    }
+    if (r->conf.hold && kind != SAY_STATUS) {
+        qn_arena_free(&arena);
+        qn_parcel_unref(parcel);
+        return QN_IGNORE;
+    }
+    switch ((enum kind)kind) {
+    case SAY_STATUS: verdict = qn_replica_on_status(r, peer, &m.status, why); break;
+    case SAY_TXS: verdict = on_txs(r, s, &m.txs, why); break;
+    case SAY_VOTE: verdict = on_vote(r, &m.vote, why); break;
+    case SAY_CERT: verdict = on_cert(r, &m.cert, why); break;
+    case SAY_PROPOSAL: verdict = on_proposal(r, parcel, why); break;
+    case SAY_WANT: on_want(r, peer, &m.want); break;
+    case SAY_GET: qn_replica_on_get(r, peer, &m.get); break;
+    case SAY_BLOCKS: verdict = qn_replica_on_blocks(r, peer, s, &m.blocks, why); break;
+    }
+    qn_arena_free(&arena);
+    qn_parcel_unref(parcel);
+    if (!r->conf.hold) qn_replica_drain(r);
+    return verdict;
+}

@@ -1,0 +1,287 @@
+/* replica_sync.c - stretches of final blocks: asked for, judged, given. */
+#include "ledger/sync/replica_in.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GET_MAX     128
+#define GET_BYTES   (6u << 20)
+#define SLOT_MS     3000
+#define SLOT_BLOCKS 64
+
+/* --- catching up ------------------------------------------------------------------------------------------------------------------- */
+
+struct peer *qn_replica_peer_find(struct qn_replica *r, uint32_t no)
+{
+    for (uint32_t i = 0; i < r->peer_cnt; i++)
+        if (r->peers[i].no == no) return &r->peers[i];
+    return NULL;
+}
+
+void qn_replica_slot_clear(struct slot *s)
+{
+    qn_buf_free(&s->answer);
+    *s = (struct slot){ 0 };
+}
+
+uint64_t qn_replica_most(const struct qn_replica *r)
+{
+    uint64_t height = 0;
+    for (uint32_t i = 0; i < r->peer_cnt; i++)
+        height = QN_MAX(height, r->peers[i].height);
+    return height;
+}
+
+uint64_t qn_replica_oldest(const struct qn_replica *r)
+{
+    uint64_t height = 0;
+    for (uint32_t i = 0; i < r->peer_cnt; i++)
+        if (r->peers[i].height > qn_replica_head_height(r) &&
+            (height == 0 || r->peers[i].oldest < height))
+            height = r->peers[i].oldest;
+    return height;
+}
+
+/* The slot that a height is in; of height 0: a free one. Its first blocks may have become final here meanwhile. */
+static struct slot *slot_at(struct qn_replica *r, uint64_t height)
+{
+    for (unsigned i = 0; i < SLOTS; i++) {
+        struct slot *s = &r->slots[i];
+        if (s->from <= height && (height == 0 || height < s->from + s->cnt)) return s;
+    }
+    return NULL;
+}
+
+static void ask_blocks(struct qn_replica *r)
+{
+    uint64_t now = qn_replica_mono_ms(r), head = qn_replica_head_height(r),
+             top = qn_replica_most(r);
+    if (r->conf.hold) return;
+    for (unsigned i = 0; i < SLOTS; i++) {
+        struct slot *s = &r->slots[i];
+        bool late = s->from && s->answer.len == 0 && now >= s->until_ms;
+        if (s->from && (late || s->from + s->cnt <= head + 1)) qn_replica_slot_clear(s);
+    }
+    if (top <= head) {
+        r->behind_ms = 0;
+        return;
+    }
+    if (r->behind_ms == 0) r->behind_ms = now;
+    /* The last block or two come by consensus; who is further back, or stands still, asks. */
+    if (top < head + 4 && now - r->behind_ms < 2000) return;
+    uint64_t from = head + 1;
+    for (unsigned i = 0; i < SLOTS && from <= top; i++) {
+        struct slot *s = slot_at(r, from), *old = s;
+        uint16_t cnt = (uint16_t)QN_MIN(top - from + 1, (uint64_t)SLOT_BLOCKS);
+        if (!s) s = slot_at(r, 0);
+        if (!s) return;
+        for (uint32_t k = 0; !old && k < r->peer_cnt; k++) {
+            r->turn_peer = (r->turn_peer + 1) % r->peer_cnt;
+            const struct peer *p = &r->peers[r->turn_peer];
+            if (p->height < from + cnt - 1u || p->oldest > from) continue;
+            *s = (struct slot){ from, now + SLOT_MS, cnt, p->no, { 0 } };
+            struct sync_get get = { from, cnt };
+            qn_replica_send(r, p->no, QN_CLASS_REQUEST, SAY_GET, sync_get_record(), &get);
+            break;
+        }
+        if (s->from == 0) return; /* nobody has it */
+        from = s->from + s->cnt;
+    }
+}
+
+bool qn_replica_set_of(struct qn_replica *r, uint32_t epoch, struct qn_set *ret)
+{
+    if (epoch == r->set.epoch)
+        *ret = r->set;
+    else if (epoch == r->set.epoch + 1)
+        qn_chain_next_set(r->chain, ret);
+    return epoch == r->set.epoch || epoch == r->set.epoch + 1;
+}
+
+/* Makes blocks final that follow the head; cert is the last one's and good. */
+static qn_rc take_piece(struct qn_replica *r, const struct sync_block *blocks, uint32_t cnt,
+                        struct qn_why *why)
+{
+    const struct qn_cert *cert = &blocks[cnt - 1].cert;
+    for (uint32_t i = 0; i < cnt; i++) {
+        const struct qn_block *block = &blocks[i].block;
+        struct qn_parcel *parcel = qn_parcel_of(block);
+        struct qn_hash hash = parcel->hash;
+        uint64_t parent_view = qn_chain_header(r->chain)->view;
+        bool end = i + 1 == cnt;
+        if (block->header.ver != QN_HEADER_VER) {
+            qn_parcel_unref(parcel);
+            qn_why(why, QN_E_ABSENT,
+                   "block %" PRIu64
+                   " is final and of version %u, this build knows %u: install a newer one",
+                   block->header.height, block->header.ver, QN_HEADER_VER);
+            qn_replica_failed(r, QN_E_ABSENT, why);
+            return QN_E_ABSENT;
+        }
+        qn_rc rc = qn_chain_block(r->chain, &hash) ? QN_OK : qn_replica_check_txs(r, parcel, why);
+        if (rc == QN_OK) rc = qn_chain_take(r->chain, parcel, why);
+        qn_parcel_unref(parcel);
+        if (rc == QN_E_IO || rc == QN_E_MEMORY) return rc;
+        if (rc) {
+            struct qn_why said = *why;
+            qn_why(why, QN_E_CORRUPT, "block %" PRIu64 ", final elsewhere, is wrong here: %.200s",
+                   block->header.height, said.text);
+            qn_replica_failed(r, QN_E_CORRUPT, why);
+            return QN_E_CORRUPT;
+        }
+        struct qn_why_final by = { NULL, NULL, 0 };
+        if (end) by = (struct qn_why_final){ cert, blocks[i].fillers.ptr, blocks[i].fillers.cnt };
+        rc = qn_chain_final(r->chain, &hash, &by, why);
+        if (rc) {
+            qn_replica_failed(r, rc, why);
+            return rc;
+        }
+        qn_replica_note_past(r);
+        if (qn_chain_set(r->chain)->epoch != r->set.epoch) {
+            qn_replica_next_epoch(r, end ? cert : NULL);
+        } else if (end) {
+            struct qn_bft_block b = qn_replica_known(r, &block->header, parent_view);
+            qn_bft_synced(r->bft, &b, cert);
+        }
+    }
+    return QN_OK;
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------------- */
+
+/* Takes up a stretch that begins at the head: links first; then, piece by piece, the certificate furthest on whose voters are known, and
+ * execution. What lies behind the last one is left for another answer. */
+static qn_rc take_blocks(struct qn_replica *r, uint32_t from, const struct sync_blocks *m,
+                         struct qn_why *why)
+{
+    struct qn_hash id = qn_chain_id(r->chain), at = qn_chain_head(r->chain);
+    uint64_t height = qn_replica_head_height(r);
+    uint32_t first = 0, cnt = m->blocks.cnt;
+    while (first < cnt && m->blocks.ptr[first].block.header.height <= height)
+        first++; /* became final here meanwhile */
+    if (first == cnt) return cnt ? QN_OK : qn_why(why, QN_E_NOTFOUND, "the peer has no blocks");
+    for (uint32_t i = first; i < cnt; i++) {
+        const struct qn_header *h = &m->blocks.ptr[i].block.header;
+        if (h->height != height + 1 + i - first || !qn_hash_eq(&h->parent, &at) ||
+            !qn_hash_eq(&h->chain, &id)) {
+            qn_why(why, QN_E_PROOF, "blocks that do not follow each other");
+            if (i == first && h->height == height + 1)
+                qn_replica_look_fork(r, from, &m->blocks.ptr[first], cnt - first, why);
+            return QN_E_PROOF;
+        }
+        at = qn_header_hash(h);
+    }
+    while (first < cnt) {
+        struct qn_set set;
+        uint32_t end = cnt;
+        while (end > first && (m->blocks.ptr[end - 1].cert.kind == 0 ||
+                               !qn_replica_set_of(r, m->blocks.ptr[end - 1].cert.epoch, &set)))
+            end--;
+        if (end == first) return qn_why(why, QN_E_PROOF, "blocks without a certificate that holds");
+        const struct sync_block *last = &m->blocks.ptr[end - 1];
+        struct qn_why_final by = { &last->cert, last->fillers.ptr, last->fillers.cnt };
+        qn_rc rc = qn_final_check(&last->block.header, &by, &set, why);
+        if (rc == QN_OK) rc = take_piece(r, &m->blocks.ptr[first], end - first, why);
+        if (rc) return rc;
+        first = end;
+    }
+    qn_replica_prune_bodies(r);
+    return QN_OK;
+}
+
+enum qn_verdict qn_replica_take_answers(struct qn_replica *r, struct qn_why *why)
+{
+    enum qn_verdict verdict = QN_IGNORE;
+    for (struct slot *s;
+         r->rc == QN_OK && (s = slot_at(r, qn_replica_head_height(r) + 1)) && s->answer.len;) {
+        struct qn_arena arena = { .max = DECODE_MAX };
+        struct sync_blocks m;
+        qn_rc rc = qn_decode(sync_blocks_record(), qn_buf_get(&s->answer), &arena, &m, why);
+        if (rc == QN_OK) rc = take_blocks(r, s->peer, &m, why);
+        struct peer *p = qn_replica_peer_find(r, s->peer);
+        if (rc && p) p->height = 0; /* until it says again what it has */
+        if (rc && rc != QN_E_NOTFOUND && r->rc == QN_OK) verdict = QN_REJECT;
+        qn_replica_slot_clear(s);
+        qn_arena_free(&arena);
+        if (rc) break;
+    }
+    ask_blocks(r);
+    return verdict;
+}
+
+/* --- messages ---------------------------------------------------------------------------------------------------------------------- */
+
+enum qn_verdict qn_replica_on_status(struct qn_replica *r, uint32_t from,
+                                     const struct sync_status *s, struct qn_why *why)
+{
+    struct qn_hash id = qn_chain_id(r->chain);
+    struct peer *p = qn_replica_peer_find(r, from);
+    if (!qn_hash_eq(&s->chain, &id)) {
+        qn_why(why, QN_E_FOREIGN, "the peer is of another chain");
+        return QN_REJECT;
+    }
+    const struct qn_past_block *ours = qn_past_at(&r->past, s->height);
+    if (ours && !qn_hash_eq(&ours->hash, &s->head)) {
+        qn_why(why, QN_E_PROOF, "another block than the final one of height %" PRIu64, s->height);
+        if (p) p->height = 0;
+        return QN_REJECT;
+    }
+    if (p) {
+        if (!p->met) qn_replica_say_status(r, &from);
+        p->met = true;
+        p->height = s->height;
+        p->oldest = s->oldest;
+    }
+    ask_blocks(r);
+    return QN_IGNORE;
+}
+
+void qn_replica_on_get(struct qn_replica *r, uint32_t from, const struct sync_get *get)
+{
+    struct sync_block *list = calloc(GET_MAX, sizeof *list);
+    struct sync_blocks m = { .blocks = { 0, list } };
+    struct qn_arena arena = { .max = DECODE_MAX };
+    struct qn_frame f;
+    struct qn_why why;
+    size_t bytes = 0;
+    uint32_t cnt = 0;
+    QN_ASSERT(list != NULL);
+    for (uint64_t h = get->from; h && cnt < GET_MAX && bytes < GET_BYTES; h++) {
+        struct qn_buf one = { 0 };
+        if (qn_chain_frame(r->chain, h, &arena, &f, &why)) break;
+        list[cnt] = (struct sync_block){ .block = f.block, .cert = f.cert };
+        list[cnt].fillers.cnt = f.fillers.cnt;
+        list[cnt++].fillers.ptr = f.fillers.ptr;
+        qn_encode(sync_block_record(), &list[cnt - 1], &one);
+        bytes += one.len;
+        qn_buf_free(&one);
+        if (bytes > QN_MESSAGE_MAX - 1024) break;
+        if (f.cert.kind) m.blocks.cnt = cnt;
+        if (m.blocks.cnt >= get->cnt) break;
+    }
+    qn_replica_send(r, from, QN_CLASS_REQUEST, SAY_BLOCKS, sync_blocks_record(), &m);
+    qn_arena_free(&arena);
+    free(list);
+}
+
+enum qn_verdict qn_replica_on_blocks(struct qn_replica *r, uint32_t from, struct qn_span payload,
+                                     const struct sync_blocks *m, struct qn_why *why)
+{
+    uint64_t first = m->blocks.cnt ? m->blocks.ptr[0].block.header.height : 0;
+    for (unsigned i = 0; i < SLOTS; i++) {
+        struct slot *s = &r->slots[i];
+        if (!s->from || s->peer != from || s->answer.len || (first && s->from != first)) continue;
+        if (first == 0) { /* the peer has less than it said */
+            struct peer *p = qn_replica_peer_find(r, from);
+            if (p) p->height = QN_MIN(p->height, s->from - 1);
+            qn_replica_slot_clear(s);
+            ask_blocks(r);
+            return QN_IGNORE;
+        }
+        qn_buf_span(&s->answer, payload);
+        s->cnt = (uint16_t)m->blocks.cnt;
+        return qn_replica_take_answers(r, why);
+    }
+    return qn_replica_on_other_blocks(r, m, why);
+}
