@@ -148,7 +148,16 @@ static void ask_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
     }
 }
 
-static const struct qn_stream_ops ASK_OPS = { .on_data = ask_data, .on_close = ask_close };
+/* One message is all, but the end comes once the peer has agreed: in a dial's first flight it would cost js-libp2p the question (reach_serve.c). */
+static void ask_open(void *arg, struct qn_stream *s)
+{
+    (void)arg;
+    qn_stream_finish(s);
+}
+
+static const struct qn_stream_ops ASK_OPS = { .on_open = ask_open,
+                                              .on_data = ask_data,
+                                              .on_close = ask_close };
 
 static void ask_stream(struct asking *a, uint32_t peer)
 {
@@ -158,11 +167,7 @@ static void ask_stream(struct asking *a, uint32_t peer)
         ask_end(a);
         return;
     }
-    qn_rc rc = qn_stream_write(s, qn_buf_get(&a->out));
-    if (rc)
-        qn_stream_reset(s);
-    else
-        qn_stream_finish(s); /* one message is all */
+    if (qn_stream_write(s, qn_buf_get(&a->out))) qn_stream_reset(s);
 }
 
 static void ask_dialled(void *arg, qn_rc rc, uint32_t peer)

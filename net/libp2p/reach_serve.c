@@ -65,7 +65,7 @@ static void conclude(struct job *j, enum autonat_dial how)
 
 /* --- dialling back ------------------------------------------------------------------------------------- */
 
-/* Our end waits for the answer: js-libp2p drops what it has read of a stream, the number too, that ends before its handler has it. */
+/* Our end waits for the answer: js-libp2p loses what a stream of a dial's first flight says, the number too, when its end comes along. */
 static void back_data(void *arg, struct qn_stream *s, struct qn_span bytes)
 {
     struct job *j = arg;
