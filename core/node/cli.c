@@ -18,12 +18,9 @@ static const struct qn_own OWN[] = {
     { "lua", "[FILE [ARG..] | -e TEXT | --check FILE]",
       "run a script, or a prompt, with every call as a function",
       "lua -e 'return qn.node.status()'", qn_script_lua },
-    { "up",
-      "[--home DIR] [--listen IP:PORT] [--join ADDR,..] [--api ADDR:PORT] [--genesis FILE] "
-      "[--enable M,..] "
-      "[--disable M,..] [--config FILE]",
+    { "up", "[--home DIR] [--config FILE] [--set NAME=VALUE] [--SETTING VALUE..]",
       "start a node: a network of one, or with --join a member of another",
-      "up --home /tmp/q --api 127.0.0.1:0", qn_verb_up },
+      "up --listen 0.0.0.0:4460", qn_verb_up },
     { "devnet", "N [--home DIR] [--restart]",
       "start N nodes here, each a validator; Ctrl-C ends them", "devnet 4", qn_verb_devnet },
     { "down", "", "stop the node of this home", "down", qn_verb_down },

@@ -124,6 +124,12 @@ static const char *sample(const struct qn_field *f, char dst[64])
     QN_BUG("qn_type out of range");
 }
 
+/* Of transactions whose fields take values that no type shows. */
+static const char *const EXAMPLES[][2] = {
+    { "gov propose", "--title 'vote for two days' --param gov_vote_ms --value 172800000" },
+    { "gov vote", "--proposal 5f3a.. --validator 91c0.. --choice yes" },
+};
+
 void qn_cmd_example(const struct qn_cmd *cmd, struct qn_buf *ret)
 {
     char word[64];
@@ -131,6 +137,11 @@ void qn_cmd_example(const struct qn_cmd *cmd, struct qn_buf *ret)
         qn_buf_str(ret, cmd->example);
         return;
     }
+    for (size_t i = 0; i < QN_COUNT(EXAMPLES); i++)
+        if (strcmp(cmd->name, EXAMPLES[i][0]) == 0) {
+            qn_buf_printf(ret, "%s --as owner %s", cmd->name, EXAMPLES[i][1]);
+            return;
+        }
     qn_buf_printf(ret, "%s --as owner", cmd->name);
     for (uint32_t i = 0; cmd->fields && i < QN_MIN(cmd->fields->field_cnt, 4u); i++)
         qn_buf_printf(ret, " --%s %s", cmd->fields->fields[i].name,

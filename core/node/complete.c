@@ -1,5 +1,6 @@
 /* complete.c - completion: each shell asks `quoin __complete WORD..` for what may follow; ids come from the node, which has 200 ms. */
 #include "core/node/cli.h"
+#include "core/node/config.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -77,6 +78,39 @@ static void first_words(void)
     }
 }
 
+/* What a flag of `up` takes, where that is one of a few words; false: it is no flag with a value. */
+static bool up_values(const char *flag)
+{
+    static const char *const WORDS[][2] = { { "sync", "auto\nsnapshot\nblocks" },
+                                            { "nat", "auto\noff\nnatpmp\nupnp" } };
+    const struct qn_conf_row *row;
+    const struct qn_module *mod;
+    if (strncmp(flag, "--", 2) != 0) return false;
+    flag += 2;
+    for (size_t i = 0; i < QN_COUNT(WORDS); i++)
+        if (strcmp(WORDS[i][0], flag) == 0) puts(WORDS[i][1]);
+    if (strcmp(flag, "enable") == 0 || strcmp(flag, "disable") == 0)
+        for (size_t i = 0; (mod = qn_module_at(i)); i++)
+            puts(mod->name);
+    for (size_t i = 0; (row = qn_conf_row_at(i)); i++)
+        if (strcmp(row->flag, flag) == 0) return true;
+    return false;
+}
+
+/* The flags of a verb of this process: those that its words for people name, and where its home is. */
+static void own_flags(const struct qn_cmd *cmd)
+{
+    const struct qn_conf_row *row;
+    for (const char *at = cmd->args; (at = strstr(at, "--")); at += 2) {
+        size_t len = strspn(at + 2, "abcdefghijklmnopqrstuvwxyz_-");
+        if (len && strncmp(at, "--home", 6) != 0) printf("--%.*s\n", (int)len, at + 2);
+    }
+    if (strcmp(cmd->name, "up") == 0)
+        for (size_t i = 0; (row = qn_conf_row_at(i)); i++)
+            printf("--%s\n", row->flag);
+    printf("--home\n--json\n");
+}
+
 int qn_complete(struct qn_cli *cli)
 {
     struct qn_cmd cmd;
@@ -86,6 +120,9 @@ int qn_complete(struct qn_cli *cli)
         first_words();
         return 0;
     }
+    if (strcmp(cli->argv[1], "up") == 0 && cnt > 1 && up_values(cli->argv[cnt])) return 0;
+    for (size_t i = 0; qn_cmd_at(i, &cmd) && cmd.kind == QN_CMD_OWN; i++)
+        if (strcmp(cmd.name, cli->argv[1]) == 0 && strchr(cmd.args, '-')) own_flags(&cmd);
     if (cnt == 1) {
         second_words(cli->argv[1]);
         if (strcmp(cli->argv[1], "completion") == 0) puts("bash\nzsh\nfish");
@@ -97,6 +134,7 @@ int qn_complete(struct qn_cli *cli)
     snprintf(asked, sizeof asked, "%.38s %.38s", cli->argv[1], cli->argv[2]);
     for (size_t i = 0; qn_cmd_at(i, &cmd); i++) {
         if (strcmp(cmd.name, asked) != 0) continue;
+        if (cmd.kind == QN_CMD_OWN) own_flags(&cmd);
         for (uint32_t k = 0; cmd.fields && k < cmd.fields->field_cnt; k++)
             printf("--%s\n", cmd.fields->fields[k].name);
         if (cmd.args && strncmp(cmd.args, "id", 2) == 0) ids(cli, cli->argv[1]);

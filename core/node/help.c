@@ -1,5 +1,6 @@
 /* help.c - help, printed from the tables. */
 #include "core/node/cli.h"
+#include "core/node/config.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -75,9 +76,20 @@ static void fields(const struct qn_record *rec)
     }
 }
 
+/* Of `up`: every setting is a flag of it. */
+static void settings(void)
+{
+    const struct qn_conf_row *row;
+    printf("Settings; quoin config show tells them all, with where each comes from:\n");
+    for (size_t i = 0; (row = qn_conf_row_at(i)); i++)
+        printf("  --%-16s %s%s%s%s\n", row->flag, row->doc, *row->def ? " [" : "", row->def,
+               *row->def ? "]" : "");
+}
+
 static void one(const struct qn_cmd *cmd)
 {
     struct qn_buf example = { 0 };
+    bool up = strcmp(cmd->name, "up") == 0;
     qn_cmd_example(cmd, &example);
     printf("quoin %s %s%s\n  %s\n", cmd->name, cmd->args ? cmd->args : "",
            cmd->kind == QN_CMD_TX     ? "[VALUE..] [--FIELD VALUE..] --as KEY"
@@ -89,7 +101,9 @@ static void one(const struct qn_cmd *cmd)
         printf("  A transaction. Values without a flag fill the fields in this order:\n");
     fields(cmd->fields);
     if (cmd->result) printf("Result: %s\n", cmd->result[0] ? cmd->result : "-");
+    if (up) settings();
     printf("Example:\n  quoin %.*s\n", (int)example.len, (char *)example.ptr);
+    if (up) printf("  quoin up --join 192.0.2.7:4460\n");
     qn_buf_free(&example);
 }
 

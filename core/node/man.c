@@ -78,7 +78,7 @@ void qn_man(void)
            ".Ev QUOIN_NAME .\nA flag of\n.Nm Cm up\nstands over the environment, that over the "
            "file.\n.Bl -tag -width Ds\n");
     for (size_t i = 0; (row = qn_conf_row_at(i)); i++) {
-        printf(".It Va %s\n", row->name);
+        printf(".It Va %s , Fl Fl %s\n", row->name, row->flag);
         text(row->doc);
         printf("; default\n.Dq ");
         text(row->def);

@@ -23,18 +23,26 @@ static bool read_trust(const char *text, struct qn_up_opts *ret)
     return *end == 0;
 }
 
+static int wrong_flag(const struct qn_cli *cli)
+{
+    const struct qn_conf_row *row;
+    struct qn_buf text = { 0 };
+    qn_buf_str(&text, "up takes --home, --config, --set");
+    for (size_t i = 0; (row = qn_conf_row_at(i)); i++)
+        qn_buf_printf(&text, ", --%s", row->flag);
+    qn_buf_u8(&text, 0);
+    int rc = qn_usage(cli, (char *)text.ptr);
+    qn_buf_free(&text);
+    return rc;
+}
+
 int qn_verb_up(struct qn_cli *cli)
 {
     struct qn_config conf;
     struct qn_why why = { "" };
     qn_rc rc = qn_config_load(cli, &conf, &why);
     if (rc) return qn_fail(cli, rc, &why);
-    if (cli->argc)
-        return qn_usage(
-            cli,
-            "up takes --home, --config, --set, --api, --listen, --join, --nat, "
-            "--outbound, --genesis, --enable, --disable, --store-map-gib, --keep-days, --sync, "
-            "--trust, --snapshots");
+    if (cli->argc) return wrong_flag(cli);
     const char *modules = conf.vals[QN_CONF_modules].text, *off = conf.vals[QN_CONF_disable].text;
     struct qn_up_opts opts = { .home = cli->client.home,
                                .api = conf.vals[QN_CONF_api].text,

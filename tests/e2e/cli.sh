@@ -13,6 +13,9 @@ while read -r name; do
 done < <("$q" help --json | jq -r .name)
 check "every command's help ends with its example" "" "$bad"
 check "commands are many" true "$("$q" help --json | jq -s 'length > 60')"
+for flag in $("$q" config show --json | jq -r .name | tr _ - | sed 's/^modules$/enable/'); do
+    check "--$flag is in the help of up, and in the manual" "1 1" "$("$q" up --help | grep -c -- "^  --$flag ") $("$q" help --man | grep -c "Fl Fl $flag\$")"
+done
 bad=""
 for part in $("$q" help ref | awk '{print $4}'); do [ "$("$q" help ref "$part" | wc -l)" -ge 8 ] || bad="$bad $part"; done
 check "every part of the reference prints" "" "$bad"
@@ -118,6 +121,11 @@ if command -v fish >/dev/null; then
     ln -sf "$q" "$tmp/quoin"
     check "fish" 1 "$(PATH=$tmp:$PATH fish --no-config -c 'quoin completion fish | source; complete -C "quoin wallet ba"' | grep -c '^balance')"
 fi
+b='. <("$QUOIN" completion bash); COMP_WORDS=("$QUOIN" up --sn); COMP_CWORD=2; _quoin; echo "${COMPREPLY[@]}"'
+check "bash: flags of up" --snapshots "$(bash -c "$b")"
+check "values of a flag of up" "auto snapshot blocks" "$("$q" __complete up --sync | xargs)"
+check "flags of devnet" 1 "$("$q" __complete devnet | grep -cx -- --restart)"
+check "flags of a verb of two words" 1 "$("$q" __complete snapshot restore | grep -cx -- --home)"
 check "flags of a command" 1 "$("$q" __complete wallet send | grep -cx -- --amount)"
 check "ids from the node" true "$(n __complete block get | grep -cE '^[0-9]+$' | jq '. > 2')"
 kill -STOP "$pid"
