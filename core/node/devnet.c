@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -33,6 +34,7 @@ struct member {
 
 struct qn_devnet {
     unsigned cnt;
+    int lock_fd;
     struct member at[QN_DEVNET_MAX];
 };
 
@@ -187,13 +189,28 @@ static qn_rc await(struct member *m, struct qn_why *why)
                   READY_MS / 1000);
 }
 
+static qn_rc lock(const char *home, struct qn_devnet *net, struct qn_why *why)
+{
+    char path[4200];
+    qn_rc rc = qn_dir_make(home, why);
+    if (rc) return rc;
+    snprintf(path, sizeof path, "%.4000s/devnet.lock", home);
+    net->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (net->lock_fd < 0) return qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
+    if (flock(net->lock_fd, LOCK_EX | LOCK_NB))
+        return qn_why(why, QN_E_BUSY, "a devnet runs on %s already", home);
+    return QN_OK;
+}
+
 qn_rc qn_devnet_open(const char *home, unsigned cnt, bool at_home, struct qn_devnet **ret,
                      struct qn_why *why)
 {
     struct qn_devnet *net = calloc(1, sizeof *net);
     QN_ASSERT(net != NULL && cnt >= 1 && cnt <= QN_DEVNET_MAX);
     net->cnt = cnt;
-    qn_rc rc = prepare(home, at_home, net, why);
+    net->lock_fd = -1;
+    qn_rc rc = lock(home, net, why);
+    if (rc == QN_OK) rc = prepare(home, at_home, net, why);
     for (unsigned i = 0; rc == QN_OK && i < cnt; i++) {
         rc = launch(home, net, i, why);
         if (rc == QN_OK) rc = await(&net->at[i], why);
@@ -212,6 +229,7 @@ void qn_devnet_close(struct qn_devnet *net)
         if (net->at[i].pid > 0) kill(net->at[i].pid, SIGTERM);
     for (unsigned i = 0; i < net->cnt; i++)
         if (net->at[i].pid > 0) waitpid(net->at[i].pid, NULL, 0);
+    if (net->lock_fd >= 0) close(net->lock_fd);
     free(net);
 }
 

@@ -270,8 +270,13 @@ static qn_rc net_dial(struct qn_call_ctx *ctx, const void *params, json_t **ret,
     if (rc) return rc;
     snprintf(addr, sizeof addr, "%.*s", (int)p->addr.len, (const char *)p->addr.ptr);
     if (!*ctx->state) rc = dial_begin(desk, addr, false, ctx->state, why);
-    if (rc == QN_OK) rc = net_desk_answer(desk, *ctx->state, &answer, why);
     if (rc) return rc;
+    struct qn_why cause = { "" };
+    rc = net_desk_answer(desk, *ctx->state, &answer, &cause);
+    if (rc == QN_E_AGAIN) return rc;
+    if (rc)
+        return qn_why(why, rc, "%s: %s; see quoin net doctor", addr,
+                      cause.text[0] ? cause.text : qn_err_text(rc));
     *ret =
         json_pack("{s:o, s:I}", "peer", id_json(&answer.id), "dial_us", (json_int_t)answer.dial_us);
     return QN_OK;

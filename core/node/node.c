@@ -7,6 +7,7 @@
 #include "core/node/api.h"
 #include "core/node/aside.h"
 #include "core/node/blob.h"
+#include "core/node/cli.h"
 #include "core/node/evidence.h"
 #include "core/node/join.h"
 #include "core/node/net.h"
@@ -568,13 +569,35 @@ static bool wants_snapshot(const struct qn_node *node, const struct qn_genesis *
     return strcmp(sync, "snapshot") == 0 || g->t_ms + QN_TX_SPAN_MS < qn_env_now_ms(qn_env_real());
 }
 
+static qn_rc read_genesis(const char *path, struct qn_buf *ret, struct qn_why *why)
+{
+    struct qn_arena arena = { .max = 8u << 20 };
+    struct qn_genesis g;
+    qn_rc rc = qn_file_read(path, 1u << 20, ret, why);
+    if (rc == QN_OK && qn_decode(qn_genesis_record(), qn_buf_get(ret), &arena, &g, NULL))
+        rc = qn_why(why, QN_E_CONFIG, "%s is not a genesis", path);
+    qn_arena_free(&arena);
+    return rc;
+}
+
+/* What only a joined peer can give is not asked for without one. */
+static qn_rc check_join(const struct qn_node *node, struct qn_why *why)
+{
+    const struct qn_up_opts *o = node->opts;
+    if (has_chain(node) || o->join) return QN_OK;
+    if (strcmp(o->sync, "snapshot") == 0)
+        return qn_why(why, QN_E_USAGE, "--sync snapshot needs --join: who gives it");
+    if (!qn_hash_is_zero(&o->trust) && !o->genesis)
+        return qn_why(why, QN_E_USAGE, "--trust needs --join: a new chain has no such block");
+    return QN_OK;
+}
+
 /* The genesis for a home that has no chain yet: of the file named, of those joined, or our own. */
 static qn_rc find_genesis(struct qn_node *node, const struct qn_hash *owner,
                           const struct qn_hash *faucet, struct qn_buf *ret, struct qn_why *why)
 {
     bool there = has_chain(node); /* then the chain has its own */
-    if (node->opts->genesis)
-        return there ? QN_OK : qn_file_read(node->opts->genesis, 1u << 20, ret, why);
+    if (node->opts->genesis) return there ? QN_OK : read_genesis(node->opts->genesis, ret, why);
     if (node->opts->join) return there ? QN_OK : qn_net_genesis(node->net, ret, why);
     own_genesis(node, owner, faucet, ret);
     return QN_OK;
@@ -674,7 +697,11 @@ static qn_rc open_net(struct qn_node *node, struct qn_why *why)
                                 .book = book,
                                 .nat = node->opts->nat,
                                 .outbound = node->opts->outbound };
-    return rc ? rc : qn_net_open(&conf, &node->net, why);
+    struct qn_why taken = { "" };
+    if (rc == QN_OK) rc = qn_net_open(&conf, &node->net, &taken);
+    return rc && taken.text[0]
+               ? qn_why(why, rc, "%s%s", rc == QN_E_PORT ? "--listen: " : "", taken.text)
+               : rc;
 }
 
 /* A find, a fetch or a dial moved: calls that wait for it are asked again. */
@@ -891,6 +918,7 @@ static int run(const struct qn_up_opts *opts, struct again *again)
     signal(SIGPIPE, SIG_IGN);
     qn_rc rc = qn_crypto_init();
     if (rc == QN_OK) rc = pick_modules(node, &why);
+    if (rc == QN_OK) rc = check_join(node, &why);
     if (rc == QN_OK) rc = lock_home(node, &why);
     if (rc == QN_OK && qn_env_now_ms(qn_env_real()) < UINT64_C(1700000000000))
         rc = qn_why(&why, QN_E_CLOCK, "this machine's clock says a time before November 2023");
@@ -978,11 +1006,7 @@ out:
     qn_key_wipe(&node->validator);
     qn_key_wipe(&node->network);
     free(node);
-    if (rc)
-        fprintf(stderr, "error: %s [%s]\n", why.text[0] ? why.text : qn_err_text(rc),
-                qn_err_code(rc));
-    if (rc && qn_err_hint(rc)) fprintf(stderr, "  try   %s\n", qn_err_hint(rc));
-    return qn_err_exit(rc);
+    return rc ? qn_fail(&(struct qn_cli){ .json = opts->json }, rc, &why) : 0;
 }
 
 int qn_node_up(const struct qn_up_opts *opts)

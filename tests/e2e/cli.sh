@@ -89,6 +89,18 @@ check "up refuses a bad file: exit 78" 78 $?
 check "an unknown module: exit 2" 2 $?
 rm -f "$conf" "$tmp/.local/share/quoin/set.lua"
 
+# What `up` cannot begin with
+"$q" up --home "$tmp/fresh" --sync snapshot 2>"$tmp/err"
+check "--sync snapshot without --join: exit 2" "2 1" "$? $(grep -c 'needs --join' "$tmp/err")"
+"$q" up --home "$tmp/fresh" --trust "$(printf '%064d' 1)@7" 2>"$tmp/err"
+check "--trust without --join: exit 2" "2 1" "$? $(grep -c 'needs --join' "$tmp/err")"
+check "and no home is made" "" "$(ls "$tmp/fresh" 2>/dev/null)"
+: >"$tmp/empty"
+for file in /etc/passwd "$tmp/empty"; do
+    "$q" up --home "$tmp/fresh" --api 127.0.0.1:0 --genesis "$file" --json 2>"$tmp/err"
+    check "$file is not a genesis, as JSON" "78 $file is not a genesis" "$? $(jq -r .error.text "$tmp/err")"
+done
+
 # A node, seen through the words
 start --disable agents
 check "up" 0 $?
