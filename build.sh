@@ -68,11 +68,11 @@ build() { # PRESET TARGET..
     local preset=$1
     shift
     [ -e "$(folder "$preset")/build.ninja" ] || echo "building $*: a minute or two on two cores" >&2
-    cmake --preset "$preset" >"/tmp/quoin-cmake.$$" 2>&1 || { cat "/tmp/quoin-cmake.$$"; exit 1; }
-    rm -f "/tmp/quoin-cmake.$$"
-    # The linker's word on getaddrinfo in a static program is known and harmless here.
+    local said
+    said=$(cmake --preset "$preset" 2>&1) || { echo "$said"; exit 1; }
+    # The linker's words on getaddrinfo and its like in a static program are known and harmless here.
     cmake --build --preset "$preset" -- --quiet "$@" |
-        sed '/in statically linked applications requires at runtime/d; /libevent_core.a(evutil.o): in function/d'
+        sed '/in statically linked applications requires at runtime/d; /lib\(event_core\|crypto\|miniupnpc\)\.a(.*: in function/d'
 }
 
 verb=${1:-help}

@@ -1,5 +1,6 @@
 /* calls.c - the core's calls. To add one: a function here and a row in the table at the end. */
 #include "core/job/jobs.h"
+#include "core/node/health.h"
 #include "core/node/join.h"
 #include "core/node/node.h"
 #include "core/node/proofs.h"
@@ -30,15 +31,17 @@ static json_t *hex(const struct qn_hash *h)
 }
 
 /* How the chain gets to where the peers are. */
-static void sync_text(struct qn_node *node, const struct qn_replica_info *info, char dst[160])
+static void sync_text(const struct qn_call_ctx *ctx, const struct qn_replica_info *info,
+                      char dst[HEALTH_TEXT])
 {
-    const struct join *join = qn_node_join(node);
+    const struct join *join = qn_node_join(ctx->node);
     if (join)
         join_text(join, dst);
     else if (info->syncing)
-        snprintf(dst, 160, "blocks: %" PRIu64 " of %" PRIu64, info->height, info->peer_height);
-    else
-        snprintf(dst, 160, "%s", info->peers ? "up to date" : "no peers");
+        snprintf(dst, HEALTH_TEXT, "blocks: %" PRIu64 " of %" PRIu64, info->height,
+                 info->peer_height);
+    else if (!health_halted(ctx, dst) && (info->peers || !health_deaf(ctx->node, dst)))
+        snprintf(dst, HEALTH_TEXT, "%s", info->peers ? "up to date" : "no peers");
 }
 
 static qn_rc status_call(struct qn_call_ctx *ctx, const void *params, json_t **ret,
@@ -51,7 +54,7 @@ static qn_rc status_call(struct qn_call_ctx *ctx, const void *params, json_t **r
                    root = qn_chain_root(chain);
     const struct qn_hash unissued = qn_acct_unissued();
     const struct qn_replica_info info = qn_replica_info(qn_node_replica(ctx->node));
-    char text[160];
+    char text[HEALTH_TEXT];
     *ret = json_pack(
         "{s:s, s:o, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:I, s:b, s:i, s:I, s:o}",
         "version", QN_VERSION, "chain", hex(&id), "height", (json_int_t)qn_view_height(ctx->view),
@@ -63,8 +66,10 @@ static qn_rc status_call(struct qn_call_ctx *ctx, const void *params, json_t **r
         "pool", (int)qn_replica_pooled(qn_node_replica(ctx->node)), "up_ms",
         (json_int_t)(qn_env_now_ms(ctx->env) - qn_node_started_ms(ctx->node)), "modules",
         qn_node_modules(ctx->node));
-    sync_text(ctx->node, &info, text);
+    sync_text(ctx, &info, text);
     json_object_set_new(*ret, "sync", json_string(text));
+    health_self(ctx, text);
+    json_object_set_new(*ret, "self", json_string(text));
     return QN_OK;
 }
 
@@ -429,7 +434,7 @@ const struct qn_call QN_CORE_CALLS[] = {
     { "node.status", "what this node is and where its chain stands", "node status", QN_CALL_QUERY,
       NULL, NULL,
       "version chain height block_hash state_root supply_uqn sum_uqn peers validators view syncing "
-      "sync",
+      "sync self",
       status_call },
     { "node.stop", "stop the node cleanly", "node stop", QN_CALL_LOCAL, NULL, NULL,
       "stopping height state_root", stop_call },

@@ -55,7 +55,9 @@ static const struct qn_own OWN[] = {
     { "ledger verify", "FILE [HASH]",
       "check a proof file, without a node; pinned to the hash of a chain or of a block",
       "ledger verify row.qp", qn_verb_ledger_verify },
-    { "backup create", "DIR", "copy chain and state of a running node, without keys and votes",
+    { "backup create", "DIR",
+      "copy chain and state of a running node, without keys and votes; never run a copied home "
+      "twice: two signers with one key are slashed",
       "backup create /tmp/backup", qn_verb_backup_create },
     { "backup verify", "DIR [HASH]", "check a backup, without a node", "backup verify /tmp/backup",
       qn_verb_backup_verify },

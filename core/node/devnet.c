@@ -47,6 +47,25 @@ static qn_rc key_of(const char *home, const char *name, const struct qn_key *sam
     return rc == QN_E_NOTFOUND ? qn_wallet_new(home, name, same ? same->seed : NULL, ret, why) : rc;
 }
 
+/* A network that a folder holds already has as many nodes as its genesis has validators. */
+static qn_rc same_size(const char *home, unsigned cnt, struct qn_why *why)
+{
+    struct qn_buf bytes = { 0 };
+    struct qn_arena arena = { .max = 8u << 20 };
+    struct qn_genesis genesis;
+    char path[4200];
+    snprintf(path, sizeof path, "%s/genesis", home);
+    qn_rc rc = access(path, F_OK) ? QN_E_NOTFOUND : qn_file_read(path, 1u << 20, &bytes, why);
+    if (rc == QN_OK) rc = qn_decode(qn_genesis_record(), qn_buf_get(&bytes), &arena, &genesis, why);
+    if (rc == QN_OK && genesis.validators.cnt != cnt)
+        rc =
+            qn_why(why, QN_E_USAGE, "the network of %s has %u nodes, not %u: another --home, or %u",
+                   home, genesis.validators.cnt, cnt, genesis.validators.cnt);
+    qn_buf_free(&bytes);
+    qn_arena_free(&arena);
+    return rc == QN_E_NOTFOUND ? QN_OK : rc;
+}
+
 /* Homes with a validator's key each, the same owner and faucet, and one genesis. A folder that holds them already stays as it is. */
 static qn_rc prepare(const char *home, bool at_home, struct qn_devnet *net, struct qn_why *why)
 {
@@ -58,6 +77,7 @@ static qn_rc prepare(const char *home, bool at_home, struct qn_devnet *net, stru
         return qn_why(why, QN_E_USAGE, "the path of the home is too long");
     snprintf(path, sizeof path, "%s/wallet", home);
     at_home |= access(path, F_OK) == 0;
+    rc = same_size(home, net->cnt, why);
     for (unsigned i = 0; rc == QN_OK && i < net->cnt; i++) {
         struct member *m = &net->at[i];
         if (i || !at_home)

@@ -704,3 +704,17 @@ void qn_net_addr(const struct qn_net *net, char dst[QN_MADDR_TEXT])
     }
     qn_maddr_print(&addr, dst);
 }
+
+const char *qn_net_join(const struct qn_net *net)
+{
+    return net->conf.join;
+}
+
+uint32_t qn_net_joined(const struct qn_net *net, uint32_t *ret_cnt)
+{
+    uint32_t up = 0;
+    for (unsigned i = 0; i < net->join_cnt; i++)
+        up += net->joins[i].peer != 0;
+    *ret_cnt = net->join_cnt;
+    return up;
+}

@@ -57,6 +57,9 @@ struct reach_net *qn_net_reach(struct qn_net *net);
 struct gossip *qn_net_gossip(struct qn_net *net);
 /* qn_net_addr writes the address to give to others, with the peer id; "" when it does not listen. */
 void qn_net_addr(const struct qn_net *net, char dst[QN_MADDR_TEXT]);
+/* qn_net_join lends the addresses to join as they were given, NULL: none. qn_net_joined counts those where somebody is now; *ret_cnt: all. */
+const char *qn_net_join(const struct qn_net *net);
+uint32_t qn_net_joined(const struct qn_net *net, uint32_t *ret_cnt);
 /* qn_net_foreign counts peers of other chains that were turned away. */
 uint32_t qn_net_foreign(const struct qn_net *net);
 /* qn_net_metrics appends what Prometheus reads. */

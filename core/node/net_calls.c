@@ -1,4 +1,5 @@
 /* net_calls.c - looking at peers, and dialling, pinging, banning them. */
+#include "core/node/health.h"
 #include "core/node/net.h"
 #include "core/node/net_desk.h"
 #include "core/node/node.h"
@@ -373,17 +374,17 @@ static void look(void *arg, const struct qn_peer_info *info)
     if (!seen && s->group_cnt < GROUPS_MAX) s->group[s->group_cnt++] = group;
 }
 
-/* A line of the list; todo is what to do about it, NULL: nothing. */
+/* A line of the list; todo is what to do about it, NULL: nothing; "": it says so itself. */
 QN_PRINTF(4, 5)
 static void finding(json_t *list, const char *what, const char *todo, const char *fmt, ...)
 {
     struct qn_buf text = { 0 };
-    char said[QN_MADDR_TEXT + 200];
+    char said[QN_MADDR_TEXT + HEALTH_TEXT];
     va_list args;
     va_start(args, fmt);
     vsnprintf(said, sizeof said, fmt, args);
     va_end(args);
-    qn_buf_printf(&text, "%s%s%s", said, todo ? ": " : "", todo ? todo : "");
+    qn_buf_printf(&text, "%s%s%s", said, todo && *todo ? ": " : "", todo ? todo : "");
     json_array_append_new(list, json_pack("{s:s, s:s, s:s%}", "check", what, "state",
                                           todo ? "look" : "ok", "detail", (const char *)text.ptr,
                                           text.len));
@@ -432,8 +433,10 @@ static void doctor_reach(json_t *list, struct qn_net *net, const struct survey *
     if (*info.nat) finding(list, "router", NULL, "%s", info.nat);
 }
 
-static void doctor_peers(json_t *list, struct qn_net *net, const struct survey *s)
+static void doctor_peers(json_t *list, struct qn_node *node, const struct survey *s)
 {
+    struct qn_net *net = qn_node_net(node);
+    char deaf[HEALTH_TEXT];
     struct qn_host *host = qn_net_host(net);
     unsigned bans = 0;
     char addr[QN_MADDR_TEXT];
@@ -441,7 +444,8 @@ static void doctor_peers(json_t *list, struct qn_net *net, const struct survey *
     qn_host_bans(host, count_ban, &bans);
     doctor_reach(list, net, s, addr);
     finding(list, "peers",
-            !s->peers ? "quoin net dial ADDR, or start with --join ADDR"
+            !s->peers && health_deaf(node, deaf) ? deaf
+            : !s->peers                          ? "quoin net dial ADDR, or start with --join ADDR"
             : s->far && !s->out
                 ? "all came by themselves, so an attacker could be all of them; dial some"
                 : NULL,
@@ -450,7 +454,7 @@ static void doctor_peers(json_t *list, struct qn_net *net, const struct survey *
             s->far && s->far == s->peers && s->group_cnt < GROUPS_GOOD
                 ? "one owner could have them all; dial others"
                 : NULL,
-            "peers are of %u networks", s->group_cnt);
+            "peers are of %u network%s", s->group_cnt, s->group_cnt == 1 ? "" : "s");
 }
 
 static void doctor_mesh(json_t *list, const struct gossip *g, const struct survey *s)
@@ -480,9 +484,10 @@ static qn_rc net_doctor(struct qn_call_ctx *ctx, const void *params, json_t **re
     const struct qn_host_stat stat = qn_host_stat(qn_net_host(net));
     struct survey s = { .g = qn_net_gossip(net) };
     int64_t age_ms = (int64_t)qn_env_now_ms(ctx->env) - (int64_t)qn_view_now_ms(ctx->view);
+    char text[HEALTH_TEXT], halt[HEALTH_TEXT];
     json_t *list = *ret = json_array();
     qn_host_peers(qn_net_host(net), look, &s);
-    doctor_peers(list, net, &s);
+    doctor_peers(list, ctx->node, &s);
     if (qn_net_discover(net)) {
         struct qn_discover_info d = qn_discover_info(qn_net_discover(net));
         finding(list, "addresses",
@@ -494,7 +499,12 @@ static qn_rc net_doctor(struct qn_call_ctx *ctx, const void *params, json_t **re
         finding(list, "other chains", NULL, "%u peers turned away; quoin net bans lists them",
                 qn_net_foreign(net));
     doctor_mesh(list, s.g, &s);
-    finding(list, "chain", info.syncing ? "it is catching up" : NULL,
+    bool out = health_self(ctx, text), halted = health_halted(ctx, halt);
+    finding(list, "validator", out ? "" : NULL, "%s", text);
+    finding(list, "chain",
+            info.syncing ? "it is catching up"
+            : halted     ? halt
+                         : NULL,
             "block %" PRIu64 ", peers have %" PRIu64, info.height, info.peer_height);
     /* Blocks carry their proposers' clocks, and each is later than the one before. */
     finding(list, "clock",

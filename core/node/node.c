@@ -78,6 +78,11 @@ const char *qn_node_home(struct qn_node *node)
     return node->opts->home;
 }
 
+const struct qn_hash *qn_node_validator(struct qn_node *node)
+{
+    return &node->validator.pub;
+}
+
 const struct qn_steps *qn_node_steps(struct qn_node *node)
 {
     return node->steps;
@@ -580,6 +585,32 @@ static qn_rc read_genesis(const char *path, struct qn_buf *ret, struct qn_why *w
     return rc;
 }
 
+/* A genesis that is named for a home with a chain must be that chain's. */
+static qn_rc check_genesis(struct qn_node *node, struct qn_why *why)
+{
+    const char *path = node->opts->genesis;
+    struct qn_buf bytes = { 0 };
+    struct qn_arena arena = { .max = 8u << 20 };
+    struct qn_genesis genesis;
+    char here[65], there[65];
+    qn_rc rc = path ? read_genesis(path, &bytes, why) : QN_OK;
+    if (rc == QN_OK && path)
+        rc = qn_decode(qn_genesis_record(), qn_buf_get(&bytes), &arena, &genesis, why);
+    if (rc || !path) goto out;
+    struct qn_hash is = qn_chain_id(qn_node_chain(node)), wanted = qn_genesis_hash(&genesis);
+    qn_hex(is.b, 32, here);
+    qn_hex(wanted.b, 32, there);
+    if (!qn_hash_eq(&is, &wanted))
+        rc = qn_why(why, QN_E_FOREIGN,
+                    "%s holds chain %.8s, %s is of chain %.8s: take another --home, or leave "
+                    "--genesis out",
+                    node->opts->home, here, path, there);
+out:
+    qn_buf_free(&bytes);
+    qn_arena_free(&arena);
+    return rc;
+}
+
 /* What only a joined peer can give is not asked for without one. */
 static qn_rc check_join(const struct qn_node *node, struct qn_why *why)
 {
@@ -674,6 +705,7 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
     rc = joins ? qn_dir_make(node->chain_home, why) : QN_OK;
     if (rc == QN_OK) rc = qn_steps_open(node->chain_home, &node->steps, why);
     if (rc == QN_OK) rc = qn_replica_open(&conf, &node->replica, why);
+    if (rc == QN_OK) rc = check_genesis(node, why);
     if (rc == QN_OK) rc = check_trust(node, why);
     if (rc == QN_OK && node->net) rc = qn_net_serve(node->net, node->replica, on_net, node, why);
 out:

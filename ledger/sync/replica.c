@@ -288,14 +288,29 @@ enum qn_tx_where qn_replica_tx(const struct qn_replica *r, const struct qn_hash 
     return qn_pool_has(r->pool, id) ? QN_TX_POOLED : QN_TX_UNKNOWN;
 }
 
+/* What those weigh of whom a vote of the present view is known. */
+static uint64_t heard(const struct qn_replica *r)
+{
+    struct qn_hash bits = qn_bft_heard(r->bft, qn_bft_view(r->bft) + QN_BFT_HEARD - 1);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < r->set.cnt; i++)
+        if (bits.b[i / 8] >> i % 8 & 1) sum += r->set.weights[i];
+    return sum;
+}
+
 struct qn_replica_info qn_replica_info(const struct qn_replica *r)
 {
+    const struct qn_quorum q = r->set.cnt ? qn_set_quorum(&r->set) : (struct qn_quorum){ .all = 0 };
     return (struct qn_replica_info){ .view = qn_bft_view(r->bft),
                                      .height = qn_replica_head_height(r),
                                      .peer_height = qn_replica_most(r),
                                      .peer_oldest = qn_replica_oldest(r),
                                      .peers = r->peer_cnt,
                                      .validators = r->set.cnt,
+                                     .block_ms = r->conf.block_ms,
+                                     .weight = q.all,
+                                     .quorum = q.q,
+                                     .heard = heard(r),
                                      .self = r->self,
                                      .syncing =
                                          qn_replica_most(r) > qn_replica_head_height(r) + 4 };

@@ -86,6 +86,9 @@ struct qn_replica_info {
     uint64_t
         peer_oldest; /* the first block that one with more than we have still has; 0: none is */
     uint32_t peers, validators;
+    uint64_t block_ms; /* an empty block this often */
+    uint64_t weight, quorum,
+        heard;    /* of all validators; what a block needs; whose vote of `view` is here */
     int self;     /* own number in the validator set, -1 */
     bool syncing; /* behind its peers by more than a few blocks */
 };

@@ -1,0 +1,72 @@
+/* health.c - what is amiss with this node, in a line each. */
+#include "core/node/health.h"
+
+#include "core/node/net.h"
+#include "ledger/state/stake.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define QUIET_MS     5000 /* views that end in nothing are not yet a halt */
+#define QUIET_BLOCKS 10
+
+static unsigned percent(uint64_t part, uint64_t all)
+{
+    return all ? (unsigned)((double)part * 100 / (double)all + 0.5) : 0;
+}
+
+bool health_halted(const struct qn_call_ctx *ctx, char dst[HEALTH_TEXT])
+{
+    const struct qn_replica_info info = qn_replica_info(qn_node_replica(ctx->node));
+    uint64_t now = qn_env_now_ms(ctx->env), last = qn_view_now_ms(ctx->view);
+    if (qn_node_join(ctx->node) || now < last + QUIET_MS + QUIET_BLOCKS * info.block_ms)
+        return false;
+    snprintf(dst, HEALTH_TEXT,
+             "no block for %.0f s (one should come every %.1f s): of the weight %u %% was heard in "
+             "view %" PRIu64 ", a block needs %u %%",
+             (double)(now - last) / 1000, (double)info.block_ms / 1000,
+             percent(info.heard, info.weight), info.view, percent(info.quorum, info.weight));
+    return true;
+}
+
+bool health_self(const struct qn_call_ctx *ctx, char dst[HEALTH_TEXT])
+{
+    const struct qn_replica_info info = qn_replica_info(qn_node_replica(ctx->node));
+    const struct qn_hash id = qn_acct_key(qn_node_validator(ctx->node));
+    uint64_t now = qn_view_now_ms(ctx->view);
+    struct qn_validator v;
+    char hex[65];
+    if (info.self >= 0)
+        snprintf(dst, HEALTH_TEXT, "validator %d of %u", info.self + 1, info.validators);
+    else
+        snprintf(dst, HEALTH_TEXT, "follows %u validators", info.validators);
+    if (qn_stake_get(ctx->view, &id, ctx->arena, &v) || (!v.barred && !v.jailed_ms)) return false;
+    qn_hex(id.b, 32, hex);
+    if (v.barred)
+        snprintf(dst, HEALTH_TEXT,
+                 "barred for good, its key signed twice: a new home, so a new key, and quoin "
+                 "validator create there");
+    else if (now < v.jailed_ms)
+        snprintf(dst, HEALTH_TEXT,
+                 "jailed, it missed too many votes: in %" PRIu64
+                 " s, by its owner, quoin validator unjail --validator %s",
+                 (v.jailed_ms - now + 999) / 1000, hex);
+    else
+        snprintf(
+            dst, HEALTH_TEXT,
+            "jailed, it missed too many votes: by its owner, quoin validator unjail --validator %s",
+            hex);
+    return true;
+}
+
+bool health_deaf(struct qn_node *node, char dst[HEALTH_TEXT])
+{
+    const struct qn_net *net = qn_node_net(node);
+    uint32_t cnt = 0, up = net ? qn_net_joined(net, &cnt) : 0;
+    if (up || cnt == 0) return false;
+    if (cnt == 1)
+        snprintf(dst, HEALTH_TEXT, "nobody answers at %.200s", qn_net_join(net));
+    else
+        snprintf(dst, HEALTH_TEXT, "nobody answers at any of the %u addresses to join", cnt);
+    return true;
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# What a node says when not all is well: a chain that stands still, an address where nobody answers, a genesis of another chain, a network
+# of another size.
+. "$(dirname "$0")/../lib.sh"
+net=$tmp/net devnet=0 lone=0
+trap 'for p in $lone $devnet; do [ $p = 0 ] || { kill -TERM $p && wait $p; } 2>/dev/null; done; cleanup' EXIT
+
+"$q" devnet 4 --home "$net" --json >"$tmp/devnet.log" 2>"$tmp/devnet.err" &
+devnet=$!
+for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/devnet.log" && break; sleep 0.05; done
+at() { "$q" --home "$net/node-$1" "${@:2}"; }
+chain() { at 0 net doctor --json | jq -r 'select(.check == "chain") | .state'; }
+for _ in $(seq 200); do [ "$(at 0 status --json | jq -r '"\(.peers) \(.height > 3)"')" = "3 true" ] && break; sleep 0.1; done
+check "all is well" "up to date ok" "$(at 0 status --json | jq -r .sync) $(chain)"
+check "its part" "validator N of 4" "$(at 0 status --json | jq -r .self | sed 's/r [1-4] o/r N o/')"
+for i in 2 3; do kill -9 "$(jq "select(.event == \"node\" and .idx == $i) | .pid" "$tmp/devnet.log")"; done
+for _ in $(seq 200); do [ "$(chain)" = look ] && break; sleep 0.1; done
+check "half of the weight is gone: the doctor" look "$(chain)"
+check "and the status, with what is heard" 1 "$(at 0 status --json | jq -r .sync | grep -cE '^no block for [0-9]+ s \(one should come every 0.2 s\): of the weight 50 % was heard in view [0-9]+, a block needs [6-9][0-9] %$')"
+kill -TERM $devnet
+wait $devnet
+devnet=0
+
+"$q" devnet 3 --home "$net" >"$tmp/said" 2>&1
+check "a network of another size" "2 1" "$? $(grep -c "^error: the network of $net has 4 nodes, not 3" "$tmp/said")"
+"$q" devnet 2 --home "$tmp/two" --json >"$tmp/two.log" 2>&1 &
+devnet=$!
+for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/two.log" && break; sleep 0.05; done
+kill -TERM $devnet
+wait $devnet
+devnet=0
+up() { timeout 20 "$q" up --home "$net/node-0" --api 127.0.0.1:0 --json "$@" >"$tmp/said" 2>&1; }
+up --genesis "$tmp/two/genesis"
+check "a genesis of another chain" "78 1" "$? $(grep -cE 'holds chain [0-9a-f]{8}, .*/two/genesis is of chain [0-9a-f]{8}' "$tmp/said")"
+up --genesis "$tmp/nothing"
+check "a genesis that is not there" "3 1" "$? $(grep -c "$tmp/nothing" "$tmp/said")"
+echo no genesis >"$tmp/nothing"
+up --genesis "$tmp/nothing"
+check "a genesis that is none" "78 1" "$? $(grep -c "nothing is not a genesis" "$tmp/said")"
+
+"$q" up --home "$net/node-0" --api 127.0.0.1:0 --genesis "$net/genesis" --join 127.0.0.1:1 --json >"$tmp/lone.log" 2>&1 &
+lone=$!
+for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/lone.log" && break; sleep 0.05; done
+check "its own genesis, and nobody there" "0 look nobody answers at 127.0.0.1:1" "$(at 0 status --json | jq .peers) $(at 0 net doctor --json | jq -r 'select(.check == "peers") | .state + " " + .detail' | sed 's/ .*: / /')"
+finish
