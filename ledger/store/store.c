@@ -7,9 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define KEY_MAX 511u /* of LMDB as of the state */
 
 static const char META_KEY[] = "quoin-state-1";
 
@@ -36,28 +41,119 @@ static qn_rc fail(struct qn_why *why, const char *what, int err)
     return qn_why(why, rc, "%s: %s", what, mdb_strerror(err));
 }
 
-/* LMDB maps what it is given; a file cut short would fault later, so its length is looked at first. */
-static qn_rc check_file(const char *path, struct qn_why *why)
+static qn_rc damaged(struct qn_why *why, const char *path, const char *how)
+{
+    return qn_why(
+        why, QN_E_CORRUPT,
+        "%s %s; it was left as it is. Where the journal begins at block 1, remove the file "
+        "and start again; else restore a snapshot or a backup",
+        path, how);
+}
+
+/* What we look at of LMDB's two heads, its pages 0 and 1; the one with the higher txn counts. */
+struct head {
+    uint64_t page;
+    uint16_t pad, flags;
+    uint32_t bounds, magic, version;
+    uint64_t address, map_size;
+    uint32_t page_size;
+    uint8_t trees[92];
+    uint64_t last_page, txn;
+};
+_Static_assert(sizeof(struct head) == 152, "as in the file");
+
+enum { HEAD_FLAG = 8, PAGE_MIN = 512, PAGE_MAX = 32768 };
+
+/* LMDB believes what it maps: its heads are looked at first. *ret_short: the file ends before the last page that its head counts. Pages that were
+ * taken and given back in one commit are never written, so that alone is no damage. */
+static qn_rc check_file(const char *path, bool *ret_short, struct qn_why *why)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
+    *ret_short = false;
     if (fd < 0)
         return errno == ENOENT ? QN_OK
                                : qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
-    uint8_t head[32];
+    struct head h[2] = { 0 };
     off_t len = lseek(fd, 0, SEEK_END);
-    uint32_t magic = 0;
-    if (len > 0 && pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head)
-        memcpy(&magic, head + 16, 4); /* behind the page header */
+    bool read = len >= (off_t)sizeof *h && pread(fd, h, sizeof *h, 0) == (ssize_t)sizeof *h;
+    bool ours = read && h[0].magic == 0xBEEFC0DE;
+    uint32_t size = h[0].page_size;
+    bool sound = ours && (size & (size - 1)) == 0 && size >= PAGE_MIN && size <= PAGE_MAX &&
+                 pread(fd, h + 1, sizeof *h, size) == (ssize_t)sizeof *h;
     close(fd);
-    if (len != 0 && (len < 8192 || magic != 0xBEEFC0DE))
+    if (len == 0) return QN_OK;
+    if (!ours)
         return qn_why(why, QN_E_FOREIGN, "%s is not a store of quoin; it was left as it is", path);
+    for (int i = 0; i < 2; i++)
+        sound = sound && (h[i].flags & HEAD_FLAG) && h[i].magic == h[0].magic &&
+                h[i].version == h[0].version && h[i].page_size == size;
+    if (!sound) return damaged(why, path, "is cut short or damaged in its head");
+    const struct head *newer = &h[h[1].txn > h[0].txn];
+    *ret_short = newer->last_page >= (uint64_t)len / size;
     return QN_OK;
+}
+
+static int touch_tree(MDB_txn *txn, MDB_dbi dbi)
+{
+    MDB_cursor *cur;
+    MDB_val key, val;
+    volatile uint8_t sum = 0;
+    int err = mdb_cursor_open(txn, dbi, &cur);
+    while (!err && (err = mdb_cursor_get(cur, &key, &val, MDB_NEXT)) == 0) {
+        const uint8_t *k = key.mv_data, *v = val.mv_data;
+        for (size_t i = 0; i < key.mv_size; i++)
+            sum ^= k[i];
+        for (size_t i = 0; i < val.mv_size; i++)
+            sum ^= v[i];
+    }
+    (void)sum;
+    return err == MDB_NOTFOUND ? 0 : err;
+}
+
+static int touch_all(const char *path)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    unsigned how = MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS;
+    int err = mdb_env_create(&env);
+    if (!err) err = mdb_env_set_maxdbs(env, 4);
+    if (!err) err = mdb_env_open(env, path, how, 0600);
+    if (!err) err = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (!err) err = touch_tree(txn, 0); /* what is free */
+    for (int i = 0; i < 2 && !err; i++) {
+        err = mdb_dbi_open(txn, i ? "meta" : "rows", 0, &dbi);
+        if (!err) err = touch_tree(txn, dbi);
+        if (err == MDB_NOTFOUND) err = 0; /* not made yet */
+    }
+    return err;
+}
+
+/* Reads the whole file in another process: LMDB has no answer to a bad page but a signal. */
+static qn_rc probe(const char *path, struct qn_why *why)
+{
+    int how = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        if (null >= 0) dup2(null, 2);
+        for (int sig = 1; sig < 32; sig++)
+            signal(sig, SIG_DFL);
+        setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+        _exit(touch_all(path) ? 1 : 0);
+    }
+    if (pid < 0) return qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
+    while (waitpid(pid, &how, 0) < 0)
+        if (errno != EINTR) return qn_why(why, QN_E_SYSTEM, "%s: %s", path, strerror(errno));
+    return how ? damaged(why, path, "is cut short") : QN_OK;
 }
 
 qn_rc qn_store_open(const char *path, uint64_t map_gib, struct qn_store **ret,
                     struct qn_store_meta *ret_meta, struct qn_why *why)
 {
-    qn_rc rc = check_file(path, why);
+    bool is_short;
+    qn_rc rc = check_file(path, &is_short, why);
+    if (rc == QN_OK && is_short) rc = probe(path, why);
     if (rc) return rc;
     struct qn_store *st = calloc(1, sizeof *st);
     QN_ASSERT(st != NULL);
@@ -78,7 +174,7 @@ qn_rc qn_store_open(const char *path, uint64_t map_gib, struct qn_store **ret,
     if (!err && val.mv_size == sizeof *ret_meta)
         memcpy(ret_meta, val.mv_data, sizeof *ret_meta);
     else if (err != MDB_NOTFOUND)
-        rc = qn_why(why, QN_E_CORRUPT, "%s: its head is damaged", path);
+        rc = damaged(why, path, "is damaged where it says of what block it is");
     if (rc == QN_OK) {
         err = mdb_txn_commit(st->txn);
         st->txn = NULL;
@@ -114,12 +210,24 @@ qn_rc qn_store_load(struct qn_store *st,
     MDB_txn *txn = NULL;
     MDB_cursor *cur = NULL;
     MDB_val key, val;
+    uint8_t last[KEY_MAX];
+    size_t len = 0; /* of last; 0: none */
     int err = mdb_txn_begin(st->env, NULL, MDB_RDONLY, &txn);
     if (!err) err = mdb_cursor_open(txn, st->rows, &cur);
-    while (!err && (err = mdb_cursor_get(cur, &key, &val, MDB_NEXT)) == 0)
+    while (!err && (err = mdb_cursor_get(cur, &key, &val, MDB_NEXT)) == 0) {
+        /* Ascending, and none starts another, else its row would follow at once. */
+        if (key.mv_size == 0 || key.mv_size > KEY_MAX ||
+            (len && memcmp(last, key.mv_data, QN_MIN(len, key.mv_size)) >= 0)) {
+            err = MDB_CORRUPTED;
+            break;
+        }
+        len = key.mv_size;
+        memcpy(last, key.mv_data, len);
         visit(arg, QN_SPAN(key.mv_data, key.mv_size), QN_SPAN(val.mv_data, val.mv_size));
+    }
     if (cur) mdb_cursor_close(cur);
     mdb_txn_abort(txn);
+    if (err == MDB_CORRUPTED) return damaged(why, "state.mdb", "holds damaged rows");
     return err == MDB_NOTFOUND ? QN_OK : fail(why, "state.mdb", err);
 }
 

@@ -3,6 +3,7 @@
 #include "ledger/store/store.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void count(void *arg, struct qn_span key, struct qn_span val)
@@ -38,6 +39,72 @@ static void test_map_full(struct qn_test_state *t)
     CHECK_RC(qn_store_load(st, count, &rows, &why), QN_OK);
     CHECK(rows == 1 && seen.height == 1);
     qn_store_close(st);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
+    CHECK(system(cmd) == 0);
+}
+
+static qn_rc open_load(const char *path, size_t *ret_rows)
+{
+    struct qn_why why = { "" };
+    struct qn_store *st = NULL;
+    struct qn_store_meta meta;
+    *ret_rows = 0;
+    qn_rc rc = qn_store_open(path, 1, &st, &meta, &why);
+    if (rc == QN_OK) rc = qn_store_load(st, count, ret_rows, &why);
+    if (st) qn_store_close(st);
+    return rc;
+}
+
+/* A file cut short is told, wherever it ends; one whose last pages were given back unwritten is whole. */
+static void test_cut(struct qn_test_state *t)
+{
+    char dir[] = "/tmp/quoin-cut-XXXXXX", path[64], cmd[64];
+    struct qn_why why = { "" };
+    struct qn_store *st;
+    struct qn_store_meta meta = { .height = 1 }, seen;
+    static uint8_t val[40000];
+    size_t rows;
+    struct stat is;
+    QN_ASSERT(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/state.mdb", dir);
+    CHECK_RC(qn_store_open(path, 1, &st, &seen, &why), QN_OK);
+    CHECK_RC(qn_store_begin(st, &why), QN_OK);
+    for (uint32_t i = 0; i < 500; i++)
+        CHECK_RC(qn_store_put(st, QN_SPAN_OF(i), QN_SPAN(val, i % 100), &why), QN_OK);
+    CHECK_RC(qn_store_put(st, QN_SPAN_STR("gone"), QN_SPAN(val, sizeof val), &why), QN_OK);
+    CHECK_RC(qn_store_del(st, QN_SPAN_STR("gone"), &why), QN_OK);
+    CHECK_RC(qn_store_commit(st, &meta, &why), QN_OK);
+    qn_store_close(st);
+    CHECK_RC(open_load(path, &rows), QN_OK);
+    CHECK(rows == 500 && stat(path, &is) == 0);
+    for (off_t len = is.st_size - 4096; len > 0; len -= 4096) {
+        CHECK(truncate(path, len) == 0);
+        CHECK_RC(open_load(path, &rows), QN_E_CORRUPT);
+    }
+    CHECK(truncate(path, 100) == 0);
+    CHECK_RC(open_load(path, &rows), QN_E_FOREIGN);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
+    CHECK(system(cmd) == 0);
+}
+
+/* Rows that no state can have are told before they reach it. */
+static void test_rows(struct qn_test_state *t)
+{
+    char dir[] = "/tmp/quoin-rows-XXXXXX", path[64], cmd[64];
+    struct qn_why why = { "" };
+    struct qn_store *st;
+    struct qn_store_meta meta = { .height = 1 }, seen;
+    size_t rows;
+    QN_ASSERT(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/state.mdb", dir);
+    CHECK_RC(qn_store_open(path, 1, &st, &seen, &why), QN_OK);
+    CHECK_RC(qn_store_begin(st, &why), QN_OK);
+    CHECK_RC(qn_store_put(st, QN_SPAN_STR("key"), QN_SPAN_STR("row"), &why), QN_OK);
+    CHECK_RC(qn_store_put(st, QN_SPAN_STR("keys"), QN_SPAN_STR("row"), &why), QN_OK);
+    CHECK_RC(qn_store_commit(st, &meta, &why), QN_OK);
+    qn_store_close(st);
+    CHECK_RC(open_load(path, &rows), QN_E_CORRUPT);
+    CHECK(rows == 1);
     snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
     CHECK(system(cmd) == 0);
 }
@@ -82,6 +149,8 @@ int main(void)
 {
     TEST_BEGIN();
     TEST(test_map_full);
+    TEST(test_cut);
+    TEST(test_rows);
     TEST(test_rowlog);
     return TEST_END();
 }
