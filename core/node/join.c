@@ -16,11 +16,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define PEERS_MAX  64u
 #define BAD_MAX    64u
 #define AT_ONCE    6u /* parts being fetched */
+#define PARTS_MAX  65536u
+#define A_TURN     256u /* parts looked at, or begun, before others have their turn */
+#define PIECE_MAX  (UINT64_C(8) << 20) /* of bodies, for each block: a message holds one */
 #define TICK_US    100000
 #define ASK_MS     5000  /* peers are asked again, what they offer is new every epoch */
 #define PATIENT_MS 1500  /* the first offer waits so long for better ones */
@@ -34,7 +38,7 @@ struct peer {
     uint64_t asked_ms;
     struct qn_stream *stream; /* of a question under way */
     struct qn_buf in;
-    bool answered;
+    bool answered, lied;
     uint64_t first;
     uint32_t cnt;
     struct offer list[OFFER_MAX];
@@ -52,6 +56,7 @@ enum part_is { PART_MISSING, PART_FETCHING, PART_HERE };
 struct part {
     struct qn_part p;
     uint8_t is, misses;
+    bool ours; /* was not here: this join fetched it, and may remove it */
 };
 
 struct join {
@@ -71,7 +76,8 @@ struct join {
     struct qn_buf manifest;
     struct qn_snapshot sn;
     struct part *parts;
-    uint32_t part_cnt, here, fetching, said;
+    bool manifest_ours;
+    uint32_t part_cnt, looked, here, fetching, said;
     uint64_t bytes, bytes_total, ticket;
 };
 
@@ -94,7 +100,7 @@ __attribute__((format(printf, 2, 3))) static void tell(struct join *j, const cha
 
 static bool is_bad(const struct join *j, const struct qn_hash *manifest)
 {
-    for (uint32_t i = 0; i < j->bad_cnt; i++)
+    for (uint32_t i = 0; i < QN_MIN(j->bad_cnt, BAD_MAX); i++)
         if (qn_hash_eq(&j->bad[i], manifest)) return true;
     return false;
 }
@@ -104,7 +110,7 @@ static void drop_manifest(struct join *j)
     free(j->parts);
     j->parts = NULL;
     qn_buf_free(&j->manifest);
-    j->part_cnt = j->here = j->fetching = j->said = 0;
+    j->part_cnt = j->looked = j->here = j->fetching = j->said = 0;
     j->bytes = j->bytes_total = 0;
 }
 
@@ -126,18 +132,56 @@ static bool offers_it(const struct peer *p, const struct qn_hash *manifest)
     return false;
 }
 
+static void memory_path(const struct join *j, char dst[1100])
+{
+    snprintf(dst, 1100, "%s/joining/manifest", j->home);
+}
+
+static uint64_t size_here(const struct join *j, const struct qn_hash *id)
+{
+    char path[4096];
+    struct stat st;
+    blob_beside(j->home, id, "", path, sizeof path);
+    return stat(path, &st) == 0 ? (uint64_t)st.st_size : UINT64_MAX;
+}
+
+static void remove_blob(const struct join *j, const struct qn_hash *id)
+{
+    static const char *const SUFFIX[] = { "", ".tree" };
+    char path[4096];
+    for (unsigned i = 0; i < QN_COUNT(SUFFIX); i++) {
+        blob_beside(j->home, id, SUFFIX[i], path, sizeof path);
+        unlink(path);
+    }
+    share_forget(j->conf.share, id);
+}
+
+/* Only what this join fetched: a blob that was here before is its owner's, whoever names it. Chunks that came are proven rows of the state, and
+ * of use to the next snapshot. */
+static void remove_ours(struct join *j, bool chunks)
+{
+    char path[1100];
+    for (uint32_t i = 0; i < j->part_cnt; i++)
+        if (j->parts[i].ours && j->parts[i].is == PART_HERE && (chunks || !j->parts[i].p.chunk))
+            remove_blob(j, &j->parts[i].p.hash);
+    if (j->manifest_ours) remove_blob(j, &j->at.manifest);
+    j->manifest_ours = false;
+    memory_path(j, path);
+    unlink(path);
+}
+
 /* The manifest is not taken a second time; who offers it is scored: for a lie, or for what does not come. */
 static void give_up(struct join *j, enum qn_blame blame, const char *what)
 {
-    char path[4096];
     tell(j, "sync: the snapshot of block %" PRIu64 " is refused: %s", j->at.height, what);
-    if (j->bad_cnt < BAD_MAX) j->bad[j->bad_cnt++] = j->at.manifest;
-    for (uint32_t i = 0; i < PEERS_MAX; i++)
-        if (j->peers[i].no && offers_it(&j->peers[i], &j->at.manifest))
-            qn_host_blame(j->conf.host, j->peers[i].no, blame, "a snapshot that is none");
-    blob_beside(j->home, &j->at.manifest, "", path, sizeof path);
-    unlink(path);
-    share_forget(j->conf.share, &j->at.manifest);
+    j->bad[j->bad_cnt++ % BAD_MAX] = j->at.manifest;
+    for (uint32_t i = 0; i < PEERS_MAX; i++) {
+        struct peer *p = &j->peers[i];
+        if (!p->no || !offers_it(p, &j->at.manifest)) continue;
+        p->lied |= blame == QN_BLAME_OFFENCE;
+        qn_host_blame(j->conf.host, p->no, blame, "a snapshot that is none");
+    }
+    remove_ours(j, false);
     look_again(j);
 }
 
@@ -151,6 +195,7 @@ static void end(struct join *j, enum join_end how, qn_rc rc, const struct qn_why
     if (j->stage == OVER) return;
     j->stage = OVER;
     event_del(j->tick);
+    if (rc == QN_E_DISKFULL) remove_ours(j, true);
     j->conf.end(j->conf.arg, how, rc, why);
 }
 
@@ -271,11 +316,6 @@ static void on_peer(void *arg, uint32_t no, const struct qn_peer_id *id, bool up
 
 /* --- choosing ------------------------------------------------------------------------------------------------------------- */
 
-static void memory_path(const struct join *j, char dst[1100])
-{
-    snprintf(dst, 1100, "%s/joining/manifest", j->home);
-}
-
 /* The one that was being taken when the node was killed. */
 static bool remembered(const struct join *j, struct qn_hash *ret)
 {
@@ -310,7 +350,7 @@ static bool choose(const struct join *j, struct offer *ret)
     struct qn_hash before;
     bool has = remembered(j, &before), any = false;
     for (uint32_t i = 0; i < PEERS_MAX; i++)
-        for (uint32_t k = 0; j->peers[i].no && k < j->peers[i].cnt; k++) {
+        for (uint32_t k = 0; j->peers[i].no && !j->peers[i].lied && k < j->peers[i].cnt; k++) {
             const struct offer *o = &j->peers[i].list[k];
             if (o->height == 0 || o->bytes == 0 || o->bytes > QN_MANIFEST_MAX ||
                 is_bad(j, &o->manifest))
@@ -337,7 +377,7 @@ static void look(struct join *j)
     qn_host_peers(j->conf.host, add_peer, j);
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         struct peer *p = &j->peers[i];
-        if (p->no && (p->asked_ms == 0 || now - p->asked_ms >= ASK_MS)) ask(j, p);
+        if (p->no && !p->lied && (p->asked_ms == 0 || now - p->asked_ms >= ASK_MS)) ask(j, p);
         waiting |= p->stream != NULL;
         answered |= p->answered;
         all |= p->answered && p->first <= 1;
@@ -362,6 +402,7 @@ static void look(struct join *j)
     }
     j->at = best;
     j->stage = MANIFEST;
+    j->manifest_ours = size_here(j, &best.manifest) == UINT64_MAX;
     remember(j);
     tell(j, "sync: taking the snapshot of block %" PRIu64 ", offered by %u", best.height,
          offerers(j, &best.manifest));
@@ -369,28 +410,65 @@ static void look(struct join *j)
 
 /* --- fetching ------------------------------------------------------------------------------------------------------------- */
 
-static uint64_t size_here(const struct join *j, const struct qn_hash *id)
+static int by_hash(const void *a, const void *b)
 {
-    char path[4096];
-    struct stat st;
-    blob_beside(j->home, id, "", path, sizeof path);
-    return stat(path, &st) == 0 ? (uint64_t)st.st_size : UINT64_MAX;
+    return memcmp(a, b, sizeof(struct qn_hash));
 }
 
-static void list_parts(struct join *j)
+/* What the manifest names is within bounds, nothing of it twice. NULL, or what is wrong. */
+static const char *list_parts(struct join *j)
 {
     struct qn_part at = { .rest = NULL };
-    j->parts = calloc(j->sn.chunk_cnt + (size_t)j->sn.piece_cnt, sizeof *j->parts);
-    QN_ASSERT(j->parts != NULL);
-    while (qn_snapshot_next(&j->sn, &at)) {
-        struct part *p = &j->parts[j->part_cnt++];
-        p->p = at;
+    uint64_t cnt = (uint64_t)j->sn.chunk_cnt + j->sn.piece_cnt, bodies = 0;
+    uint64_t end = j->sn.proof.header.height, begin = j->sn.begin.height;
+    if (cnt > PARTS_MAX) return "it has too many parts";
+    if (begin >= end || j->sn.piece_cnt > end - begin) return "it has more bodies than blocks";
+    struct qn_hash *all = calloc(cnt, sizeof *all);
+    j->parts = calloc(cnt, sizeof *j->parts);
+    QN_ASSERT(j->parts != NULL && all != NULL);
+    const char *bad = NULL;
+    while (!bad && qn_snapshot_next(&j->sn, &at)) {
+        all[j->part_cnt] = at.hash;
+        j->parts[j->part_cnt++].p = at;
         j->bytes_total += at.bytes;
-        if (size_here(j, &at.hash) != at.bytes) continue;
+        if (!at.chunk) bodies += at.bytes;
+        if (at.bytes == 0 || at.bytes > QN_CHUNK_MAX)
+            bad = "a part of it has a length that none has";
+    }
+    if (!bad && bodies / PIECE_MAX > end - begin) bad = "its bodies are larger than blocks may be";
+    qsort(all, j->part_cnt, sizeof *all, by_hash);
+    for (uint32_t i = 1; i < j->part_cnt && !bad; i++)
+        if (qn_hash_eq(&all[i - 1], &all[i])) bad = "it names a part twice";
+    free(all);
+    return bad;
+}
+
+/* Some more of what is here already. false: not at the end yet, or given up. */
+static bool look_at_parts(struct join *j)
+{
+    struct statvfs fs;
+    if (j->looked == j->part_cnt) return true;
+    for (uint32_t n = 0; n < A_TURN && j->looked < j->part_cnt; n++, j->looked++) {
+        struct part *p = &j->parts[j->looked];
+        uint64_t size = size_here(j, &p->p.hash);
+        if (size == UINT64_MAX) continue;
+        if (size != p->p.bytes) {
+            condemn(j, "a part of it is here, and of another length");
+            return false;
+        }
         p->is = PART_HERE; /* from before; the restoring looks at every byte again */
         j->here++;
-        j->bytes += at.bytes;
+        j->bytes += size;
     }
+    if (j->looked < j->part_cnt) return false;
+    if (statvfs(j->home, &fs) == 0 &&
+        j->bytes_total - j->bytes > (uint64_t)fs.f_bavail * fs.f_frsize) {
+        give_up(j, QN_BLAME_SLIP, "it is larger than what is free of the disk");
+        return false;
+    }
+    tell(j, "sync: %u parts, %.1f MB, %u of them here", j->part_cnt, (double)j->bytes_total / 1e6,
+         j->here);
+    return true;
 }
 
 static void fetch_manifest(struct join *j)
@@ -398,7 +476,7 @@ static void fetch_manifest(struct join *j)
     char path[4096];
     json_t *said = NULL;
     struct qn_why why = { "" };
-    qn_rc rc = share_fetch_up_to(j->conf.share, &j->at.manifest, j->at.bytes, &said, &why);
+    qn_rc rc = share_fetch_up_to(j->conf.share, &j->at.manifest, QN_MANIFEST_MAX, &said, &why);
     json_decref(said);
     if (rc == QN_E_AGAIN || rc == QN_E_LIMIT) return;
     if (rc == QN_E_NOTFOUND) {
@@ -411,6 +489,10 @@ static void fetch_manifest(struct join *j)
     }
     blob_beside(j->home, &j->at.manifest, "", path, sizeof path);
     rc = qn_file_read(path, QN_MANIFEST_MAX, &j->manifest, &why);
+    if (rc == QN_E_TOOBIG) {
+        condemn(j, "its manifest is larger than any may be");
+        return;
+    }
     if (rc) {
         end(j, JOIN_FAILED, rc, &why);
         return;
@@ -424,10 +506,11 @@ static void fetch_manifest(struct join *j)
         condemn(j, why.text);
         return;
     }
-    list_parts(j);
-    j->stage = PARTS;
-    tell(j, "sync: %u parts, %.1f MB, %u of them here", j->part_cnt, (double)j->bytes_total / 1e6,
-         j->here);
+    const char *bad = list_parts(j);
+    if (bad)
+        condemn(j, bad);
+    else
+        j->stage = PARTS;
 }
 
 /* A part is whole: what can be said of it alone is. false: the manifest lied, and is dropped. */
@@ -452,8 +535,7 @@ static bool arrived(struct join *j, struct part *p)
         end(j, JOIN_FAILED, rc, &why);
         return false;
     }
-    unlink(path);
-    share_forget(j->conf.share, &p->p.hash);
+    if (p->ours) remove_blob(j, &p->p.hash);
     condemn(j, "a chunk's rows do not lead to the block's state root");
     return false;
 }
@@ -462,9 +544,8 @@ static bool fetch_part(struct join *j, struct part *p)
 {
     json_t *said = NULL;
     struct qn_why why = { "" };
-    qn_rc rc = p->p.bytes > QN_CHUNK_MAX
-                   ? QN_E_TOOBIG
-                   : share_fetch_up_to(j->conf.share, &p->p.hash, p->p.bytes, &said, &why);
+    if (p->is == PART_MISSING) p->ours = size_here(j, &p->p.hash) == UINT64_MAX;
+    qn_rc rc = share_fetch_up_to(j->conf.share, &p->p.hash, p->p.bytes, &said, &why);
     json_decref(said);
     if (rc == QN_E_LIMIT) return true;
     if (p->is == PART_MISSING) {
@@ -487,13 +568,17 @@ static qn_rc restore(void *arg, struct aside *aside, json_t **ret, struct qn_why
 
 static void fetch_parts(struct join *j)
 {
+    uint32_t begun = 0;
+    if (!look_at_parts(j)) return;
     for (uint32_t i = 0; i < j->part_cnt; i++) {
         struct part *p = &j->parts[i];
         if (p->is == PART_FETCHING && !fetch_part(j, p)) return;
     }
-    for (uint32_t i = 0; i < j->part_cnt && j->fetching < AT_ONCE; i++) {
+    for (uint32_t i = 0; i < j->part_cnt && j->fetching < AT_ONCE && begun < A_TURN; i++) {
         struct part *p = &j->parts[i];
-        if (p->is == PART_MISSING && !fetch_part(j, p)) return;
+        if (p->is != PART_MISSING) continue;
+        begun++;
+        if (!fetch_part(j, p)) return;
     }
     uint32_t tenth = j->part_cnt ? j->here * 10 / j->part_cnt : 10;
     if (tenth > j->said) {
@@ -575,15 +660,13 @@ static void drop_damaged(struct join *j)
         char path[4096];
         blob_beside(j->home, &j->parts[i].p.hash, "", path, sizeof path);
         struct qn_buf file = { 0 };
-        bool right = qn_file_read(path, QN_CHUNK_MAX, &file, NULL) == QN_OK;
-        if (right) {
+        bool wrong = false; /* what cannot be read is left alone */
+        if (qn_file_read(path, QN_CHUNK_MAX, &file, NULL) == QN_OK) {
             struct qn_hash is = qn_blake3(file.ptr, file.len);
-            right = qn_hash_eq(&is, &j->parts[i].p.hash);
+            wrong = !qn_hash_eq(&is, &j->parts[i].p.hash);
         }
         qn_buf_free(&file);
-        if (right) continue;
-        unlink(path);
-        share_forget(j->conf.share, &j->parts[i].p.hash);
+        if (wrong) remove_blob(j, &j->parts[i].p.hash);
     }
 }
 

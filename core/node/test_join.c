@@ -402,6 +402,96 @@ static void remove_home(struct node *n)
     n->home[0] = 0;
 }
 
+enum lying { NAMES_MINE, MANIFEST_MINE, TWICE, TOO_MANY, LONG_PART, MUCH, EMPTY, LYINGS };
+
+/* A manifest that offers the joiner what is none, and what the joiner has of its own by that name. */
+static void offer_lie(struct qn_test_state *t, struct world *w, struct node *n, enum lying how,
+                      const struct qn_hash *mine, uint64_t mine_bytes)
+{
+    char path[4096], hex[65];
+    struct qn_hash id;
+    struct qn_buf manifest = { 0 }, made = { 0 };
+    struct qn_snapshot sn;
+    json_t *said = make_snapshot(t, w, n);
+    QN_ASSERT(qn_unhex(json_string_value(json_object_get(said, "manifest")), 64, id.b, 32));
+    blob_beside(n->home, &id, "", path, sizeof path);
+    CHECK_RC(qn_file_read(path, QN_MANIFEST_MAX, &manifest, NULL), QN_OK);
+    unlink(path);
+    CHECK_RC(qn_snapshot_read(qn_buf_get(&manifest), NULL, NULL, &sn, &w->why), QN_OK);
+    qn_buf_put(&made, manifest.ptr, (size_t)(sn.pieces.ptr - manifest.ptr) - 4);
+    uint32_t cnt = how == TWICE ? 2 : how == TOO_MANY ? 300000 : how == MUCH ? 50 : 1;
+    uint32_t bytes = how == NAMES_MINE  ? 7
+                     : how == LONG_PART ? UINT32_MAX
+                     : how == MUCH      ? QN_CHUNK_MAX
+                                        : how != EMPTY;
+    qn_buf_u32(&made, cnt);
+    for (uint32_t i = 0; i < cnt; i++) {
+        struct qn_hash part = qn_blake3(&i, how == TWICE ? 0 : sizeof i);
+        qn_buf_put(&made, how == NAMES_MINE ? mine->b : part.b, 32);
+        qn_buf_u32(&made, bytes);
+    }
+    uint64_t len = made.len;
+    if (how == MANIFEST_MINE) {
+        id = *mine;
+        len = mine_bytes;
+    } else {
+        CHECK_RC(blob_put(n->home, qn_buf_get(&made), &id, NULL), QN_OK);
+    }
+    qn_hex(id.b, 32, hex);
+    json_object_set_new(said, "manifest", json_string(hex));
+    json_object_set_new(said, "manifest_bytes", json_integer((json_int_t)len));
+    snaps_add(n->snaps, said);
+    json_decref(said);
+    qn_buf_free(&manifest);
+    qn_buf_free(&made);
+}
+
+/* Lies that would cost the joiner files of its own, its disk or its time. */
+static void test_liars(struct qn_test_state *t)
+{
+    static struct world w;
+    struct node *joiner = &w.n[JOINER], *liar = &w.n[LIAR];
+    const char *text = "a blob that the joiner's owner put there";
+    char path[4096], cmd[200];
+    struct qn_hash mine;
+    w.base = event_base_new();
+    make_chain(t, &w, 60);
+    for (enum lying how = 0; how < LYINGS; how++) {
+        node_open(t, &w, LIAR, true);
+        node_open(t, &w, JOINER, true);
+        offer_snaps(t, liar);
+        CHECK_RC(blob_put(joiner->home, QN_SPAN_STR(text), &mine, NULL), QN_OK);
+        offer_lie(t, &w, liar, how, &mine, strlen(text));
+        meet(t, &w, JOINER, LIAR);
+        join_begin(t, &w, NULL, 0);
+        UNTIL(&w, w.ended || join_info(joiner->join).refused == 1);
+        CHECK(w.ended == 0);
+        CHECK(w.had == UINT32_MAX); /* nothing of it was fetched */
+        CHECK(strchr(joiner->blamed, 'b') != NULL);
+        CHECK_RC(blob_path(joiner->home, &mine, path, sizeof path, NULL), QN_OK);
+        snprintf(cmd, sizeof cmd, "find %s/blobs -type f | wc -l", joiner->home);
+        FILE *find = popen(cmd, "r");
+        int left = 0;
+        CHECK(fscanf(find, "%d", &left) == 1 && left == 1);
+        pclose(find);
+        snprintf(path, sizeof path, "%s/joining/manifest", joiner->home);
+        CHECK(access(path, F_OK) != 0);
+        /* Who lied is not listened to again. */
+        for (uint64_t begin = real_ms(); real_ms() - begin < 500;)
+            event_base_loop(w.base, EVLOOP_ONCE);
+        CHECK(join_info(joiner->join).refused == 1);
+        node_close(joiner);
+        node_close(liar);
+        remove_home(joiner);
+        remove_home(liar);
+    }
+    qn_replica_close(w.r);
+    qn_steps_close(w.steps);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", w.home);
+    QN_ASSERT(system(cmd) == 0);
+    event_base_free(w.base);
+}
+
 static void test_join(struct qn_test_state *t)
 {
     static const struct qn_stream_ops HAVE = { .on_data = noise_have },
@@ -533,6 +623,7 @@ int main(void)
 {
     TEST_BEGIN();
     TEST(test_join);
+    TEST(test_liars);
     TEST(test_keep);
     return TEST_END();
 }
