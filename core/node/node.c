@@ -64,6 +64,7 @@ struct qn_node {
     int lock_fd;
     uint64_t started_ms, watched_us;
     uint32_t fork_said;
+    bool twin_said;
     struct qn_exec_module exec[MODULES_MAX];
     void *self[MODULES_MAX]; /* of the modules in exec that were started */
     bool begun[MODULES_MAX];
@@ -400,6 +401,17 @@ static void say_fork(struct qn_node *node)
     qn_buf_free(&line);
 }
 
+/* Our key votes elsewhere: said once. */
+static void say_twin(struct qn_node *node)
+{
+    if (node->twin_said || !qn_replica_info(node->replica).twin) return;
+    node->twin_said = true;
+    fputs("quoin: this validator's key votes on another machine as well, which costs the stake: "
+          "this node signs no more. Stop one of "
+          "the two, then start the other again\n",
+          stderr);
+}
+
 /* How far it is behind, when it is: to the log, each time it is another. */
 static void say_sync(struct qn_node *node)
 {
@@ -435,6 +447,7 @@ static void on_turn(int fd, short what, void *arg)
         notify("WATCHDOG=1");
         say_sync(node);
         say_fork(node);
+        say_twin(node);
         qn_evidence_report(node->replica, node->net ? qn_net_coded(node->net) : NULL,
                            &node->validator, qn_env_now_ms(qn_env_real()));
     }

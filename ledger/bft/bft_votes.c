@@ -6,6 +6,20 @@
 
 #define DELTA_MAX_MS 30000
 
+bool qn_bft_mine(const struct qn_bft *m, const struct qn_vote *vote)
+{
+    if (vote->view <= m->last.view) return true;
+    const struct view *v = qn_bft_view_find(m, vote->view);
+    if (!v) return false;
+    return vote->kind == QN_VOTE_FINAL ? v->final : qn_bft_voted(v, &vote->block);
+}
+
+void qn_bft_mute(struct qn_bft *m)
+{
+    m->conf.self = -1;
+    m->waiting_cnt = 0;
+}
+
 static void put_vote(struct qn_bft *m, const struct qn_vote *vote);
 
 void qn_bft_cert_free(struct qn_cert *cert)

@@ -312,6 +312,7 @@ struct qn_replica_info qn_replica_info(const struct qn_replica *r)
                                      .quorum = q.q,
                                      .heard = heard(r),
                                      .self = r->self,
+                                     .twin = r->twin,
                                      .syncing =
                                          qn_replica_most(r) > qn_replica_head_height(r) + 4 };
 }

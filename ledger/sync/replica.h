@@ -52,6 +52,8 @@ struct qn_replica_conf {
     uint64_t block_ms;              /* an empty block this often; 0: 500 */
     bool hold; /* hears where peers stand, and no more: the state comes by another way */
     int bug;   /* enum qn_bft_bug, in simulations */
+    bool
+        deaf; /* votes on though its key votes elsewhere: planted bugs of simulations would hide behind the rule */
 };
 
 QN_CHECK qn_rc qn_replica_open(const struct qn_replica_conf *conf, struct qn_replica **ret,
@@ -91,6 +93,8 @@ struct qn_replica_info {
         heard;    /* of all validators; what a block needs; whose vote of `view` is here */
     int self;     /* own number in the validator set, -1 */
     bool syncing; /* behind its peers by more than a few blocks */
+    bool
+        twin; /* our key voted elsewhere: a copy of this home runs, and this one signs no more until it is started again */
 };
 struct qn_replica_info qn_replica_info(const struct qn_replica *r);
 

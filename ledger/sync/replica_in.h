@@ -60,6 +60,7 @@ struct qn_replica {
     struct qn_pool *pool;
     struct qn_set set; /* of the epoch that `bft` decides in */
     int self;
+    bool twin; /* our key voted elsewhere */
     struct body *bodies;
     struct peer *peers;
     uint32_t peer_cnt, peer_cap, turn_peer;

@@ -130,10 +130,19 @@ static enum qn_verdict on_txs(struct qn_replica *r, struct qn_span payload,
 static enum qn_verdict on_vote(struct qn_replica *r, const struct qn_vote *vote, struct qn_why *why)
 {
     struct qn_hash chain = qn_chain_id(r->chain);
-    if (!qn_bft_wants(r->bft, vote)) return QN_IGNORE;
+    bool twin = r->self >= 0 && vote->signer == r->self && vote->epoch == r->set.epoch &&
+                !r->conf.deaf && !qn_bft_mine(r->bft, vote);
+    if (!twin && !qn_bft_wants(r->bft, vote)) return QN_IGNORE;
     if (!qn_vote_ok(vote, &chain, &r->set.keys[vote->signer])) {
         qn_why(why, QN_E_SIGNATURE, "a vote's signature does not verify");
         return QN_REJECT;
+    }
+    if (twin) { /* what we sign beside it would cost the stake */
+        r->twin = true;
+        r->self = -1;
+        r->asked = false;
+        qn_replica_forget_pledge(r);
+        qn_bft_mute(r->bft);
     }
     qn_bft_vote(r->bft, vote);
     return QN_ACCEPT;

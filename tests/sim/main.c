@@ -219,7 +219,7 @@ static const struct {
     { "no_extra", 3 },
     { "no_body", 12 },
     { "skip_nothing", 40058 },
-    { "any_parent", 40024 },
+    { "any_parent", 41232 },
     { "no_forward", 118 },
     { "no_rearm", 40012 },
 };

@@ -255,6 +255,7 @@ static void boot(struct sim_world *w, struct sim_host *h)
         .wire = { h, host_send, host_cast },
         .block_ms = w->k.block_ms,
         .bug = w->o.bug < QN_BUG_COUNT ? w->o.bug : 0,
+        .deaf = w->o.bug != 0 || h->traits != 0,
     };
     sim_begin(h);
     qn_rc rc = qn_replica_open(&conf, &h->r, &why);
