@@ -19,6 +19,7 @@
 #define GENESIS_MS     30000
 #define REDIAL_MIN     250 /* ms */
 #define REDIAL_MAX     15000
+#define REDIAL_SAY     1000 /* who does not answer by then is worth a line */
 #define QUEUE_TX       (1u << 20)
 #define QUEUE_BIG      (16u << 20) /* proposals, and blocks for who is behind: two messages at most */
 #define VOTE_BYTES     (64u << 10) /* longer proposals do not stand before votes */
@@ -43,6 +44,8 @@ struct joint {
     uint32_t peer; /* 0: not connected */
     bool dialling;
     uint64_t at_ms, wait_ms; /* monotonic: when to dial again */
+    char cause[100];         /* of the last failure; "": none */
+    bool said;               /* it was told, once until it answers */
 };
 
 /* Of another chain, and hanging up: once it went it stays away. */
@@ -151,27 +154,50 @@ static void ask_genesis(struct qn_net *net, uint32_t peer)
 qn_rc qn_net_genesis(struct qn_net *net, struct qn_buf *ret, struct qn_why *why)
 {
     uint64_t until = mono_ms() + GENESIS_MS;
+    struct qn_buf causes = { 0 };
     net->genesis = ret;
     net->want = true;
     while (!net->got && mono_ms() < until)
         event_base_loop(net->conf.base, EVLOOP_ONCE);
     net->genesis = NULL;
-    return net->got ? QN_OK
-                    : qn_why(why, QN_E_TIMEOUT, "no peer of %s gave a genesis within %d s",
-                             net->conf.join, GENESIS_MS / 1000);
+    if (net->got) return QN_OK;
+    for (unsigned i = 0; i < net->join_cnt; i++) {
+        const struct joint *j = &net->joins[i];
+        qn_buf_printf(&causes, "%s%.120s: %s", i ? "; " : "", j->addr,
+                      j->peer       ? "it is there, and has none"
+                      : j->cause[0] ? j->cause
+                                    : "no answer");
+    }
+    qn_buf_u8(&causes, 0);
+    qn_why(why, QN_E_TIMEOUT,
+           "no peer gave a genesis within %d s; try quoin net doctor there: %.300s",
+           GENESIS_MS / 1000, (const char *)causes.ptr);
+    qn_buf_free(&causes);
+    return QN_E_TIMEOUT;
 }
 
 /* --- staying in touch --------------------------------------------------------------------------------------------------------- */
 
+static void unanswered(struct joint *j, qn_rc rc, const struct qn_why *why)
+{
+    snprintf(j->cause, sizeof j->cause, "%.99s", why && why->text[0] ? why->text : qn_err_text(rc));
+    if (j->said || j->net->genesis || j->wait_ms < REDIAL_SAY) return;
+    j->said = true;
+    fprintf(stderr, "quoin: join: %s: %s; dialled again until it answers\n", j->addr, j->cause);
+}
+
 static void on_dialled(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *why)
 {
     struct joint *j = arg;
-    (void)why;
     j->dialling = false;
-    if (rc == QN_OK) {
-        j->peer = peer;
-        j->wait_ms = 0;
+    if (rc) {
+        unanswered(j, rc, why);
+        return;
     }
+    j->peer = peer;
+    j->wait_ms = 0;
+    j->cause[0] = 0;
+    j->said = false;
 }
 
 static void redial(struct qn_net *net)
@@ -179,11 +205,13 @@ static void redial(struct qn_net *net)
     uint64_t now = mono_ms();
     for (unsigned i = 0; i < net->join_cnt; i++) {
         struct joint *j = &net->joins[i];
-        struct qn_why why;
+        struct qn_why why = { "" };
         if (j->peer || j->dialling || now < j->at_ms) continue;
         j->wait_ms = QN_MIN(QN_MAX(j->wait_ms * 2, (uint64_t)REDIAL_MIN), (uint64_t)REDIAL_MAX);
         j->at_ms = now + j->wait_ms;
-        j->dialling = qn_host_dial(net->host, j->addr, on_dialled, j, &why) == QN_OK;
+        qn_rc rc = qn_host_dial(net->host, j->addr, on_dialled, j, &why);
+        j->dialling = rc == QN_OK;
+        if (rc) unanswered(j, rc, &why);
     }
 }
 

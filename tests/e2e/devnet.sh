@@ -21,6 +21,8 @@ until_height() {
     done
     return 1
 }
+"$q" devnet 4 --home "$net" --json >/dev/null 2>"$tmp/second"
+check "a second one on its home: BUSY" "5 BUSY" "$? $(jq -r .error.code "$tmp/second")"
 until_height 3 3 20
 check "blocks become final" 0 $?
 check "everybody sees three others" "3 3 3 3" "$(for i in 0 1 2 3; do at $i status --json | jq -r .peers; done | xargs)"

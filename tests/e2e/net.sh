@@ -87,4 +87,14 @@ check "metrics: classes" 6 "$(grep -c '^quoin_net_sent_bytes_total{class=' "$tmp
 check "metrics: copies" 1 "$(grep -c '^quoin_net_gossip_copies_in_total [0-9]' "$tmp/metrics")"
 check "metrics: each with its type" "" "$(grep -v '^#' "$tmp/metrics" | sed 's/[{ ].*//' | sort -u | while read -r name; do grep -q "^# TYPE $name " "$tmp/metrics" || echo "$name"; done)"
 check "every one has help" 8 "$(for v in peers peer dial ping ban bans topics doctor; do "$q" net $v --help; done | grep -c '^Example:')"
+
+# Of a home that has its chain, somebody who does not answer costs nothing but a line.
+at alone down -q && wait "${pids[0]}"
+node alone --join 127.0.0.1:1
+said_dead() { grep -c 'join: 127.0.0.1:1: Connection refused' "$tmp/alone.err"; }
+check "a dead --join is told" 1 "$(until_is 1 said_dead)"
+sleep 2.5
+check "once" 1 "$(said_dead)"
+at alone net dial 127.0.0.1:1 2>"$tmp/said"
+check "a dial that fails names its address" 1 "$(grep -c '^error: 127.0.0.1:1: Connection refused' "$tmp/said")"
 finish
