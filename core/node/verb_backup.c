@@ -4,10 +4,17 @@
 #include "core/node/proofs.h"
 #include "ledger/sync/backup.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define ALL_MS 600000u /* the most that a call may wait */
 
@@ -59,6 +66,53 @@ static qn_rc take(const char *dir, const struct qn_hash *trust, const char *home
     return rc;
 }
 
+struct answer {
+    qn_rc rc;
+    struct qn_backup backup;
+    struct qn_why why;
+};
+
+/* take, in another process: LMDB has no answer to some damage but a signal. */
+static qn_rc take_apart(const char *dir, const struct qn_hash *trust, const char *home,
+                        struct qn_backup *ret, struct qn_why *why)
+{
+    struct answer a = { 0 };
+    int ends[2], how = 0;
+    if (pipe2(ends, O_CLOEXEC)) return qn_why(why, qn_err_errno(errno), "%s", strerror(errno));
+    pid_t parent = getpid(), pid = fork();
+    if (pid < 0) {
+        close(ends[0]);
+        close(ends[1]);
+        return qn_why(why, qn_err_errno(errno), "%s", strerror(errno));
+    }
+    if (pid == 0) {
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) _exit(1);
+        if (null >= 0) dup2(null, STDERR_FILENO); /* LMDB's last words */
+        setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+        a.rc = take(dir, trust, home, &a.backup, &a.why);
+        _exit(write(ends[1], &a, sizeof a) == (ssize_t)sizeof a ? 0 : 1);
+    }
+    close(ends[1]);
+    ssize_t n;
+    while ((n = read(ends[0], &a, sizeof a)) < 0 && errno == EINTR)
+        ;
+    close(ends[0]);
+    while (waitpid(pid, &how, 0) < 0 && errno == EINTR)
+        ;
+    if (n == (ssize_t)sizeof a) {
+        *ret = a.backup;
+        *why = a.why;
+        return a.rc;
+    }
+    if (WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL)
+        return qn_why(why, QN_E_SYSTEM, "reading %s was killed, maybe for want of memory", dir);
+    return qn_why(why, QN_E_CORRUPT, "%s/state.mdb is damaged: LMDB could not read it (%s %d)", dir,
+                  WIFSIGNALED(how) ? "signal" : "exit",
+                  WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how));
+}
+
 static int run(struct qn_cli *cli, bool restore)
 {
     struct qn_why why = { "" };
@@ -71,8 +125,8 @@ static int run(struct qn_cli *cli, bool restore)
     bool pinned = cli->argc == 2;
     if (pinned && !qn_unhex(cli->argv[1], strlen(cli->argv[1]), trust.b, 32))
         return qn_usage(cli, "a hash has 64 hex digits");
-    qn_rc rc = take(cli->argv[0], pinned ? &trust : NULL, restore ? cli->client.home : NULL,
-                    &backup, &why);
+    qn_rc rc = take_apart(cli->argv[0], pinned ? &trust : NULL, restore ? cli->client.home : NULL,
+                          &backup, &why);
     if (rc) return qn_fail(cli, rc, &why);
     json_t *said = qn_backup_json(&backup, cli->argv[0]);
     json_object_set_new(said, "pinned", json_boolean(pinned));

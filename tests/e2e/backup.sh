@@ -55,4 +55,53 @@ for file in journal/seg-0000000000.qj state.mdb; do
     check "$file damaged: refused in one line" 1 "$(grep -c '\[' "$tmp/err")"
     check "$file damaged: nothing written" 0 "$(find "$tmp/fresh" -type f 2>/dev/null | wc -l)"
 done
+
+# Damage that LMDB answers with a signal, or not at all.
+patch() { # OFFSET HEX: a fresh copy whose state.mdb has other bytes there
+    rm -rf "$tmp/bad"
+    cp -r "$tmp/copy" "$tmp/bad"
+    printf '%b' "$(sed 's/../\\x&/g' <<<"$2")" | dd of="$tmp/bad/state.mdb" bs=1 seek="$1" conv=notrunc 2>/dev/null
+}
+refused() { # WHAT
+    "$q" backup verify "$tmp/bad" "$chain" >/dev/null 2>"$tmp/err"
+    check "$1: exit as CORRUPT" "$corrupt" $?
+    check "$1: told" 1 "$(grep -cF '[CORRUPT]' "$tmp/err")"
+    "$q" --home "$tmp/fresh2" backup restore "$tmp/bad" "$chain" >/dev/null 2>"$tmp/err"
+    check "$1: not restored" "$corrupt" $?
+    check "$1: nothing written" 0 "$(find "$tmp/fresh2" -type f 2>/dev/null | wc -l)"
+}
+size=$(stat -c %s "$tmp/copy/state.mdb")
+patch 40 00000000 # the page size in the first head
+"$q" backup verify "$tmp/bad" "$chain" >/dev/null 2>&1
+corrupt=$?
+refused "no page size"
+check "one exit for CORRUPT" 78 "$corrupt"
+for cut in $((size - 4096)) 12288 8192; do
+    patch 0 00
+    truncate -s "$cut" "$tmp/bad/state.mdb"
+    refused "cut to $cut"
+done
+for ((page = 2; page * 4096 < size; page++)); do # no page: lengths, offsets and flags of all ones
+    patch $((page * 4096 + 8)) "$(printf 'ff%.0s' {1..200})"
+    "$q" backup verify "$tmp/bad" "$chain" >/dev/null 2>"$tmp/err"
+    rc=$?
+    [ $rc = 0 ] || check "page $page: told" "78 1" "$rc $(grep -cF '[CORRUPT]' "$tmp/err")"
+done
+# A row's value: it ends where its leaf page does. That reads well and gives another root.
+other=0
+for ((page = 2; page * 4096 < size; page++)); do
+    at=$((page * 4096))
+    [ "$(od -An -tu2 -j $((at + 10)) -N 2 "$tmp/copy/state.mdb" | tr -d ' ')" = 2 ] || continue
+    byte=$(od -An -tu1 -j $((at + 4092)) -N 1 "$tmp/copy/state.mdb" | tr -d ' ')
+    patch $((at + 4092)) "$(printf '%02x' $((byte ^ 1)))"
+    "$q" backup verify "$tmp/bad" "$chain" >/dev/null 2>"$tmp/err"
+    rc=$?
+    if grep -q 'is not the state after' "$tmp/err"; then
+        other=$((other + 1))
+        check "another value: CORRUPT" 78 $rc
+        "$q" --home "$tmp/fresh2" backup restore "$tmp/bad" "$chain" >/dev/null 2>&1
+        check "another value: not restored" 78 $?
+    fi
+done
+check "another value in a row is seen by the root" true "$([ $other -ge 1 ] && echo true)"
 finish
