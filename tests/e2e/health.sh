@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What a node says when not all is well: a chain that stands still, an address where nobody answers, a genesis of another chain, a network
-# of another size.
+# of another size, a validator that is out because a copy of its home ran too.
 . "$(dirname "$0")/../lib.sh"
 net=$tmp/net devnet=0 lone=0
 trap 'for p in $lone $devnet; do [ $p = 0 ] || { kill -TERM $p && wait $p; } 2>/dev/null; done; cleanup' EXIT
@@ -42,4 +42,20 @@ check "a genesis that is none" "78 1" "$? $(grep -c "nothing is not a genesis" "
 lone=$!
 for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/lone.log" && break; sleep 0.05; done
 check "its own genesis, and nobody there" "0 look nobody answers at 127.0.0.1:1" "$(at 0 status --json | jq .peers) $(at 0 net doctor --json | jq -r 'select(.check == "peers") | .state + " " + .detail' | sed 's/ .*: / /')"
+kill -TERM $lone
+wait $lone
+lone=0
+
+"$q" devnet 4 --home "$tmp/twice" --json >"$tmp/twice.log" 2>&1 &
+devnet=$!
+for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/twice.log" && break; sleep 0.05; done
+cp -r "$tmp/twice/node-3" "$tmp/copy"
+rm -f "$tmp"/copy/{lock,api.sock,wallet/network.key}
+"$q" up --home "$tmp/copy" --api 127.0.0.1:0 --listen 127.0.0.1:0 --block-ms 200 --json \
+    --join "$(jq -r 'select(.event == "node" and .idx == 0) | .p2p' "$tmp/twice.log")" >"$tmp/copy.log" 2>&1 &
+lone=$!
+self() { "$q" --home "$tmp/twice/node-3" status --json | jq -r .self; }
+for _ in $(seq 300); do [[ $(self) = barred* ]] && break; sleep 0.1; done
+check "two signers with one key: barred, and what to do" 1 "$(self | grep -c '^barred for good, its key signed twice: .*quoin validator create')"
+check "the doctor too" look "$("$q" --home "$tmp/twice/node-3" net doctor --json | jq -r 'select(.check == "validator") | .state')"
 finish
