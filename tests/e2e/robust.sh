@@ -141,7 +141,7 @@ if mount -t tmpfs -o size=13m none "$tmp/small" 2>/dev/null; then
     check "a full disk ends the node: exit 5" 5 $?
     pid=0
     wait $loader
-    check "in one clear line" 1 "$(grep -c '^error: .*\[DISKFULL\]$' "$tmp/up.err")"
+    check "in one clear line" DISKFULL "$(grep '^{"error"' "$tmp/up.err" | jq -r .error.code)"
     rm "$tmp/small/filler"
     mount -o remount,size=64m "$tmp/small"
     start
