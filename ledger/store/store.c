@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -62,14 +63,14 @@ struct head {
 };
 _Static_assert(sizeof(struct head) == 152, "as in the file");
 
-enum { HEAD_FLAG = 8, PAGE_MIN = 512, PAGE_MAX = 32768 };
+enum { HEAD_FLAG = 8, PAGE_MIN = 512, PAGE_MAX = 32768, PROBE_MAX = 64 << 20 };
 
-/* LMDB believes what it maps: its heads are looked at first. *ret_short: the file ends before the last page that its head counts. Pages that were
- * taken and given back in one commit are never written, so that alone is no damage. */
-static qn_rc check_file(const char *path, bool *ret_short, struct qn_why *why)
+/* LMDB believes what it maps: its heads are looked at first. *ret_probe: read it all elsewhere first: it is small, or it ends before the last page that its
+ * head counts. Pages that were taken and given back in one commit are never written, so that alone is no damage. */
+static qn_rc check_file(const char *path, bool *ret_probe, struct qn_why *why)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    *ret_short = false;
+    *ret_probe = false;
     if (fd < 0)
         return errno == ENOENT ? QN_OK
                                : qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
@@ -89,7 +90,7 @@ static qn_rc check_file(const char *path, bool *ret_short, struct qn_why *why)
                 h[i].version == h[0].version && h[i].page_size == size;
     if (!sound) return damaged(why, path, "is cut short or damaged in its head");
     const struct head *newer = &h[h[1].txn > h[0].txn];
-    *ret_short = newer->last_page >= (uint64_t)len / size;
+    *ret_probe = len <= PROBE_MAX || newer->last_page >= (uint64_t)len / size;
     return QN_OK;
 }
 
@@ -110,7 +111,7 @@ static int touch_tree(MDB_txn *txn, MDB_dbi dbi)
     return err == MDB_NOTFOUND ? 0 : err;
 }
 
-static int touch_all(const char *path)
+static void touch_all(const char *path)
 {
     MDB_env *env;
     MDB_txn *txn;
@@ -126,12 +127,12 @@ static int touch_all(const char *path)
         if (!err) err = touch_tree(txn, dbi);
         if (err == MDB_NOTFOUND) err = 0; /* not made yet */
     }
-    return err;
 }
 
-/* Reads the whole file in another process: LMDB has no answer to a bad page but a signal. */
+/* Reads the whole file in another process: LMDB has no answer to a bad page but a signal. What cannot be found out so is left to the opening. */
 static qn_rc probe(const char *path, struct qn_why *why)
 {
+    char said[64];
     int how = 0;
     pid_t pid = fork();
     if (pid == 0) {
@@ -140,20 +141,25 @@ static qn_rc probe(const char *path, struct qn_why *why)
         for (int sig = 1; sig < 32; sig++)
             signal(sig, SIG_DFL);
         setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
-        _exit(touch_all(path) ? 1 : 0);
+        touch_all(path); /* an error is the opening's to tell */
+        _exit(0);
     }
-    if (pid < 0) return qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
+    if (pid < 0) return QN_OK;
     while (waitpid(pid, &how, 0) < 0)
-        if (errno != EINTR) return qn_why(why, QN_E_SYSTEM, "%s: %s", path, strerror(errno));
-    return how ? damaged(why, path, "is cut short") : QN_OK;
+        if (errno != EINTR) return QN_OK;
+    int sig = WIFSIGNALED(how) ? WTERMSIG(how) : 0;
+    if (sig != SIGBUS && sig != SIGSEGV && sig != SIGABRT && sig != SIGFPE && sig != SIGILL)
+        return QN_OK;
+    snprintf(said, sizeof said, "is damaged or cut short (LMDB's answer is signal %d)", sig);
+    return damaged(why, path, said);
 }
 
 qn_rc qn_store_open(const char *path, uint64_t map_gib, struct qn_store **ret,
                     struct qn_store_meta *ret_meta, struct qn_why *why)
 {
-    bool is_short;
-    qn_rc rc = check_file(path, &is_short, why);
-    if (rc == QN_OK && is_short) rc = probe(path, why);
+    bool ask;
+    qn_rc rc = check_file(path, &ask, why);
+    if (rc == QN_OK && ask) rc = probe(path, why);
     if (rc) return rc;
     struct qn_store *st = calloc(1, sizeof *st);
     QN_ASSERT(st != NULL);
