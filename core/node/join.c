@@ -161,9 +161,12 @@ static void remove_blob(const struct join *j, const struct qn_hash *id)
 static void remove_ours(struct join *j, bool chunks)
 {
     char path[1100];
-    for (uint32_t i = 0; i < j->part_cnt; i++)
-        if (j->parts[i].ours && j->parts[i].is == PART_HERE && (chunks || !j->parts[i].p.chunk))
-            remove_blob(j, &j->parts[i].p.hash);
+    for (uint32_t i = 0; i < j->part_cnt; i++) {
+        const struct part *p = &j->parts[i];
+        if (!p->ours) continue;
+        if (p->is != PART_HERE) share_fetch_stop(j->conf.share, &p->p.hash);
+        if (p->is != PART_MISSING && (chunks || !p->p.chunk)) remove_blob(j, &p->p.hash);
+    }
     if (j->manifest_ours) remove_blob(j, &j->at.manifest);
     j->manifest_ours = false;
     memory_path(j, path);

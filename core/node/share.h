@@ -41,6 +41,9 @@ QN_CHECK qn_rc share_fetch(struct share *s, const struct qn_hash *id, json_t **r
 QN_CHECK qn_rc share_fetch_up_to(struct share *s, const struct qn_hash *id, uint64_t max,
                                  json_t **ret QN_GIVES, struct qn_why *why);
 
+/* share_fetch_stop ends a fetch, if there is one, and removes what it has so far; a blob that is here whole stays. */
+void share_fetch_stop(struct share *s, const struct qn_hash *id);
+
 /* share_forget closes a blob that was removed from the disk. */
 void share_forget(struct share *s, const struct qn_hash *id);
 

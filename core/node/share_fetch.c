@@ -524,3 +524,13 @@ qn_rc share_fetch_up_to(struct share *s, const struct qn_hash *id, uint64_t max,
     if (f) drop(s, f);
     return QN_OK;
 }
+
+void share_fetch_stop(struct share *s, const struct qn_hash *id)
+{
+    struct fetch *f = find(s, id, true);
+    if (f) {
+        finish(f, QN_E_STATE, "the blob is not wanted any more");
+        drop(s, f);
+    }
+    share_part_drop(s, id);
+}
