@@ -114,6 +114,8 @@ QN_CHECK bool qn_bft_wants(const struct qn_bft *m, const struct qn_vote *vote);
 QN_CHECK bool qn_bft_mine(const struct qn_bft *m, const struct qn_vote *vote);
 /* qn_bft_mute makes it watch from now on: no vote that waits leaves, none is cast. */
 void qn_bft_mute(struct qn_bft *m);
+/* qn_bft_speak ends it: self as in qn_bft_conf. */
+void qn_bft_speak(struct qn_bft *m, int self);
 /* qn_bft_awaits says whether a block is missed: certified, final, or the parent of one that is known. */
 QN_CHECK bool qn_bft_awaits(const struct qn_bft *m, const struct qn_hash *block);
 

@@ -20,6 +20,12 @@ void qn_bft_mute(struct qn_bft *m)
     m->waiting_cnt = 0;
 }
 
+void qn_bft_speak(struct qn_bft *m, int self)
+{
+    m->conf.self = self;
+    qn_bft_react(m);
+}
+
 static void put_vote(struct qn_bft *m, const struct qn_vote *vote);
 
 void qn_bft_cert_free(struct qn_cert *cert)

@@ -9,6 +9,7 @@
 
 #define BLOCK_MS    500
 #define STATUS_MS   1000
+#define LISTEN_MS   2000
 #define RECAST_MS   3000 /* a transaction that waits so long is cast again */
 #define RECAST_TXS  256
 #define BODIES_MAX  96
@@ -237,6 +238,18 @@ static bool is_due(uint64_t *last_ms, uint64_t now, uint64_t every_ms)
     return true;
 }
 
+/* A start with votes of an earlier run: a copy of this home may be running, so its votes are waited for before ours leave. */
+static void listen(struct qn_replica *r, uint64_t now_ms)
+{
+    if (!r->listening) return;
+    if (r->listen_ms == 0 && r->peer_cnt) r->listen_ms = now_ms;
+    if (r->listen_ms == 0 || now_ms - r->listen_ms < LISTEN_MS) return;
+    r->listening = false;
+    if (r->twin || r->number < 0) return;
+    r->self = r->number;
+    qn_bft_speak(r->bft, r->self);
+}
+
 qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why *why)
 {
     uint64_t now = qn_replica_mono_ms(r);
@@ -251,6 +264,7 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
         }
         if (r->conf.hold) return QN_OK;
         if (!qn_replica_alone(r) && is_due(&r->recast_ms, now, RECAST_MS)) recast(r);
+        listen(r, now);
         qn_bft_tick(r->bft, qn_replica_now_ms(r));
         qn_replica_drain(r);
         if (r->batch_cnt && qn_replica_mono_ms(r) - r->batch_ms >= BATCH_MS) flush_batch(r);
@@ -311,7 +325,7 @@ struct qn_replica_info qn_replica_info(const struct qn_replica *r)
                                      .weight = q.all,
                                      .quorum = q.q,
                                      .heard = heard(r),
-                                     .self = r->self,
+                                     .self = r->twin ? -1 : r->number,
                                      .twin = r->twin,
                                      .syncing =
                                          qn_replica_most(r) > qn_replica_head_height(r) + 4 };
@@ -363,8 +377,10 @@ static void restore_votes(void *arg, const struct qn_pledge *p)
 {
     struct qn_replica *r = arg;
     for (uint32_t i = 0; i < p->votes.cnt; i++)
-        if ((int)p->votes.ptr[i].signer == r->self && p->votes.ptr[i].epoch == r->set.epoch)
+        if ((int)p->votes.ptr[i].signer == r->number && p->votes.ptr[i].epoch == r->set.epoch) {
             qn_bft_restore(r->bft, &p->votes.ptr[i]);
+            r->listening = r->set.cnt > 1 && !qn_replica_alone(r) && !r->conf.deaf;
+        }
 }
 
 /* Certificates and blocks come back as if a peer sent them. */
@@ -408,6 +424,10 @@ static void open_bft(struct qn_replica *r)
     qn_arena_free(&arena);
     qn_chain_pledges(r->chain, restore_votes, r);
     qn_replica_note_past(r);
+    if (r->listening) {
+        r->self = -1;
+        qn_bft_mute(r->bft);
+    }
     qn_bft_start(r->bft, qn_replica_now_ms(r));
     qn_chain_pledges(r->chain, restore_certs, r);
     qn_chain_pledges(r->chain, restore_blocks, r);

@@ -60,7 +60,10 @@ struct qn_replica {
     struct qn_pool *pool;
     struct qn_set set; /* of the epoch that `bft` decides in */
     int self;
-    bool twin; /* our key voted elsewhere */
+    int number;         /* ours in the set, -1; self is the same once we may speak */
+    bool twin;          /* our key voted elsewhere */
+    bool listening;     /* for that, after a start */
+    uint64_t listen_ms; /* since when somebody is there to be heard; 0: nobody was */
     struct body *bodies;
     struct peer *peers;
     uint32_t peer_cnt, peer_cap, turn_peer;

@@ -130,8 +130,8 @@ static enum qn_verdict on_txs(struct qn_replica *r, struct qn_span payload,
 static enum qn_verdict on_vote(struct qn_replica *r, const struct qn_vote *vote, struct qn_why *why)
 {
     struct qn_hash chain = qn_chain_id(r->chain);
-    bool twin = r->self >= 0 && vote->signer == r->self && vote->epoch == r->set.epoch &&
-                !r->conf.deaf && !qn_bft_mine(r->bft, vote);
+    bool twin = !r->twin && r->number >= 0 && vote->signer == r->number &&
+                vote->epoch == r->set.epoch && !r->conf.deaf && !qn_bft_mine(r->bft, vote);
     if (!twin && !qn_bft_wants(r->bft, vote)) return QN_IGNORE;
     if (!qn_vote_ok(vote, &chain, &r->set.keys[vote->signer])) {
         qn_why(why, QN_E_SIGNATURE, "a vote's signature does not verify");
