@@ -581,7 +581,7 @@ static bool begins(const struct qn_node *node)
 /* A chain that is younger holds less than a snapshot's bodies do. */
 static bool wants_snapshot(const struct qn_node *node, const struct qn_genesis *g)
 {
-    const char *sync = node->opts->sync;
+    const char *sync = node->opts->sync ? node->opts->sync : "auto";
     if (has_chain(node) || !node->opts->join || node->by_blocks || strcmp(sync, "blocks") == 0)
         return false;
     return strcmp(sync, "snapshot") == 0 || g->t_ms + QN_TX_SPAN_MS < qn_env_now_ms(qn_env_real());
@@ -629,7 +629,7 @@ static qn_rc check_join(const struct qn_node *node, struct qn_why *why)
 {
     const struct qn_up_opts *o = node->opts;
     if (has_chain(node) || o->join) return QN_OK;
-    if (strcmp(o->sync, "snapshot") == 0)
+    if (o->sync && strcmp(o->sync, "snapshot") == 0)
         return qn_why(why, QN_E_USAGE, "--sync snapshot needs --join: who gives it");
     if (!qn_hash_is_zero(&o->trust) && !o->genesis)
         return qn_why(why, QN_E_USAGE, "--trust needs --join: a new chain has no such block");
