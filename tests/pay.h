@@ -3,10 +3,10 @@
 #ifndef QN_TESTS_PAY_H
 #define QN_TESTS_PAY_H
 
+#include "core/cli/client.h"
 #include "core/crypto/hash.h"
 #include "core/http/client.h"
 #include "core/job/jobs.h"
-#include "core/node/client.h"
 #include "core/node/node.h"
 #include "core/node/wallet.h"
 #include "modules/agents/d402.h"
@@ -80,7 +80,8 @@ static inline void pay_start(struct pay_world *w, const char *crash)
             .home = w->home, .api = "127.0.0.1:0", .map_gib = 1, .quiet = true
         };
         if (crash) setenv("QUOIN_CRASH_AT", crash, 1);
-        _exit(qn_node_up(&opts));
+        struct qn_why why = { "" };
+        _exit(qn_node_up(&opts, &why) ? 1 : 0);
     }
     qn_client_init(&w->client, w->home, NULL);
     json_t *status = NULL;

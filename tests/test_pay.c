@@ -1,8 +1,8 @@
 /* test_pay.c - paid calls against a real node: replays, double spends, forged, stale and foreign vouchers, wrong order, copies,
  * and kill -9 at each named point of payee and payer. Money adds up each time. This program is also the worker. */
 #include "core/base/test.h"
+#include "core/cli/local.h"
 #include "core/module/local.h"
-#include "core/node/local.h"
 #include "tests/pay.h"
 
 #include <pthread.h>

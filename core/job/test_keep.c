@@ -3,7 +3,7 @@
 #include "core/crypto/hash.h"
 #include "core/job/calls.h"
 #include "core/job/jobs.h"
-#include "core/node/blob.h"
+#include "core/net/blob.h"
 
 #include <event2/event.h>
 #include <stdlib.h>

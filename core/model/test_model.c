@@ -4,7 +4,7 @@
 
 #include "core/base/test.h"
 #include "core/job/jobs.h"
-#include "core/node/blob.h"
+#include "core/net/blob.h"
 #include "tests/fashion.h"
 
 #include <event2/event.h>

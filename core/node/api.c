@@ -1,7 +1,7 @@
 /* api.c - requests to calls, answers to JSON. A call that is not ready is kept and tried again until its time is over. */
 #include "core/node/api.h"
 
-#include "core/node/net.h"
+#include "core/net/net.h"
 #include "core/node/node.h"
 
 #include <event2/http.h>

@@ -1,7 +1,7 @@
 /* evidence.c - reporting who voted twice. */
 #include "core/node/evidence.h"
 
-#include "core/node/coded.h"
+#include "core/net/coded.h"
 #include "ledger/state/stake.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* health.c - what is amiss with this node, in a line each. */
 #include "core/node/health.h"
 
-#include "core/node/net.h"
+#include "core/net/net.h"
 #include "ledger/state/stake.h"
 
 #include <inttypes.h>

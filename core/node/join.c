@@ -3,7 +3,7 @@
 
 #include "core/crypto/hash.h"
 #include "core/env/crash.h"
-#include "core/node/blob.h"
+#include "core/net/blob.h"
 #include "core/node/offer.h"
 #include "core/node/proofs.h"
 #include "ledger/state/steps.h"

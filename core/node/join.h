@@ -3,7 +3,7 @@
  *     look       peers say which snapshots they hold (core/node/offer.h); the newest that is not known to be bad is taken
  *     manifest   a blob. Its block must be final by the validators that follow from those trusted, else who offered it is to blame
  *     parts      chunks of rows, each a list proof under that block's state root, checked as it comes; and the bodies of the last ten minutes.
- *                From all peers that have them (core/node/share.h); one that is not what the manifest should say condemns the manifest
+ *                From all peers that have them (core/net/share.h); one that is not what the manifest should say condemns the manifest
  *     restore    aside: a journal and a checkpoint in the home, moved to their place when everything leads to the block
  *
  * Trust begins at the genesis, or at a block whose hash the owner gave: a peer names its validators. What has come stays among the blobs of the
@@ -11,8 +11,8 @@
 #ifndef QN_CORE_NODE_JOIN_H
 #define QN_CORE_NODE_JOIN_H
 
+#include "core/net/share.h"
 #include "core/node/aside.h"
-#include "core/node/share.h"
 #include "ledger/state/chain.h"
 
 struct join;

@@ -1,9 +1,9 @@
 /* net_calls.c - looking at peers, and dialling, pinging, banning them. */
+#include "core/net/net.h"
+#include "core/net/net_desk.h"
+#include "core/net/reach_net.h"
 #include "core/node/health.h"
-#include "core/node/net.h"
-#include "core/node/net_desk.h"
 #include "core/node/node.h"
-#include "core/node/reach_net.h"
 #include "net/gossip/gossip.h"
 #include "net/libp2p/discover.h"
 
@@ -15,11 +15,11 @@
 
 #include "core/schema/declare.h"
 
-#include "core/node/net.def"
+#include "core/net/net.def"
 
 #include "core/schema/define.h"
 
-#include "core/node/net.def"
+#include "core/net/net.def"
 
 #define BAN_S       86400
 #define BAN_MAX_S   (365 * 86400)

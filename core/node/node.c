@@ -4,16 +4,15 @@
 #include "core/crypto/hash.h"
 #include "core/job/jobs.h"
 #include "core/model/model.h"
+#include "core/net/blob.h"
+#include "core/net/net.h"
+#include "core/net/net_desk.h"
+#include "core/net/share.h"
 #include "core/node/api.h"
 #include "core/node/aside.h"
-#include "core/node/blob.h"
-#include "core/node/cli.h"
 #include "core/node/evidence.h"
 #include "core/node/join.h"
-#include "core/node/net.h"
-#include "core/node/net_desk.h"
 #include "core/node/rearm.h"
-#include "core/node/share.h"
 #include "core/node/snaps.h"
 #include "core/node/wallet.h"
 #include "ledger/state/gov.h"
@@ -944,7 +943,7 @@ static void say_joined(struct qn_node *node)
     fflush(stdout);
 }
 
-static int run(const struct qn_up_opts *opts, struct again *again)
+static qn_rc run(const struct qn_up_opts *opts, struct again *again, struct qn_why *ret_why)
 {
     struct qn_node *node = calloc(1, sizeof *node);
     QN_ASSERT(node != NULL);
@@ -1051,18 +1050,19 @@ out:
     qn_key_wipe(&node->validator);
     qn_key_wipe(&node->network);
     free(node);
-    return rc ? qn_fail(&(struct qn_cli){ .json = opts->json }, rc, &why) : 0;
+    *ret_why = why;
+    return rc;
 }
 
-int qn_node_up(const struct qn_up_opts *opts)
+qn_rc qn_node_up(const struct qn_up_opts *opts, struct qn_why *why)
 {
     struct qn_up_opts o = *opts;
     struct again again = { .yes = false };
     char path[4096];
-    int rc;
+    qn_rc rc;
     do {
         again.yes = false;
-        rc = run(&o, &again);
+        rc = run(&o, &again, why);
         if (!again.yes) break;
         o.api = again.api;
         if (*again.listen) o.listen = again.listen;
@@ -1072,6 +1072,6 @@ int qn_node_up(const struct qn_up_opts *opts)
         unlink(path);
         snprintf(path, sizeof path, "%s/joining", o.home);
         qn_home_sweep(path);
-    } while (rc == 0);
+    } while (rc == QN_OK);
     return rc;
 }

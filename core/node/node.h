@@ -20,8 +20,8 @@ struct qn_up_opts {
     bool json, quiet;
 };
 
-/* qn_node_up runs a node until SIGTERM, SIGINT or `quoin down`; returns the exit status. */
-int qn_node_up(const struct qn_up_opts *opts);
+/* qn_node_up runs a node until SIGTERM, SIGINT or `quoin down`; QN_OK: it was told to stop. */
+QN_CHECK qn_rc qn_node_up(const struct qn_up_opts *opts, struct qn_why *why);
 
 struct aside;
 struct join;

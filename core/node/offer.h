@@ -1,4 +1,4 @@
-/* offer.h - what a node says of the snapshots that it holds, /quoin/<8 hex>/snapshot/1. The bytes of one are blobs (core/node/share.h).
+/* offer.h - what a node says of the snapshots that it holds, /quoin/<8 hex>/snapshot/1. The bytes of one are blobs (core/net/share.h).
  *
  *     request   u64 height FIN                     of a block that the asker trusts; 0: none
  *     answer    u8 0 | u32 len | u64 height | u64 first | u8 cnt | cnt * (u64 height | block[32] | manifest[32] | u32 bytes) | pin FIN

@@ -1,19 +1,19 @@
 /* share_calls.c - calls about blobs among peers. */
-#include "core/node/coded.h"
-#include "core/node/compact_net.h"
-#include "core/node/net.h"
+#include "core/net/coded.h"
+#include "core/net/compact_net.h"
+#include "core/net/net.h"
+#include "core/net/share.h"
 #include "core/node/node.h"
-#include "core/node/share.h"
 
 #include <stdlib.h>
 
 #include "core/schema/declare.h"
 
-#include "core/node/share.def"
+#include "core/net/share.def"
 
 #include "core/schema/define.h"
 
-#include "core/node/share.def"
+#include "core/net/share.def"
 
 static qn_rc alone(const struct qn_call_ctx *ctx, const struct qn_hash *id, json_t **ret,
                    struct qn_why *why)

@@ -1,7 +1,7 @@
 /* snaps.c - making, listing, pruning and offering snapshots. */
 #include "core/node/snaps.h"
 
-#include "core/node/blob.h"
+#include "core/net/blob.h"
 #include "core/node/offer.h"
 #include "ledger/sync/snapshot.h"
 

@@ -6,8 +6,8 @@
 #ifndef QN_CORE_NODE_SNAPS_H
 #define QN_CORE_NODE_SNAPS_H
 
+#include "core/net/share.h"
 #include "core/node/aside.h"
-#include "core/node/share.h"
 #include "ledger/state/steps.h"
 
 struct snaps;

@@ -1,6 +1,6 @@
 /* snapshots.c - snapshots as blobs of a folder, backups, and the calls that make them. */
 #include "core/env/crash.h"
-#include "core/node/blob.h"
+#include "core/net/blob.h"
 #include "core/node/node.h"
 #include "core/node/proofs.h"
 #include "core/node/snaps.h"

@@ -1,6 +1,6 @@
 /* stake_calls.c - looking at validators, stake, parameters and proposals. Changing them is a transaction, from its table. */
+#include "core/net/net.h"
 #include "core/node/evidence.h"
-#include "core/node/net.h"
 #include "core/node/node.h"
 #include "ledger/state/gov.h"
 #include "ledger/state/param.h"

@@ -1,7 +1,7 @@
 /* test_join.c - a chain whose old blocks are gone is taken from peers by its snapshot: among liars, after being cut off, and from a trusted block. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
-#include "core/node/blob.h"
+#include "core/net/blob.h"
 #include "core/node/join.h"
 #include "core/node/offer.h"
 #include "core/node/snaps.h"

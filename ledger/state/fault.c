@@ -131,7 +131,7 @@ static qn_rc roots_check(const void *body, struct qn_why *why)
     return QN_OK;
 }
 
-/* As net/gossip/shard.h writes it; core/node/test_coded.c holds the two together. */
+/* As net/gossip/shard.h writes it; core/net/test_coded.c holds the two together. */
 static bool coded(const struct evidence_root *r, const struct qn_hash *chain, uint32_t epoch,
                   uint64_t view, const struct qn_hash *key)
 {

@@ -82,7 +82,7 @@ static void two(size_t len, uint32_t cnt)
     uint64_t us = cpu_us() - start;
     QN_ASSERT(end[1].got == cnt);
     double rate = (double)cnt * 1e6 / (double)us;
-    /* No peer: js is raced over a transport, in core/node/bench_gossip_host.c. */
+    /* No peer: js is raced over a transport, in core/net/bench_gossip_host.c. */
     printf("{\"name\":\"gossip_two_%zu\",\"value\":%.0f,\"unit\":\"msg/s\"}\n", len, rate);
     for (int i = 0; i < 2; i++)
         gossip_free(end[i].g);

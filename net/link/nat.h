@@ -1,7 +1,7 @@
 /* nat.h - a TCP port of this machine opened in the router before it, by NAT-PMP (libnatpmp) or UPnP (libminiupnpc).
  *
  * Everything here blocks, for seconds where a router is slow, and what it reads comes from whoever answers in the house: so it runs in a
- * process of its own (core/node/nat.h), and what it says is a claim that others check by dialling (net/libp2p/reach.h). */
+ * process of its own (core/net/nat.h), and what it says is a claim that others check by dialling (net/libp2p/reach.h). */
 #ifndef QN_NET_LINK_NAT_H
 #define QN_NET_LINK_NAT_H
 

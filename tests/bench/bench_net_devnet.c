@@ -1,9 +1,9 @@
 /* bench_net_devnet.c - four real nodes on this machine: from start to height 10, and transfers a second that are final at all of them, every
  * signature checked by each, synced to disk before it is said. The limit is the machine's: each transfer's signature is verified once by each of
  * the four and signed before the clock runs, so that two cores allow cores / (4 x one verify). */
+#include "core/cli/client.h"
 #include "core/crypto/hash.h"
 #include "core/http/client.h"
-#include "core/node/client.h"
 #include "core/node/wallet.h"
 #include "ledger/state/tx.h"
 

@@ -3,8 +3,8 @@
  * wire is the unit: two are what any agreement of several takes. Without network namespaces (tests/wire.h) it says so and no figure. */
 #include "tests/wire.h"
 
+#include "core/cli/client.h"
 #include "core/crypto/hash.h"
-#include "core/node/client.h"
 #include "ledger/state/tx.h"
 
 #include <signal.h>

@@ -43,7 +43,7 @@ check_globals() { # nothing writable lives outside a struct that is handed in
 
 # tests/tidy/names.txt holds what landed before its rule; lines only ever leave it.
 check_names() { # in core, ledger and lua an exported name starts with qn_, its folder or its file; a file opens with its own name
-    objects | grep -vE ' lua/vm/| core/node/main.c| modules/| gpu/' | while read -r o src; do
+    objects | grep -vE ' lua/vm/| core/cli/main.c| modules/| gpu/' | while read -r o src; do
         stem=$(basename "$src" .c)
         # shellcheck disable=SC2086
         nm -g --defined-only "$o" | awk -v src="$src" -v stem="$stem" -v words="$(dirname "$src" | tr / ' ') ${stem%%_*}" '

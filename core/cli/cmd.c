@@ -1,0 +1,149 @@
+/* cmd.c - walking over all commands: of this process, of modules, calls, what runs on the caller's side, transactions. */
+#include "core/cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void name_put(char dst[80], const char *name)
+{
+    snprintf(dst, 80, "%s", name);
+    for (char *c = dst; *c; c++)
+        if (*c == '.') *c = ' ';
+}
+
+static bool verb_at(size_t idx, size_t *ret_cnt, struct qn_cmd *ret)
+{
+    const struct qn_module *mod;
+    *ret_cnt = 0;
+    for (size_t m = 0; (mod = qn_module_at(m)); m++) {
+        for (const struct qn_verb *v = mod->verbs; v && v->name; v++) {
+            if ((*ret_cnt)++ != idx) continue;
+            *ret = (struct qn_cmd){
+                .kind = QN_CMD_VERB, .args = v->args, .doc = v->doc, .example = v->example
+            };
+            name_put(ret->name, v->name);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool taken(const char *dotted)
+{
+    char name[80];
+    const struct qn_own *own;
+    if (qn_call_find(dotted) || qn_local_find(dotted)) return true;
+    name_put(name, dotted);
+    for (size_t i = 0; (own = qn_own_at(i)); i++)
+        if (strcmp(own->name, name) == 0) return true;
+    return false;
+}
+
+bool qn_cmd_at(size_t idx, struct qn_cmd *ret)
+{
+    const struct qn_own *own = qn_own_at(idx);
+    const struct qn_call *call;
+    const struct qn_local *local;
+    const struct qn_tx_kind *kind;
+    size_t cnt = 0;
+    if (own) {
+        *ret = (struct qn_cmd){
+            .kind = QN_CMD_OWN, .args = own->args, .doc = own->doc, .example = own->example
+        };
+        name_put(ret->name, own->name);
+        return true;
+    }
+    while (qn_own_at(cnt))
+        cnt++;
+    idx -= cnt;
+    if (verb_at(idx, &cnt, ret)) return true;
+    idx -= cnt;
+    if ((call = qn_call_at(idx))) {
+        *ret = (struct qn_cmd){ .kind = QN_CMD_CALL,
+                                .args = call->args,
+                                .doc = call->doc,
+                                .example = call->example,
+                                .result = call->result,
+                                .fields = call->params ? call->params() : NULL };
+        name_put(ret->name, call->name);
+        return true;
+    }
+    for (cnt = 0; qn_call_at(cnt); cnt++)
+        ;
+    idx -= cnt;
+    if ((local = qn_local_at(idx))) {
+        *ret = (struct qn_cmd){ .kind = QN_CMD_LOCAL,
+                                .args = local->args,
+                                .doc = local->doc,
+                                .example = local->example,
+                                .result = local->result,
+                                .fields = local->params ? local->params() : NULL };
+        name_put(ret->name, local->name);
+        return true;
+    }
+    for (cnt = 0; qn_local_at(cnt); cnt++)
+        ;
+    idx -= cnt;
+    for (size_t i = 0; (kind = qn_txkind_at(i)); i++) {
+        if (taken(kind->name) || idx-- != 0) continue;
+        *ret = (struct qn_cmd){ .kind = QN_CMD_TX, .doc = kind->doc, .fields = kind->body() };
+        name_put(ret->name, kind->name);
+        return true;
+    }
+    return false;
+}
+
+/* A value that shows what a field looks like. */
+static const char *sample(const struct qn_field *f, char dst[64])
+{
+    switch (f->type) {
+    case QN_T_AMT: return "2.5QN";
+    case QN_T_HASH:
+    case QN_T_OPT_HASH:
+    case QN_T_VEC_HASH: return "@alice";
+    case QN_T_SIG:
+    case QN_T_VRF:
+    case QN_T_BYTES: return "00ff";
+    case QN_T_STR:
+    case QN_T_VEC_STR: return "text";
+    case QN_T_BOOL: return "true";
+    case QN_T_ENUM: return qn_enum_word(f->names, 0, dst) ? dst : "";
+    case QN_T_REC:
+    case QN_T_OPT_REC: return "'{}'";
+    case QN_T_VEC_REC: return "'[]'";
+    case QN_T_U8:
+    case QN_T_U16:
+    case QN_T_U32:
+    case QN_T_U64:
+    case QN_T_NUM:
+    case QN_T_I64:
+    case QN_T_OPT_NUM:
+    case QN_T_VEC_U32:
+    case QN_T_VEC_NUM: return "1";
+    }
+    QN_BUG("qn_type out of range");
+}
+
+/* Of transactions whose fields take values that no type shows. */
+static const char *const EXAMPLES[][2] = {
+    { "gov propose", "--title 'vote for two days' --param gov_vote_ms --value 172800000" },
+    { "gov vote", "--proposal 5f3a.. --validator 91c0.. --choice yes" },
+};
+
+void qn_cmd_example(const struct qn_cmd *cmd, struct qn_buf *ret)
+{
+    char word[64];
+    if (cmd->example) {
+        qn_buf_str(ret, cmd->example);
+        return;
+    }
+    for (size_t i = 0; i < QN_COUNT(EXAMPLES); i++)
+        if (strcmp(cmd->name, EXAMPLES[i][0]) == 0) {
+            qn_buf_printf(ret, "%s --as owner %s", cmd->name, EXAMPLES[i][1]);
+            return;
+        }
+    qn_buf_printf(ret, "%s --as owner", cmd->name);
+    for (uint32_t i = 0; cmd->fields && i < QN_MIN(cmd->fields->field_cnt, 4u); i++)
+        qn_buf_printf(ret, " --%s %s", cmd->fields->fields[i].name,
+                      sample(&cmd->fields->fields[i], word));
+}
