@@ -31,27 +31,25 @@ struct qn_amount qn_amount_ppm(struct qn_amount a, uint32_t ppm)
 qn_rc qn_amount_parse(const char *text, struct qn_amount *ret)
 {
     uint64_t whole = 0, frac = 0, unit = QN_UQN_PER_QN;
-    size_t i = 0, digits = 0;
-    for (; text[i] >= '0' && text[i] <= '9'; i++, digits++) {
-        if (whole > QN_SUPPLY_UQN) return QN_E_RANGE;
-        whole = whole * 10 + (uint64_t)(text[i] - '0');
-    }
-    if (digits == 0) return QN_E_RANGE;
+    size_t i = 0;
+    for (; text[i] >= '0' && text[i] <= '9'; i++)
+        if (whole <= QN_SUPPLY_UQN) whole = whole * 10 + (uint64_t)(text[i] - '0');
+    if (i == 0) return QN_E_FORMAT;
     bool has_frac = text[i] == '.';
     if (has_frac) {
         uint64_t place = QN_UQN_PER_QN;
         for (i++; text[i] >= '0' && text[i] <= '9'; i++) {
             place /= 10;
-            if (place == 0) return QN_E_RANGE;
+            if (place == 0) return QN_E_FORMAT;
             frac += place * (uint64_t)(text[i] - '0');
         }
     }
     if (text[i] == ' ') i++;
     if (strcasecmp(text + i, "uqn") == 0) {
-        if (has_frac) return QN_E_RANGE;
+        if (has_frac) return QN_E_FORMAT;
         unit = 1;
     } else if (text[i] && strcasecmp(text + i, "qn") != 0) {
-        return QN_E_RANGE;
+        return QN_E_FORMAT;
     }
     if (whole > QN_SUPPLY_UQN / unit) return QN_E_RANGE;
     ret->uqn = whole * unit + frac;

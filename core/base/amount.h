@@ -21,7 +21,7 @@ QN_CHECK qn_rc qn_amount_sub(struct qn_amount a, struct qn_amount b, struct qn_a
 struct qn_amount qn_amount_ppm(struct qn_amount a, uint32_t ppm);
 
 /* qn_amount_parse reads "12", "2.5QN", "0.000001 QN", "300uqn"; a bare number is QN. At most six
- * decimals. QN_E_RANGE on anything else. */
+ * decimals. QN_E_RANGE when it is more than all that exists, QN_E_FORMAT on anything else. */
 QN_CHECK qn_rc qn_amount_parse(const char *text, struct qn_amount *ret);
 /* qn_amount_print writes "2.500000 QN" into dst[32]. */
 void qn_amount_print(struct qn_amount a, char dst[32]);

@@ -12,9 +12,10 @@ static void test_amount(struct qn_test_state *t)
     CHECK(a.uqn == 300);
     CHECK_RC(qn_amount_parse("21000000", &a), QN_OK);
     CHECK_RC(qn_amount_parse("21000001", &a), QN_E_RANGE);
-    CHECK_RC(qn_amount_parse("1.0000001", &a), QN_E_RANGE);
-    CHECK_RC(qn_amount_parse("-1", &a), QN_E_RANGE);
+    CHECK_RC(qn_amount_parse("1.0000001", &a), QN_E_FORMAT);
+    CHECK_RC(qn_amount_parse("-1", &a), QN_E_FORMAT);
     CHECK_RC(qn_amount_parse("99999999999999999999999", &a), QN_E_RANGE);
+    CHECK_RC(qn_amount_parse("99999999999999999999999 coins", &a), QN_E_FORMAT);
     CHECK_RC(qn_amount_sub(QN_UQN(1), QN_UQN(2), &a), QN_E_FUNDS);
     CHECK_RC(qn_amount_add(QN_UQN(QN_SUPPLY_UQN), QN_UQN(1), &a), QN_E_OVERFLOW);
     CHECK(qn_amount_ppm(QN_UQN(QN_SUPPLY_UQN), 1000000).uqn == QN_SUPPLY_UQN);

@@ -23,6 +23,19 @@ bool qn_args_ms(const char *text, uint64_t *ret)
     return true;
 }
 
+bool qn_args_num(const char *text, uint64_t max, uint64_t *ret)
+{
+    uint64_t n = 0;
+    if (!*text) return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || n > (UINT64_MAX - 9) / 10) return false;
+        n = n * 10 + (uint64_t)(*text - '0');
+    }
+    if (n > max) return false;
+    *ret = n;
+    return true;
+}
+
 /* The place of a global flag that takes a text, or NULL. */
 static const char **text_flag(struct qn_cli *cli, const char *name)
 {
@@ -165,9 +178,8 @@ static qn_rc set_field(const struct qn_cli *cli, json_t *obj, const struct qn_fi
         (f->type >= QN_T_VEC_U32 && text[0] == '['))
         val = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     else if ((f->type == QN_T_HASH || f->type == QN_T_OPT_HASH) && text[0] == '@') {
-        if (qn_args_account(cli, text + 1, hex,
-                            why)) /* @alice: the account of a key of this wallet */
-            return QN_E_NOTFOUND;
+        qn_rc rc = qn_args_account(cli, text + 1, hex, why); /* @alice: a key of this wallet */
+        if (rc) return rc;
         val = json_string(hex);
     } else if ((f->type == QN_T_HASH || f->type == QN_T_OPT_HASH) && strncmp(text, "qn1", 3) != 0 &&
                !qn_unhex(text, strlen(text), acct.b, 32)) {
@@ -271,9 +283,8 @@ static unsigned apart(const char *a, const char *b)
 
 void qn_nearest_init(struct qn_nearest *n, const char *asked)
 {
-    *n = (struct qn_nearest){
-        .best = (unsigned)QN_MIN(strlen(asked) / 3 + 2, (size_t)4)
-    }; /* letters; further off is another word */
+    size_t len = strlen(asked); /* letters; further off is another word */
+    *n = (struct qn_nearest){ .best = len < 4 ? 2 : (unsigned)QN_MIN(len / 3 + 2, (size_t)4) };
     snprintf(n->asked, sizeof n->asked, "%s", asked);
 }
 

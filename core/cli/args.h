@@ -17,6 +17,8 @@ QN_CHECK qn_rc qn_args_fields(struct qn_cli *cli, const struct qn_record *rec, c
 /* qn_args_account reads an account: the name of a key of this wallet, or an address. */
 QN_CHECK qn_rc qn_args_account(const struct qn_cli *cli, const char *text, char hex[65],
                                struct qn_why *why);
+/* qn_args_num reads a whole number of at most max. */
+QN_CHECK bool qn_args_num(const char *text, uint64_t max, uint64_t *ret);
 /* qn_args_ms reads a time: 250ms, 30s, 5m, or milliseconds. */
 QN_CHECK bool qn_args_ms(const char *text, uint64_t *ret);
 

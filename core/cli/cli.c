@@ -205,21 +205,6 @@ static int run_tx(struct qn_cli *cli, const struct qn_tx_kind *kind)
 
 /* --- the whole line ----------------------------------------------------------------------------------------------- */
 
-static int unknown(const struct qn_cli *cli, const char *noun, const char *verb)
-{
-    char asked[80];
-    struct qn_nearest n;
-    struct qn_why why;
-    struct qn_cmd cmd;
-    snprintf(asked, sizeof asked, "%s%s%s", noun, verb ? " " : "", verb ? verb : "");
-    qn_nearest_init(&n, asked);
-    for (size_t i = 0; qn_cmd_at(i, &cmd); i++)
-        qn_nearest_offer(&n, cmd.name);
-    qn_why(&why, QN_E_USAGE, "there is no command \"%s\"%s%s%s", asked,
-           n.near[0] ? "; did you mean \"quoin " : "", n.near, n.near[0] ? "\"?" : "");
-    return qn_fail(cli, QN_E_USAGE, &why);
-}
-
 /* Whether name ("wallet new") is what the words begin with; *ret_words of them. */
 static bool begins(const char *name, const struct qn_cli *cli, int *ret_words)
 {
@@ -245,7 +230,8 @@ static int dispatch(struct qn_cli *cli)
         cli->argc -= words;
         return OWN[i].run(cli);
     }
-    if (!verb || verb[0] == '-') return qn_help(cli, noun, NULL);
+    if (!verb || verb[0] == '-')
+        return qn_help(cli, noun, NULL); /* lists the verbs, or says that there is no such noun */
     snprintf(spaced, sizeof spaced, "%s %s", noun, verb);
     const struct qn_module *mod;
     for (size_t m = 0; (mod = qn_module_at(m)); m++)
@@ -256,7 +242,7 @@ static int dispatch(struct qn_cli *cli)
     const struct qn_call *call = qn_call_find(dotted);
     const struct qn_tx_kind *kind = qn_txkind_find(dotted);
     const struct qn_local *local = qn_local_find(dotted);
-    if (!call && !kind && !local) return unknown(cli, noun, verb);
+    if (!call && !kind && !local) return qn_unknown(cli, noun, verb);
     if (cli->help) return qn_help(cli, noun, verb);
     cli->argv += 2;
     cli->argc -= 2;
@@ -270,12 +256,13 @@ static int alone(struct qn_cli *cli)
     struct qn_why why;
     json_t *status = NULL;
     cli->client.timeout_ms = 300;
-    if (qn_client_call(&cli->client, "node.status", NULL, &status, &why) == QN_OK)
+    qn_rc rc = qn_client_call(&cli->client, "node.status", NULL, &status, &why);
+    if (rc == QN_OK)
         qn_print(cli, status);
-    else
+    else if (rc == QN_E_NONODE)
         qn_help_first(cli->client.home);
     json_decref(status);
-    return 0;
+    return rc && rc != QN_E_NONODE ? qn_fail(cli, rc, &why) : 0;
 }
 
 int qn_cli_main(int argc, char **argv)

@@ -37,12 +37,15 @@ struct qn_cmd {
 };
 
 int qn_cli_main(int argc, char **argv);
-/* qn_cmd_at tells command idx over all tables, false past the last. A transaction that a call or verb has the name of is not told. */
+/* qn_cmd_at tells command idx over all tables, false past the last. What a verb of this process has the name of, or a transaction that a
+ * call has, is not told. */
 QN_CHECK bool qn_cmd_at(size_t idx, struct qn_cmd *ret);
 /* qn_cmd_example appends a line to paste, without "quoin ". */
 void qn_cmd_example(const struct qn_cmd *cmd, struct qn_buf *ret);
 /* qn_own_at returns verb idx of this process, NULL past the last. */
 const struct qn_own *qn_own_at(size_t idx);
+/* qn_unknown refuses words that are no command, naming the nearest, or the verbs of a noun that is known; verb may be NULL. */
+int qn_unknown(const struct qn_cli *cli, const char *noun, const char *verb);
 /* qn_usage is a refusal of the words, for a verb to return. */
 int qn_usage(const struct qn_cli *cli, const char *text);
 /* qn_call_show makes a call and prints its result. */
@@ -55,6 +58,10 @@ void qn_call_params(const struct qn_cli *cli, json_t *params);
 QN_CHECK qn_rc qn_cli_replay(const char *home, const struct qn_trace *trace,
                              struct qn_exec_module exec[QN_CLI_EXEC], struct qn_chain **ret,
                              struct qn_why *why);
+
+/* qn_cli_execute is it for --home, with its progress told. */
+QN_CHECK qn_rc qn_cli_execute(const struct qn_cli *cli, struct qn_exec_module exec[QN_CLI_EXEC],
+                              struct qn_chain **ret, struct qn_why *why);
 
 /* verb_node.c, verb_wallet.c, verb_ledger.c, doctor.c, verb_config.c */
 int qn_verb_blob_get(struct qn_cli *cli); /* verb_blob.c */

@@ -28,6 +28,7 @@ void qn_client_init(struct qn_client *c, const char *home, const char *node)
         snprintf(c->home, sizeof c->home, "%.2000s/%.1900s", abs ? abs : "", rel);
         free(abs);
     }
+    c->named = node != NULL;
     if (node)
         snprintf(c->where, sizeof c->where, "%s", node);
     else
@@ -66,7 +67,12 @@ qn_rc qn_client_call(const struct qn_client *c, const char *name, const json_t *
     qn_rc rc = qn_http_ask(c->where, "POST", path, header, QN_SPAN(body, body ? strlen(body) : 0),
                            c->timeout_ms, &status, NULL, &answer, why);
     free(body);
-    if (rc == QN_E_NONODE) rc = qn_why(why, rc, "no node runs for %s", c->home);
+    if (rc == QN_E_NONODE && c->named)
+        rc = qn_why(why, rc, "no node answers at %s", c->where);
+    else if (rc == QN_E_NONODE)
+        rc = qn_why(why, rc, "no node runs for %s", c->home);
+    else if (rc == QN_E_AUTH && !status)
+        rc = qn_why(why, rc, "%s: no permission; the node's owner may ask it", c->where);
     if (rc == QN_OK) {
         json_t *json = json_loadb((const char *)answer.ptr, answer.len, JSON_DECODE_ANY, NULL);
         if (!json)

@@ -1,5 +1,5 @@
 /* cmd.c - walking over all commands: of this process, of modules, calls, what runs on the caller's side, transactions. */
-#include "core/cli/cli.h"
+#include "core/cli/args.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,15 +28,20 @@ static bool verb_at(size_t idx, size_t *ret_cnt, struct qn_cmd *ret)
     return false;
 }
 
-static bool taken(const char *dotted)
+/* Whether a verb of this process stands before the call or transaction of that name. */
+static bool own_has(const char *dotted)
 {
     char name[80];
     const struct qn_own *own;
-    if (qn_call_find(dotted) || qn_local_find(dotted)) return true;
     name_put(name, dotted);
     for (size_t i = 0; (own = qn_own_at(i)); i++)
         if (strcmp(own->name, name) == 0) return true;
     return false;
+}
+
+static bool taken(const char *dotted)
+{
+    return qn_call_find(dotted) || qn_local_find(dotted) || own_has(dotted);
 }
 
 bool qn_cmd_at(size_t idx, struct qn_cmd *ret)
@@ -58,7 +63,9 @@ bool qn_cmd_at(size_t idx, struct qn_cmd *ret)
     idx -= cnt;
     if (verb_at(idx, &cnt, ret)) return true;
     idx -= cnt;
-    if ((call = qn_call_at(idx))) {
+    cnt = 0;
+    for (size_t i = 0; (call = qn_call_at(i)); i++) {
+        if (own_has(call->name) || cnt++ != idx) continue;
         *ret = (struct qn_cmd){ .kind = QN_CMD_CALL,
                                 .args = call->args,
                                 .doc = call->doc,
@@ -68,8 +75,6 @@ bool qn_cmd_at(size_t idx, struct qn_cmd *ret)
         name_put(ret->name, call->name);
         return true;
     }
-    for (cnt = 0; qn_call_at(cnt); cnt++)
-        ;
     idx -= cnt;
     if ((local = qn_local_at(idx))) {
         *ret = (struct qn_cmd){ .kind = QN_CMD_LOCAL,
@@ -146,4 +151,49 @@ void qn_cmd_example(const struct qn_cmd *cmd, struct qn_buf *ret)
     for (uint32_t i = 0; cmd->fields && i < QN_MIN(cmd->fields->field_cnt, 4u); i++)
         qn_buf_printf(ret, " --%s %s", cmd->fields->fields[i].name,
                       sample(&cmd->fields->fields[i], word));
+}
+
+static bool of_noun(const struct qn_cmd *cmd, const char *noun)
+{
+    size_t len = strcspn(cmd->name, " ");
+    return strlen(noun) == len && strncmp(cmd->name, noun, len) == 0;
+}
+
+/* The verbs of a noun, separated by commas; nothing for a word that is no noun. */
+static void verbs_of(const char *noun, struct qn_buf *ret)
+{
+    struct qn_cmd cmd;
+    for (size_t i = 0; qn_cmd_at(i, &cmd); i++)
+        if (of_noun(&cmd, noun) && strchr(cmd.name, ' '))
+            qn_buf_printf(ret, "%s%s", ret->len ? ", " : "", strchr(cmd.name, ' ') + 1);
+}
+
+int qn_unknown(const struct qn_cli *cli, const char *noun, const char *verb)
+{
+    char asked[80];
+    struct qn_nearest whole, noun_only;
+    struct qn_buf verbs = { 0 };
+    struct qn_why why;
+    struct qn_cmd cmd;
+    snprintf(asked, sizeof asked, "%.38s%s%.38s", noun, verb ? " " : "", verb ? verb : "");
+    qn_nearest_init(&whole, asked);
+    qn_nearest_init(&noun_only, noun);
+    verbs_of(noun, &verbs);
+    for (size_t i = 0; qn_cmd_at(i, &cmd); i++) {
+        char first[80];
+        snprintf(first, sizeof first, "%.*s", (int)strcspn(cmd.name, " "), cmd.name);
+        if (!verbs.len) qn_nearest_offer(&noun_only, first);
+        if (!verbs.len || of_noun(&cmd, noun)) qn_nearest_offer(&whole, cmd.name);
+    }
+    const char *near = verb && whole.near[0] ? whole.near : noun_only.near;
+    if (near[0])
+        qn_why(&why, QN_E_USAGE, "there is no command \"%s\"; did you mean \"quoin %s\"?", asked,
+               near);
+    else if (verbs.len)
+        qn_why(&why, QN_E_USAGE, "there is no command \"%s\"; %s has %.*s", asked, noun,
+               (int)verbs.len, (char *)verbs.ptr);
+    else
+        qn_why(&why, QN_E_USAGE, "there is no command \"%s\"; quoin help lists them all", asked);
+    qn_buf_free(&verbs);
+    return qn_fail(cli, QN_E_USAGE, &why);
 }

@@ -127,12 +127,14 @@ static qn_rc audit(const struct qn_cli *cli, struct qn_devnet *net, json_t *resu
     json_t *said = NULL, *again = NULL, *stopping = NULL, *wallet = json_array();
     uint64_t begun = qn_env_mono_us(qn_env_real());
     unsigned held = 0, agree = 0;
-    for (unsigned i = 0; i < NODES; i++) {
-        json_t *list = qn_wallet_list(qn_devnet_home(net, i));
+    qn_rc rc = QN_OK;
+    for (unsigned i = 0; i < NODES && rc == QN_OK; i++) {
+        json_t *list;
+        rc = qn_wallet_list(qn_devnet_home(net, i), &list, why);
         json_array_extend(wallet, list);
         json_decref(list);
     }
-    qn_rc rc = qn_client_call(&cli->client, "ledger.audit", NULL, &said, why);
+    if (rc == QN_OK) rc = qn_client_call(&cli->client, "ledger.audit", NULL, &said, why);
     if (rc == QN_OK) rc = qn_client_call(&cli->client, "node.stop", NULL, &stopping, why);
     if (rc == QN_OK) {
         agree = agreeing(cli, net, stopping);

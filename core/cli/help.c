@@ -111,7 +111,6 @@ int qn_help(const struct qn_cli *cli, const char *noun, const char *verb)
 {
     char asked[80];
     struct qn_cmd cmd;
-    struct qn_why why;
     size_t seen = 0, len = noun ? strlen(noun) : 0;
     if (!noun && !cli->json) {
         overview();
@@ -135,6 +134,5 @@ int qn_help(const struct qn_cli *cli, const char *noun, const char *verb)
             line(&cmd);
     }
     if (seen) return 0;
-    qn_why(&why, QN_E_USAGE, "there is no command \"%s\"", asked);
-    return qn_fail(cli, QN_E_USAGE, &why);
+    return qn_unknown(cli, noun ? noun : "", verb);
 }

@@ -107,12 +107,22 @@ static void nap(uint64_t ms)
         usleep((useconds_t)QN_MIN(until_us - now, UINT64_C(100000)));
 }
 
+static qn_rc own_list(struct host *h, json_t **ret, struct qn_why *why)
+{
+    json_t *list;
+    qn_rc rc = qn_wallet_list(h->cli->client.home, &list, why);
+    if (rc)
+        json_decref(list);
+    else
+        *ret = list;
+    return rc;
+}
+
 static qn_rc own(struct host *h, const char *name, json_t *args, json_t **ret, struct qn_why *why)
 {
     if (strcmp(name, "wallet.new") == 0) return own_new(h, args, ret, why);
-    if (strcmp(name, "wallet.list") == 0)
-        *ret = qn_wallet_list(h->cli->client.home);
-    else if (strcmp(name, "time.now") == 0)
+    if (strcmp(name, "wallet.list") == 0) return own_list(h, ret, why);
+    if (strcmp(name, "time.now") == 0)
         *ret = json_integer((json_int_t)qn_env_now_ms(qn_env_real()));
     else if (strcmp(name, "time.sleep") == 0)
         nap((uint64_t)json_integer_value(json_object_get(args, "ms")));

@@ -11,12 +11,26 @@
 static qn_rc key_hex(const struct qn_cli *cli, const char *text, char dst[1100], struct qn_why *why)
 {
     struct qn_hash acct;
+    if (strlen(text) > 1024) return qn_why(why, QN_E_USAGE, "key: at most 512 bytes");
     snprintf(dst, 1100, "%s", text);
     if (dst[0] == '@') {
         qn_rc rc = qn_args_account(cli, text + 1, dst, why);
         if (rc) return rc;
     }
-    if (strncmp(dst, "qn1", 3) == 0 && qn_addr_parse(dst, &acct) == QN_OK) qn_hex(acct.b, 32, dst);
+    if (strncmp(dst, "qn1", 3) == 0) {
+        if (qn_addr_parse(dst, &acct))
+            return qn_why(why, QN_E_USAGE,
+                          "%.80s is no address: a letter is wrong or missing; quoin wallet list "
+                          "tells those of this home",
+                          text);
+        qn_hex(acct.b, 32, dst);
+    }
+    size_t len = strspn(dst, "0123456789abcdefABCDEF");
+    if (dst[len] || len % 2)
+        return qn_why(why, QN_E_USAGE,
+                      "key: expected hex digits, two a byte, an address qn1.. or @NAME of a key of "
+                      "this wallet, not \"%.80s\"",
+                      text);
     return QN_OK;
 }
 
@@ -122,7 +136,8 @@ int qn_verb_ledger_replay(struct qn_cli *cli)
     struct qn_exec_module exec[QN_CLI_EXEC];
     struct qn_chain *chain = NULL;
     struct qn_why why = { "" };
-    qn_rc rc = qn_cli_replay(cli->client.home, NULL, exec, &chain, &why);
+    if (cli->argc) return qn_usage(cli, "ledger replay takes no words of its own");
+    qn_rc rc = qn_cli_execute(cli, exec, &chain, &why);
     if (rc) return qn_fail(cli, rc, &why);
     char root_hex[65], head_hex[65];
     struct qn_hash root = qn_chain_root(chain), head = qn_chain_head(chain);

@@ -26,10 +26,13 @@ int qn_verb_wallet_new(struct qn_cli *cli)
 int qn_verb_wallet_list(struct qn_cli *cli)
 {
     if (cli->argc) return qn_usage(cli, "wallet list takes no words of its own");
-    json_t *list = qn_crypto_init() == QN_OK ? qn_wallet_list(cli->client.home) : json_array();
-    qn_print(cli, list);
+    struct qn_why why = { "" };
+    json_t *list = NULL;
+    qn_rc rc = qn_crypto_init();
+    if (rc == QN_OK) rc = qn_wallet_list(cli->client.home, &list, &why);
+    if (list) qn_print(cli, list);
     json_decref(list);
-    return 0;
+    return rc ? qn_fail(cli, rc, &why) : 0;
 }
 
 int qn_verb_wallet_balance(struct qn_cli *cli)

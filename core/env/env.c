@@ -68,7 +68,8 @@ qn_rc qn_file_read(const char *path, size_t max, struct qn_buf *ret, struct qn_w
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return qn_why(why, QN_E_NOTFOUND, "%s: no such file", path);
-    if (fd < 0) return qn_why(why, QN_E_IO, "%s: %s", path, strerror(errno));
+    if (fd < 0)
+        return qn_why(why, errno == EACCES ? QN_E_AUTH : QN_E_IO, "%s: %s", path, strerror(errno));
     qn_rc rc = QN_OK;
     size_t before = ret->len;
     for (;;) {

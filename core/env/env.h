@@ -20,7 +20,7 @@ uint64_t qn_env_now_ms(const struct qn_env *env);
 uint64_t qn_env_mono_us(const struct qn_env *env);
 void qn_env_random(const struct qn_env *env, void *dst, size_t len);
 
-/* qn_file_read reads a whole file of at most max bytes; QN_E_NOTFOUND, QN_E_TOOBIG, QN_E_IO. */
+/* qn_file_read reads a whole file of at most max bytes; QN_E_NOTFOUND, QN_E_AUTH, QN_E_TOOBIG, QN_E_IO. */
 QN_CHECK qn_rc qn_file_read(const char *path, size_t max, struct qn_buf *ret, struct qn_why *why);
 /* qn_file_write replaces path by content with mode, through a synced temporary and rename: after a crash
  * the old or the new content is there, whole. */

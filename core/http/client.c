@@ -32,7 +32,10 @@ static qn_rc dial(const char *where, int *ret_fd, struct qn_why *why)
         memcpy(host, at, (size_t)(colon - at));
         if (inet_pton(AF_INET, host, &sin.sin_addr) != 1)
             return qn_why(why, QN_E_USAGE, "%s: expected a numeric address", where);
-        sin.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
+        unsigned long port = strtoul(colon + 1, NULL, 10);
+        if (port == 0 || port > UINT16_MAX)
+            return qn_why(why, QN_E_USAGE, "%s: expected a port from 1 to 65535", where);
+        sin.sin_port = htons((uint16_t)port);
         addr = (const struct sockaddr *)(const void *)&sin;
         len = sizeof sin;
     }
@@ -41,6 +44,8 @@ static qn_rc dial(const char *where, int *ret_fd, struct qn_why *why)
     if (connect(fd, addr, len)) {
         int err = errno;
         close(fd);
+        if (err == EACCES || err == EPERM)
+            return qn_why(why, QN_E_AUTH, "%s: %s", where, strerror(err));
         return qn_why(why, QN_E_NONODE, "%s: %s", where, strerror(err));
     }
     *ret_fd = fd;

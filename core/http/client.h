@@ -12,7 +12,7 @@
  * headers  further header lines, each ending in \r\n, or NULL
  * ret_head the answer's header block, or NULL when nobody asks
  *
- * QN_E_NONODE when nobody listens, QN_E_TIMEOUT, QN_E_FORMAT on an answer that is not HTTP. */
+ * QN_E_NONODE when nobody listens, QN_E_AUTH when the socket is not ours to use, QN_E_TIMEOUT, QN_E_FORMAT on an answer that is not HTTP. */
 QN_CHECK qn_rc qn_http_ask(const char *where, const char *method, const char *path,
                            const char *headers, struct qn_span body, uint64_t timeout_ms,
                            int *ret_status, struct qn_buf *ret_head, struct qn_buf *ret_body,

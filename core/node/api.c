@@ -92,8 +92,9 @@ static qn_rc run(struct qn_api *api, struct pending *p, json_t **ret, struct qn_
     if (p->call->params) {
         params = qn_arena_alloc(&arena, p->call->params()->size);
         rc = qn_from_json(p->call->params(), p->params, &arena, params, why);
+        if (rc && qn_err_exit(rc) == QN_CLASS_PEER) rc = QN_E_USAGE; /* the caller's words */
     } else if (json_object_size(p->params)) {
-        rc = qn_why(why, QN_E_FORMAT, "%s takes no parameters", p->call->name);
+        rc = qn_why(why, QN_E_USAGE, "%s takes no parameters", p->call->name);
     }
     struct qn_call_ctx ctx = { .env = api->conf.env,
                                .view = p->call->flags & QN_CALL_BLIND
@@ -118,7 +119,7 @@ static json_t *rpc_answer(json_t *id, qn_rc rc, json_t *result, const char *why)
     if (rc == QN_OK)
         return json_pack("{s:s, s:O, s:o}", "jsonrpc", "2.0", "id", id, "result", result);
     return json_pack("{s:s, s:O, s:{s:i, s:s, s:o}}", "jsonrpc", "2.0", "id", id, "error", "code",
-                     rc == QN_E_FORMAT ? -32602 : -32000 - (int)rc, "message", why, "data",
+                     rc == QN_E_USAGE ? -32602 : -32000 - (int)rc, "message", why, "data",
                      problem(rc, why));
 }
 
@@ -269,7 +270,7 @@ static void handle_v1(struct qn_api *api, struct qn_http_req *req, const char *m
                    : json_object();
     if (!json_is_object(params)) {
         json_decref(params);
-        refuse(req, 400, QN_E_FORMAT, "the parameters are not a JSON object of UTF-8 text");
+        refuse(req, 400, QN_E_USAGE, "the parameters are not a JSON object of UTF-8 text");
         return;
     }
     start(api, req, call, params, NULL, owner);

@@ -207,7 +207,7 @@ static qn_rc tx_encode(struct qn_call_ctx *ctx, const void *params, json_t **ret
     if (!k) return qn_why(why, QN_E_NOTFOUND, "no transaction kind is called %s", name);
     json_t *json = json_loadb((const char *)p->body.ptr, p->body.len, JSON_REJECT_DUPLICATES, NULL);
     void *body = qn_arena_alloc(ctx->arena, k->body()->size);
-    qn_rc rc = !json || !body ? qn_why(why, QN_E_FORMAT, "body: not a JSON object")
+    qn_rc rc = !json || !body ? qn_why(why, QN_E_USAGE, "body: not a JSON object")
                               : qn_from_json(k->body(), json, ctx->arena, body, why);
     json_decref(json);
     if (rc) return rc;
@@ -317,7 +317,7 @@ static qn_rc contract_query(struct qn_call_ctx *ctx, const void *params, json_t 
            *result = NULL;
     if (!json_is_array(args)) {
         json_decref(args);
-        return qn_why(why, QN_E_FORMAT, "args: expected a JSON array");
+        return qn_why(why, QN_E_USAGE, "args: expected a JSON array");
     }
     snprintf(method, sizeof method, "%.*s", (int)p->method.len, (const char *)p->method.ptr);
     qn_rc rc =

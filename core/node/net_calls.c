@@ -322,7 +322,7 @@ static qn_rc net_ban(struct qn_call_ctx *ctx, const void *params, json_t **ret, 
     if (rc == QN_OK) rc = who(qn_net_host(net), p->peer, &id, &peer, why);
     if (rc) return rc;
     if (seconds > BAN_MAX_S)
-        return qn_why(why, QN_E_RANGE, "seconds: a year, %d, at most", BAN_MAX_S);
+        return qn_why(why, QN_E_USAGE, "seconds: a year, %d, at most", BAN_MAX_S);
     qn_host_ban(qn_net_host(net), &id, (uint32_t)seconds, "by the owner");
     *ret = json_pack("{s:o, s:I, s:b}", "peer", id_json(&id), "seconds", (json_int_t)seconds,
                      "was_connected", peer != 0);

@@ -4,6 +4,7 @@
 #include "ledger/state/apply.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +25,21 @@ qn_rc qn_wallet_load(const char *home, const char *name, struct qn_key *ret, str
     char path[4096];
     uint8_t seed[32];
     struct qn_buf text = { 0 };
+    struct stat st;
     qn_rc rc = key_path(home, name, path, why);
     if (rc) return rc;
     rc = qn_file_read(path, 200, &text, why);
     if (rc == QN_E_NOTFOUND)
         return qn_why(why, rc, "there is no key \"%s\"; make it: quoin wallet new %s", name, name);
     if (rc) return rc;
+    if (stat(path, &st) == 0 && st.st_mode & 077) {
+        explicit_bzero(text.ptr, text.cap);
+        qn_buf_free(&text);
+        return qn_why(why, QN_E_AUTH,
+                      "%s may be read by others (mode %04o): chmod 600 it first, "
+                      "and think of who has it",
+                      path, (unsigned)st.st_mode & 07777);
+    }
     while (text.len && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == ' '))
         text.len--;
     if (qn_unhex((const char *)text.ptr, text.len, seed, sizeof seed))
@@ -67,29 +77,33 @@ qn_rc qn_wallet_new(const char *home, const char *name, const uint8_t *seed, str
     return rc;
 }
 
-json_t *qn_wallet_list(const char *home)
+qn_rc qn_wallet_list(const char *home, json_t **ret, struct qn_why *why)
 {
     char dir[4096], addr[64], acct_hex[65];
-    json_t *list = json_array();
+    qn_rc first = QN_OK;
+    *ret = json_array();
     snprintf(dir, sizeof dir, "%s/wallet", home);
     struct dirent **names;
     int cnt = scandir(dir, &names, NULL, alphasort);
+    if (cnt < 0 && errno == EACCES) return qn_why(why, QN_E_AUTH, "%s: %s", dir, strerror(errno));
     for (int i = 0; i < cnt; i++) {
         char *dot = strrchr(names[i]->d_name, '.');
         struct qn_key key;
         if (dot && strcmp(dot, ".key") == 0) {
             *dot = 0;
-            if (qn_wallet_load(home, names[i]->d_name, &key, NULL) == QN_OK) {
+            qn_rc rc = qn_wallet_load(home, names[i]->d_name, &key, first ? NULL : why);
+            if (rc == QN_OK) {
                 struct qn_hash acct = qn_acct_key(&key.pub);
                 qn_addr_print(&acct, addr);
                 qn_hex(acct.b, 32, acct_hex);
-                json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name", names[i]->d_name,
+                json_array_append_new(*ret, json_pack("{s:s, s:s, s:s}", "name", names[i]->d_name,
                                                       "address", addr, "account", acct_hex));
                 qn_key_wipe(&key);
             }
+            if (!first) first = rc;
         }
         free(names[i]);
     }
     if (cnt >= 0) free(names);
-    return list;
+    return first;
 }

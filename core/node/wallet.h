@@ -8,13 +8,13 @@
 
 #include <jansson.h>
 
-/* qn_wallet_load reads a key; QN_E_NOTFOUND naming how to make it. Wipe it after use. */
+/* qn_wallet_load reads a key; QN_E_NOTFOUND naming how to make it, QN_E_AUTH for a file that others may read, too. Wipe it after use. */
 QN_CHECK qn_rc qn_wallet_load(const char *home, const char *name, struct qn_key *ret,
                               struct qn_why *why);
 /* qn_wallet_new makes a key; QN_E_EXISTS when there is one of that name. seed may be NULL: random. */
 QN_CHECK qn_rc qn_wallet_new(const char *home, const char *name, const uint8_t *seed,
                              struct qn_key *ret, struct qn_why *why);
-/* qn_wallet_list returns [{"name","address","account"}]. */
-json_t *qn_wallet_list(const char *home);
+/* qn_wallet_list sets *ret to [{"name","address","account"}], whatever it returns: the first error of a key that cannot be read, or of the folder. */
+QN_CHECK qn_rc qn_wallet_list(const char *home, json_t **ret, struct qn_why *why);
 
 #endif

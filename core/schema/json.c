@@ -154,9 +154,12 @@ static qn_rc get_amount(struct reader *r, const struct qn_field *f, const json_t
                         struct qn_amount *ret)
 {
     if (json_is_string(json)) {
-        if (qn_amount_parse(json_string_value(json), ret))
-            return bad(r, f, "an amount such as 2.5QN or 300uqn");
-        return QN_OK;
+        qn_rc rc = qn_amount_parse(json_string_value(json), ret);
+        if (rc == QN_E_RANGE)
+            return qn_why(r->why, rc,
+                          "%s: %.60s is too much; the largest is %" PRIu64 "QN, all that exists",
+                          f->name, json_string_value(json), QN_SUPPLY_UQN / QN_UQN_PER_QN);
+        return rc ? bad(r, f, "an amount such as 2.5QN or 300uqn, of at most six decimals") : QN_OK;
     }
     return get_num(r, f, json, QN_SUPPLY_UQN, &ret->uqn);
 }

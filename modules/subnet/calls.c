@@ -281,7 +281,7 @@ static qn_rc ranking(const struct qn_view *view, const json_t *arg, json_t **ret
     const char *name = json_string_value(json_object_get(arg, "subnet"));
     json_int_t k = json_object_get(arg, "k") ? json_integer_value(json_object_get(arg, "k")) : 10;
     if (!name || k < 1 || k > 100)
-        return qn_why(why, QN_E_FORMAT, "ranking: expected {subnet = name, k = 1 to 100}");
+        return qn_why(why, QN_E_USAGE, "ranking: expected {subnet = name, k = 1 to 100}");
     qn_rc rc = subnet_get(view, QN_SPAN(name, strlen(name)), &arena, &sid, &s, why);
     struct ranked *list = rc ? NULL : qn_arena_alloc(&arena, s.n * sizeof *list + 1);
     if (rc == QN_OK && !list) rc = QN_E_MEMORY;

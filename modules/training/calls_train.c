@@ -299,7 +299,7 @@ static qn_rc move_request(struct qn_call_ctx *ctx, const struct training_move *p
                      qn_to_json(training_game_record(), game), "state_done", (json_int_t)done);
     if (p->lie.len) {
         json_t *lie = json_loadb((const char *)p->lie.ptr, p->lie.len, 0, NULL);
-        if (!lie) return qn_why(why, QN_E_FORMAT, "lie: not JSON");
+        if (!lie) return qn_why(why, QN_E_USAGE, "lie: not JSON");
         json_object_set_new(*ret, "lie", lie);
     }
     return QN_OK;

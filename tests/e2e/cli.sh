@@ -32,6 +32,17 @@ check "the manual page is clean" "" "$(mandoc -T lint -W warning "$tmp/quoin.1")
 "$q" walet new 2>"$tmp/err"
 check "a wrong noun: exit 2" 2 $?
 check "names the nearest" 1 "$(grep -c 'did you mean "quoin wallet new"' "$tmp/err")"
+said() { # WHAT EXIT WORDS COMMAND..: it ends with that status and says so
+    local what=$1 exit=$2 words=$3
+    shift 3
+    "$q" "$@" >/dev/null 2>"$tmp/err" </dev/null
+    check "$what" "$exit 1" "$? $(grep -c -- "$words" "$tmp/err")"
+}
+said "a noun with a letter too many" 2 'did you mean "quoin net"?' nett
+said "its verb" 2 'did you mean "quoin net peers"?' nett peers
+said "a verb that a noun has not" 2 'gov has list, propose, vote' gov params
+said "a word like nothing" 2 'quoin help lists them all' foo
+check "a verb is told once" "" "$("$q" help --json | jq -r .name | sort | uniq -d)"
 "$q" wallet new a --jsn 2>/dev/null
 check "one word too many: exit 2" 2 $?
 "$q" status --home 2>/dev/null
@@ -112,6 +123,25 @@ for _ in 1 2 3; do n wallet send @alice 1QN -q; done
 check "one object a line, and the next page" "true 3" "$(n block list --limit 2 --json | jq -s 'map(type=="object")|all' | tr -d '\n') $(n block list --limit 2 --json | wc -l)"
 check "fields" '{"balance_uqn":3000000}' "$(n wallet balance alice --fields balance_uqn --json)"
 check "a pipe gets tabs and no escapes" 0 "$(n block list --limit 3 | grep -c "$(printf '\033')\|\r")"
+said "an amount that is too much" 2 'the largest is 21000000QN' wallet send @owner 99999999999999QN --home "$home"
+said "an amount of seven decimals" 2 'at most six decimals' wallet send @owner 1.0000001QN --home "$home"
+said "an address that is none" 2 'qn1foo is no address' ledger prove account qn1foo --home "$home"
+said "a key that is none" 2 'expected hex digits' ledger prove account zz --home "$home"
+said "a call's words are off: exit 2" 2 'limit: expected a whole number' gov list --limit x --home "$home"
+said "so with JSON-RPC's, HTTP's" 2 'takes no parameters' call node.status '{"a":1}' --home "$home"
+said "an account of no key" 3 'there is no key "nobody"' wallet send @nobody 1QN --home "$home"
+said "a node that was named" 3 'no node answers at http://127.0.0.1:9 ' status --node http://127.0.0.1:9
+said "a port that is none" 2 'from 1 to 65535' status --node http://127.0.0.1:99999
+if [ "$(id -u)" = 0 ]; then # somebody else
+    chmod 755 "$tmp"
+    as() { setpriv --reuid=65534 --regid=65534 --clear-groups "$q" "$@" --home "$home" 3>/dev/null 2>&1 1>&3; }
+    check "a node of somebody else" "1 4" "$(as status | grep -c 'no permission') $(as status >/dev/null; echo $?)"
+    check "a wallet of somebody else" "1 1" "$(as wallet list | grep -c 'Permission denied') $(as wallet send @owner 1QN | grep -c 'owner.key: Permission denied .AUTH')"
+fi
+chmod 644 "$home/wallet/alice.key"
+said "a key that others may read" 4 'mode 0644' wallet send @owner 1QN --as alice --home "$home"
+said "in a list" 4 'mode 0644' wallet list --home "$home"
+chmod 600 "$home/wallet/alice.key"
 n block list | head -1 >/dev/null
 check "a closed pipe is no error" "" "$(n block list 2>&1 >/dev/null | head -1)"
 check "doctor ends with its count" true "$(n doctor --json | tail -1 | jq .ok)"
