@@ -2,6 +2,7 @@
 #include "core/net/gossip_net.h"
 
 #include "net/libp2p/host.h"
+#include "net/libp2p/record.h"
 #include "net/link/ip.h"
 
 #include <event2/event.h>
@@ -132,6 +133,28 @@ static void on_event(void *self, enum gossip_event event, uint32_t peer, uint32_
         qn_host_hangup(gn->conf.host, peer, "gossip: too slow or too bad");
 }
 
+/* A record tells where its peer listens: what lies in a house is not told outside. */
+static bool on_record(void *self, uint32_t peer, uint32_t to, struct qn_span *ret_id,
+                      struct qn_span *ret_record)
+{
+    struct qn_gossip *gn = self;
+    const struct mate *m = mate_get(gn, peer);
+    struct qn_peer_info info, other;
+    if (!m || (gn->conf.tellable && !gn->conf.tellable(gn->conf.arg, peer))) return false;
+    if (!qn_host_peer(gn->conf.host, peer, &info) || !info.record.len) return false;
+    if (!qn_host_peer(gn->conf.host, to, &other)) return false;
+    if (qn_endpoint_public(&other.remote) && !qn_record_fit(info.record)) return false;
+    *ret_id = QN_SPAN(m->id.b, m->id.len);
+    *ret_record = info.record;
+    return true;
+}
+
+static qn_rc on_px(void *self, uint32_t from, struct qn_span id, struct qn_span record)
+{
+    struct qn_gossip *gn = self;
+    return gn->conf.on_px(gn->conf.arg, from, id, record);
+}
+
 /* --- streams ------------------------------------------------------------------------------------------------------- */
 
 static const struct qn_stream_ops OUT;
@@ -171,6 +194,8 @@ static void peer_up(struct qn_gossip *gn, struct mate *m)
     };
     enter(gn);
     m->up = gossip_peer_up(gn->machine, m->peer, &conf) == QN_OK;
+    if (m->up && gn->conf.credit)
+        gossip_peer_credit(gn->machine, m->peer, gn->conf.credit(gn->conf.arg, m->peer));
     leave(gn);
     if (m->up && m->in) qn_stream_pause(m->in, false);
 }
@@ -383,7 +408,8 @@ qn_rc qn_gossip_open(const struct qn_gossip_conf *conf, struct qn_gossip **ret, 
     QN_ASSERT(gn != NULL);
     gn->conf = *conf;
     struct gossip_conf machine = { .genesis = conf->genesis,
-                                   .hooks = { gn, on_deliver, on_wake, on_event } };
+                                   .hooks = { gn, on_deliver, on_wake, on_event, on_record,
+                                              conf->on_px ? on_px : NULL } };
     qn_env_random(conf->env, machine.seed, sizeof machine.seed);
     gn->machine = gossip_new(&machine, now_ms(gn));
     gn->timer = event_new(conf->base, -1, 0, on_timer, gn);

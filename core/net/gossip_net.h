@@ -24,6 +24,12 @@ struct qn_gossip_conf {
                                       struct qn_span data);
     /* Fellow validators and configured peers: always sent everything, outside the mesh. NULL: none. */
     bool (*is_explicit)(void *arg, const struct qn_peer_id *id);
+    /* P5 of a peer that came, in points (gossip_peer_credit). NULL: none. */
+    int32_t (*credit)(void *arg, uint32_t peer);
+    /* Peer exchange: whether others may hear of a peer (NULL: of all), and what to do with one that `from` named: QN_E_SIGNATURE when it is a
+     * lie. NULL: what others name is not read. */
+    bool (*tellable)(void *arg, uint32_t peer);
+    qn_rc (*on_px)(void *arg, uint32_t from, struct qn_span id, struct qn_span record);
 };
 
 QN_CHECK qn_rc qn_gossip_open(const struct qn_gossip_conf *conf, struct qn_gossip **ret,

@@ -26,8 +26,10 @@
 #define FOREIGN_SAY_MS 10000
 #define FOREIGN_BAN_S  600
 #define VERSION_SAY_MS 60000 /* one line a while, however many come and go */
-#define LEAVERS        16
-#define GENESIS_NAME   "/quoin/genesis/1"
+/* P5 of a peer that a person named (join): as a validator's. So the peers that it names when its mesh is full are looked at. */
+#define JOIN_POINTS  100
+#define LEAVERS      16
+#define GENESIS_NAME "/quoin/genesis/1"
 
 enum { TOPIC_TX, TOPIC_VOTE, TOPIC_BLOCK, TOPIC_COMPACT, TOPIC_CNT };
 /* What a replica makes of votes and blocks depends on where it stands: only transactions are fit for samples (the last flag). */
@@ -195,6 +197,7 @@ static void on_dialled(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *
         return;
     }
     j->peer = peer;
+    if (j->net->gossip) gossip_peer_credit(qn_gossip_machine(j->net->gossip), peer, JOIN_POINTS);
     j->wait_ms = 0;
     j->cause[0] = 0;
     j->said = false;
@@ -523,6 +526,29 @@ static void on_discover_line(void *arg, const char *line)
     fprintf(stderr, "quoin: %s\n", line);
 }
 
+static int32_t credit_of(void *arg, uint32_t peer)
+{
+    const struct qn_net *net = arg;
+    for (unsigned i = 0; i < net->join_cnt; i++)
+        if (net->joins[i].peer == peer) return JOIN_POINTS;
+    return 0;
+}
+
+/* The block-only connections are those that nobody shall know of. */
+static bool tellable(void *arg, uint32_t peer)
+{
+    const struct qn_net *net = arg;
+    enum outbound_kind kind;
+    return !net->discover || !qn_discover_kind(net->discover, peer, &kind) ||
+           kind != OUTBOUND_BLOCK;
+}
+
+static qn_rc on_px(void *arg, uint32_t from, struct qn_span id, struct qn_span record)
+{
+    struct qn_net *net = arg;
+    return net->discover ? qn_discover_px(net->discover, from, id, record) : QN_E_ABSENT;
+}
+
 static qn_rc find_others(struct qn_net *net, const char *hex, struct qn_why *why)
 {
     snprintf(net->kad_proto, sizeof net->kad_proto, "/quoin/%s/kad/1.0.0", hex);
@@ -560,7 +586,10 @@ qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(
                                            .env = qn_env_real(),
                                            .genesis = id,
                                            .arg = net,
-                                           .on_message = on_gossip };
+                                           .on_message = on_gossip,
+                                           .credit = credit_of,
+                                           .tellable = tellable,
+                                           .on_px = on_px };
     qn_rc rc = qn_frames_open(&conf, &net->frames);
     if (rc) return qn_why(why, rc, "%s cannot be served", net->proto);
     rc = qn_gossip_open(&gossip, &net->gossip, why);

@@ -4,6 +4,7 @@
 #include "core/base/test.h"
 #include "core/net/gossip_net.h"
 #include "net/libp2p/deaf.h"
+#include "net/libp2p/discover.h"
 #include "net/libp2p/host.h"
 
 #include <event2/event.h>
@@ -19,6 +20,8 @@ struct node {
     uint8_t seen[4096];
     uint64_t handle;
     enum gossip_verdict verdict;
+    struct qn_discover *discover; /* NULL: what others name is not read */
+    int32_t vouch;                /* for all peers, in points */
 };
 
 static enum gossip_verdict on_message(void *arg, uint32_t topic, uint32_t peer, uint64_t handle,
@@ -49,12 +52,29 @@ static void open_host(struct node *n, struct event_base *base, uint8_t seed)
     QN_ASSERT(rc == QN_OK);
 }
 
+static int32_t vouch(void *arg, uint32_t peer)
+{
+    const struct node *n = arg;
+    (void)peer;
+    return n->vouch;
+}
+
+static qn_rc on_px(void *arg, uint32_t from, struct qn_span id, struct qn_span record)
+{
+    struct node *n = arg;
+    return qn_discover_px(n->discover, from, id, record);
+}
+
 static void open_gossip(struct node *n, struct event_base *base)
 {
     struct qn_why why = { "" };
-    const struct qn_gossip_conf conf = {
-        .base = base, .host = n->host, .env = qn_env_real(), .arg = n, .on_message = on_message
-    };
+    const struct qn_gossip_conf conf = { .base = base,
+                                         .host = n->host,
+                                         .env = qn_env_real(),
+                                         .arg = n,
+                                         .on_message = on_message,
+                                         .credit = vouch,
+                                         .on_px = n->discover ? on_px : NULL };
     qn_rc rc = qn_gossip_open(&conf, &n->gossip, &why);
     const struct gossip_topic_conf topic = { "js", 65536, GOSSIP_TX, 1000, false, false };
     rc = rc ? rc : qn_gossip_topic(n->gossip, &topic, &n->topic);
@@ -207,6 +227,67 @@ static void test_moved(struct qn_test_state *t)
     event_base_free(base);
 }
 
+/* Peer exchange: B and C know A alone. A leaves the topic, names C to B as it does, and B finds C; unless nobody vouched for A. */
+static bool has_record(const struct node *n, const struct node *of)
+{
+    struct qn_peer_info info;
+    uint32_t peer;
+    return qn_host_find(n->host, qn_host_id(of->host), &peer) &&
+           qn_host_peer(n->host, peer, &info) && info.record.len;
+}
+
+static bool meshed(const struct node *n, uint32_t want)
+{
+    return gossip_topic_info(qn_gossip_machine(n->gossip), n->topic).mesh == want;
+}
+
+static void test_exchange(struct qn_test_state *t)
+{
+    for (int32_t points = 0; points <= 100; points += 100) {
+        struct event_base *base = event_base_new();
+        struct node n[3];
+        char addr[64];
+        uint32_t peer;
+        memset(n, 0, sizeof n);
+        for (uint8_t i = 0; i < 3; i++) {
+            open_host(&n[i], base, (uint8_t)(i + 1));
+            n[i].vouch = points;
+            const struct qn_discover_conf dc = { .base = base,
+                                                 .env = qn_env_real(),
+                                                 .host = n[i].host,
+                                                 .proto = "/quoin/00000000/kad/1.0.0",
+                                                 .private = true };
+            /* The one in the middle serves no table: nothing but its PRUNE tells one of the other. */
+            if (i) CHECK_RC(qn_discover_open(&dc, &n[i].discover, NULL), QN_OK);
+            open_gossip(&n[i], base);
+        }
+        snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(n[0].host));
+        for (uint32_t i = 1; i < 3; i++)
+            CHECK_RC(qn_host_dial(n[i].host, addr, dialled, &n[i], NULL), QN_OK);
+        UNTIL(base, meshed(&n[0], 2) && meshed(&n[1], 1) && meshed(&n[2], 1) &&
+                        has_record(&n[0], &n[1]) && has_record(&n[0], &n[2]));
+        CHECK(!qn_host_find(n[1].host, qn_host_id(n[2].host), &peer));
+        gossip_subscribe(qn_gossip_machine(n[0].gossip), n[0].topic, false);
+        const struct gossip_stats *st = gossip_stats(qn_gossip_machine(n[1].gossip));
+        UNTIL(base, st->prune_in);
+        if (points) {
+            UNTIL(base, qn_host_find(n[1].host, qn_host_id(n[2].host), &peer));
+            UNTIL(base, meshed(&n[1], 1) && meshed(&n[2], 1));
+            send_number(&n[1], 7, 100);
+            UNTIL(base, n[2].got == 1);
+        } else {
+            CHECK(st->px_in == 0 && st->px_unread == 1);
+            CHECK(qn_discover_info(n[1].discover).told == 0);
+        }
+        for (uint32_t i = 0; i < 3; i++) {
+            qn_discover_close(n[i].discover);
+            close_node(&n[i]);
+        }
+        event_base_loop(base, EVLOOP_NONBLOCK);
+        event_base_free(base);
+    }
+}
+
 struct serve {
     struct node node;
     struct event_base *base;
@@ -271,5 +352,6 @@ int main(int argc, char **argv)
     TEST_BEGIN();
     TEST(test_hosts);
     TEST(test_moved);
+    TEST(test_exchange);
     return TEST_END();
 }

@@ -56,6 +56,12 @@ struct gossip_hooks {
     void (*wake)(void *self, uint32_t peer);
     /* NULL is welcome. topic is UINT32_MAX when the event is of the peer alone. */
     void (*event)(void *self, enum gossip_event event, uint32_t peer, uint32_t topic);
+    /* Peer exchange; NULL: none is said, none taken. record lends what `peer` is called and its signed record, as `to` may have it, until the
+     * next call (false: there is none). px takes one that `from`, of a score that deserves it, named as it threw us out of its mesh:
+     * QN_E_SIGNATURE says that it is a lie, which counts as an invalid message and ends this PRUNE; other errors mean nothing. */
+    bool (*record)(void *self, uint32_t peer, uint32_t to, struct qn_span *ret_id,
+                   struct qn_span *ret_record);
+    qn_rc (*px)(void *self, uint32_t from, struct qn_span id, struct qn_span record);
 };
 
 struct gossip_conf {
@@ -155,8 +161,9 @@ struct gossip_stats {
     uint64_t dropped; /* bodies not queued for want of room */
     uint64_t ihave_in, iwant_in, idontwant_in, graft_in, prune_in;
     uint64_t ihave_out, iwant_out, idontwant_out; /* ids */
-    uint64_t over_budget;             /* parts of RPCs left unread because a budget was used up */
-    uint64_t withheld, withheld_seen; /* samples; of these the peer delivered */
+    uint64_t px_in, px_out, px_unread; /* peers named in a PRUNE: taken, said, passed over */
+    uint64_t over_budget;              /* parts of RPCs left unread because a budget was used up */
+    uint64_t withheld, withheld_seen;  /* samples; of these the peer delivered */
 };
 const struct gossip_stats *gossip_stats(const struct gossip *g);
 

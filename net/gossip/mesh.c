@@ -31,6 +31,7 @@ static void enter(struct gossip *g, struct topic *t, struct peer *p)
     peerset_add(&t->mesh, p->slot);
     peerset_del(&t->fanout, p->slot);
     p->mesh |= 1u << topic_idx(g, t);
+    p->px |= 1u << topic_idx(g, t);
     t->mesh_cnt++;
     gossip_score_graft(g, p, topic_idx(g, t));
     gossip_tell(g, GOSSIP_GRAFTED, p, topic_idx(g, t));
@@ -55,19 +56,43 @@ static void graft(struct gossip *g, struct topic *t, struct peer *p)
     gossip_queue_wake(g, p);
 }
 
-static void say_prune(struct gossip *g, struct topic *t, struct peer *p, uint64_t seconds)
+/* Peers of the topic that one who gets no place here may try: none for a bad one, none that we think badly of, none of the explicit. */
+static void name_others(struct gossip *g, const struct topic *t, const struct peer *to,
+                        struct qn_buf *px)
 {
+    const struct peerset nobody = { 0 };
+    uint32_t slot[GOSSIP_PEER_CNT], said = 0;
+    if (!g->hooks.record || to->mesh_score < LINE_MESH) return;
+    uint32_t cnt = gossip_pick(g, t, &nobody, false, LINE_MESH, GOSSIP_PEER_CNT, slot);
+    for (uint32_t i = 0; i < cnt && said < PX_CNT; i++) {
+        const struct peer *p = g->peer[slot[i]];
+        struct gossip_px one;
+        if (p == to || p->mesh_score < LINE_MESH) continue;
+        if (!g->hooks.record(g->hooks.self, p->number, to->number, &one.id, &one.record)) continue;
+        if (one.record.len > PX_RECORD_MAX) continue;
+        gossip_put_px(px, &one);
+        said++;
+    }
+    g->stats.px_out += said;
+}
+
+/* px: name others to it. Not when it asked in back-off: each time would cost us some KiB. */
+static void say_prune(struct gossip *g, struct topic *t, struct peer *p, uint64_t seconds, bool px)
+{
+    struct qn_buf others = { 0 };
     back_off(g, t, p, seconds);
     p->deed[topic_idx(g, t)].backoff_sent_ms = g->now_ms;
     if (p->control_out.len >= CONTROL_MAX) return; /* it does not read: no point in telling */
-    gossip_put_prune(&p->control_out, t->wire, seconds);
+    if (px) name_others(g, t, p, &others);
+    gossip_put_prune(&p->control_out, t->wire, seconds, qn_buf_get(&others));
+    qn_buf_free(&others);
     gossip_queue_wake(g, p);
 }
 
 static void prune(struct gossip *g, struct topic *t, struct peer *p, uint64_t seconds)
 {
     leave(g, t, p);
-    say_prune(g, t, p, seconds);
+    say_prune(g, t, p, seconds, true);
 }
 
 uint32_t gossip_pick(struct gossip *g, const struct topic *t, const struct peerset * not,
@@ -236,13 +261,34 @@ void gossip_mesh_grafted(struct gossip *g, struct topic *t, struct peer *p)
     }
     if (!t->on || early || p->explicit || p->mesh_score < LINE_MESH || !(p->subs >> idx & 1) ||
         (t->mesh_cnt >= MESH_HI && !p->outbound))
-        say_prune(g, t, p, BACKOFF_S);
+        say_prune(g, t, p, BACKOFF_S, !early);
     else
         enter(g, t, p);
 }
 
-void gossip_mesh_pruned(struct gossip *g, struct topic *t, struct peer *p, uint64_t backoff_s)
+static void take_others(struct gossip *g, struct peer *p, struct qn_span fields, uint32_t cnt)
 {
+    struct gossip_px px;
+    uint32_t took = 0;
+    while (g->hooks.px && p->score >= LINE_PX && took < QN_MIN(cnt, PX_CNT) &&
+           gossip_rpc_px(&fields, &px)) {
+        took++;
+        if (g->hooks.px(g->hooks.self, p->number, px.id, px.record) != QN_E_SIGNATURE) continue;
+        gossip_score_sin(g, p, SIN_INVALID);
+        break;
+    }
+    g->stats.px_in += took;
+    g->stats.px_unread += cnt - QN_MIN(took, cnt);
+}
+
+void gossip_mesh_pruned(struct gossip *g, struct topic *t, struct peer *p, uint64_t backoff_s,
+                        struct qn_span px, uint32_t px_cnt)
+{
+    const uint32_t bit = 1u << topic_idx(g, t);
     back_off(g, t, p, backoff_s ? backoff_s : BACKOFF_S);
-    if (p->mesh >> topic_idx(g, t) & 1) leave(g, t, p);
+    if (p->mesh & bit) leave(g, t, p);
+    /* Once for each time it was there, however many PRUNEs it sends; who leaves the topic may say that first. */
+    take_others(g, p, px, p->px & bit ? px_cnt : 0);
+    if (!(p->px & bit)) g->stats.px_unread += px_cnt;
+    p->px &= ~bit;
 }

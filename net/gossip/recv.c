@@ -275,7 +275,7 @@ static void on_part(struct gossip *g, struct peer *p, const struct gossip_part *
     case GOSSIP_PART_PRUNE:
         g->stats.prune_in++;
         t = gossip_topic_find(g, part->topic);
-        if (t) gossip_mesh_pruned(g, t, p, part->backoff_s);
+        if (t) gossip_mesh_pruned(g, t, p, part->backoff_s, part->data, part->px_cnt);
         return;
     case GOSSIP_PART_IDONTWANT: gossip_want_idontwant(g, p, part->data); return;
     }

@@ -12,6 +12,11 @@ struct rig {
     enum gossip_verdict verdict; /* of deliver */
     uint64_t handle;             /* of the last deliver */
     uint32_t delivered, from, drops, grafts, prunes;
+    /* Peer exchange: what rig_px was given, and what it answers; the bytes of a peer's record, 0: it has none. */
+    uint32_t px, px_from, px_named;
+    qn_rc px_rc;
+    size_t record_len;
+    uint8_t record[2048];
 };
 
 static inline enum gossip_verdict rig_deliver(void *self, uint32_t topic, uint32_t peer,
@@ -39,10 +44,33 @@ static inline void rig_event(void *self, enum gossip_event event, uint32_t peer,
     }
 }
 
+/* A peer is called by its number, as in rig_peer. */
+static inline bool rig_record(void *self, uint32_t peer, uint32_t to, struct qn_span *ret_id,
+                              struct qn_span *ret_record)
+{
+    struct rig *r = self;
+    (void)to;
+    if (!r->record_len) return false;
+    r->px_named = peer;
+    *ret_id = QN_SPAN_OF(r->px_named);
+    *ret_record = QN_SPAN(r->record, r->record_len);
+    return true;
+}
+static inline qn_rc rig_px(void *self, uint32_t from, struct qn_span id, struct qn_span record)
+{
+    struct rig *r = self;
+    (void)id, (void)record;
+    r->px++;
+    r->px_from = from;
+    return r->px_rc;
+}
+
 static inline void rig_init(struct rig *r)
 {
     *r = (struct rig){ .now_ms = 1000000 };
-    struct gossip_conf conf = { .seed = { 7 }, .hooks = { r, rig_deliver, rig_wake, rig_event } };
+    struct gossip_conf conf = {
+        .seed = { 7 }, .hooks = { r, rig_deliver, rig_wake, rig_event, rig_record, rig_px }
+    };
     r->g = gossip_new(&conf, r->now_ms);
     const struct gossip_topic_conf topics[] = {
         { "tx", 65536, GOSSIP_TX, 1000, false, false },
@@ -144,6 +172,8 @@ static inline void rig_id(struct rig *r, uint32_t topic, uint32_t number, size_t
 struct heard {
     uint32_t subs, messages, ihave, iwant, graft, prune, idontwant; /* ids for the ids */
     uint64_t bytes, backoff_s;
+    uint32_t px;                        /* peers that PRUNEs name */
+    uint32_t px_peer[64];               /* their numbers */
     uint32_t first_number, last_number; /* of bodies */
 };
 
@@ -184,6 +214,10 @@ static inline struct heard rig_hear(struct rig *r, uint32_t peer)
             case GOSSIP_PART_PRUNE:
                 h.prune++;
                 h.backoff_s = part.backoff_s;
+                for (struct gossip_px px; gossip_rpc_px(&fields, &px);) {
+                    QN_ASSERT(px.id.len == 4 && h.px < QN_COUNT(h.px_peer));
+                    memcpy(&h.px_peer[h.px++], px.id.ptr, 4);
+                }
                 break;
             }
         }

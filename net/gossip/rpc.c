@@ -69,7 +69,7 @@ static qn_rc read_control(uint32_t number, struct qn_span s, struct gossip_part 
     bool ids = part->kind == GOSSIP_PART_IHAVE || part->kind == GOSSIP_PART_IWANT ||
                part->kind == GOSSIP_PART_IDONTWANT;
     bool topic = part->kind != GOSSIP_PART_IWANT && part->kind != GOSSIP_PART_IDONTWANT;
-    if (ids) part->data = s;
+    if (ids || part->kind == GOSSIP_PART_PRUNE) part->data = s;
     struct qn_pb_field f;
     struct qn_span id;
     qn_rc rc;
@@ -117,6 +117,26 @@ bool gossip_rpc_id(enum gossip_part_kind kind, struct qn_span *fields, struct qn
         *ret = f.bytes;
         return true;
     }
+    return false;
+}
+
+static bool read_px(struct qn_span s, struct gossip_px *ret)
+{
+    struct qn_pb_field f;
+    qn_rc rc;
+    *ret = (struct gossip_px){ 0 };
+    while ((rc = qn_pb_next(&s, &f)) == QN_OK) {
+        if (f.number == 1 && f.wire == QN_PB_BYTES) ret->id = f.bytes;
+        if (f.number == 2 && f.wire == QN_PB_BYTES) ret->record = f.bytes;
+    }
+    return rc == QN_E_AGAIN && ret->id.len > 0;
+}
+
+bool gossip_rpc_px(struct qn_span *fields, struct gossip_px *ret)
+{
+    struct qn_pb_field f;
+    while (qn_pb_next(fields, &f) == QN_OK)
+        if (f.number == 2 && f.wire == QN_PB_BYTES && read_px(f.bytes, ret)) return true;
     return false;
 }
 
@@ -175,10 +195,19 @@ void gossip_put_graft(struct qn_buf *control, const char *topic)
     qn_pb_put_str(control, 1, topic);
 }
 
-void gossip_put_prune(struct qn_buf *control, const char *topic, uint64_t backoff_s)
+void gossip_put_px(struct qn_buf *px, const struct gossip_px *peer)
 {
-    put_head(control, 4, bytes_len(strlen(topic)) + 1 + varint_len(backoff_s));
+    put_head(px, 2, bytes_len(peer->id.len) + bytes_len(peer->record.len));
+    qn_pb_put_bytes(px, 1, peer->id);
+    qn_pb_put_bytes(px, 2, peer->record);
+}
+
+void gossip_put_prune(struct qn_buf *control, const char *topic, uint64_t backoff_s,
+                      struct qn_span px)
+{
+    put_head(control, 4, bytes_len(strlen(topic)) + px.len + 1 + varint_len(backoff_s));
     qn_pb_put_str(control, 1, topic);
+    qn_buf_span(control, px);
     qn_pb_put_varint(control, 3, backoff_s);
 }
 

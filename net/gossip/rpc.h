@@ -29,9 +29,10 @@ struct gossip_part {
     enum gossip_part_kind kind;
     bool foreign;         /* MESSAGE: has more than data and topic */
     struct qn_span topic; /* empty where there is none */
-    struct qn_span data;  /* MESSAGE: the body; IHAVE, IWANT, IDONTWANT: fields for gossip_rpc_id */
-    uint64_t backoff_s;   /* PRUNE; 0: not said */
-    uint32_t px_cnt;      /* PRUNE: peers it names */
+    struct qn_span
+        data; /* MESSAGE: the body; IHAVE, IWANT, IDONTWANT: fields for gossip_rpc_id; PRUNE: for gossip_rpc_px */
+    uint64_t backoff_s; /* PRUNE; 0: not said */
+    uint32_t px_cnt;    /* PRUNE: peers it names */
 };
 
 struct gossip_rpc {
@@ -47,6 +48,13 @@ QN_CHECK qn_rc gossip_rpc_next(struct gossip_rpc *rpc, struct gossip_part *ret);
 QN_CHECK bool gossip_rpc_id(enum gossip_part_kind kind, struct qn_span *fields,
                             struct qn_span *ret);
 
+/* A peer that a PRUNE names (peer exchange): what it is called, and what it says of itself, signed. Both are foreign bytes of any length. */
+struct gossip_px {
+    struct qn_span id, record;
+};
+/* gossip_rpc_px takes the next such from part->data; what is none is passed over. False at the end. */
+QN_CHECK bool gossip_rpc_px(struct qn_span *fields, struct gossip_px *ret);
+
 /* gossip_frame takes the next whole frame from the front of bytes. QN_E_AGAIN: more must come; QN_E_TOOBIG above GOSSIP_RPC_MAX,
  * QN_E_FORMAT for a length that is none. */
 QN_CHECK qn_rc gossip_frame(struct qn_span *bytes, struct qn_span *ret);
@@ -55,7 +63,10 @@ QN_CHECK qn_rc gossip_frame(struct qn_span *bytes, struct qn_span *ret);
 void gossip_put_varint(struct qn_buf *buf, uint64_t v);
 void gossip_put_subscribe(struct qn_buf *subs, const char *topic, bool on);
 void gossip_put_graft(struct qn_buf *control, const char *topic);
-void gossip_put_prune(struct qn_buf *control, const char *topic, uint64_t backoff_s);
+/* px: fields that gossip_put_px wrote, or nothing. */
+void gossip_put_prune(struct qn_buf *control, const char *topic, uint64_t backoff_s,
+                      struct qn_span px);
+void gossip_put_px(struct qn_buf *px, const struct gossip_px *peer);
 /* ids: cnt of GOSSIP_ID_LEN bytes each; topic for IHAVE only. */
 void gossip_put_ids(struct qn_buf *control, enum gossip_part_kind kind, const char *topic,
                     const uint8_t *ids, size_t cnt);

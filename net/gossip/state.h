@@ -23,6 +23,8 @@
 #define BACKOFF_LEAVE_S  10u
 #define BACKOFF_MAX_S    3600u
 #define BACKOFF_CNT      16384u
+#define PX_CNT           16u   /* peers that a PRUNE names; more of others' are not read */
+#define PX_RECORD_MAX    1024u /* bytes of one that we pass on */
 #define FANOUT_MS        60000u
 #define FLOOD_MAX        16384u /* bytes; own messages up to this go to all */
 #define SEEN_MS          120000u
@@ -143,6 +145,7 @@ struct peer {
     uint64_t key, ip_group;
     bool outbound, explicit, speaks_12, awake, dropped;
     uint32_t subs, mesh; /* bit i: topic i */
+    uint32_t px;         /* same: it was in our mesh and has named nobody since */
     uint64_t sub[SUB_CNT];
     uint32_t sub_cnt;
     struct qn_buf in; /* a frame that is not whole yet */
@@ -278,7 +281,9 @@ void gossip_mesh_off(struct gossip *g, struct topic *t); /* left: PRUNE all */
 void gossip_mesh_came(struct gossip *g, struct topic *t, struct peer *p); /* p subscribed */
 void gossip_mesh_left(struct gossip *g, struct topic *t, struct peer *p); /* p did no more */
 void gossip_mesh_grafted(struct gossip *g, struct topic *t, struct peer *p);
-void gossip_mesh_pruned(struct gossip *g, struct topic *t, struct peer *p, uint64_t backoff_s);
+/* px: fields for gossip_rpc_px, cnt of them. */
+void gossip_mesh_pruned(struct gossip *g, struct topic *t, struct peer *p, uint64_t backoff_s,
+                        struct qn_span px, uint32_t px_cnt);
 /* gossip_pick writes at most want slots of peers of set with mesh score >= MESH that are neither explicit nor in not, at random. */
 uint32_t gossip_pick(struct gossip *g, const struct topic *t, const struct peerset * not,
                      bool mesh_fit, int64_t score_min, uint32_t want, uint32_t *ret);

@@ -326,6 +326,77 @@ static void test_fanout(struct qn_test_state *t)
     gossip_free(r.g);
 }
 
+static void say_graft(struct qn_test_state *t, struct rig *r, uint32_t from)
+{
+    struct say s = { 0 };
+    gossip_put_graft(&s.control, gossip_topic_wire(r->g, r->tx));
+    CHECK_RC(rig_say(r, from, &s), QN_OK);
+}
+
+static bool names(const struct heard *h, uint32_t peer)
+{
+    for (uint32_t i = 0; i < h->px; i++)
+        if (h->px_peer[i] == peer) return true;
+    return false;
+}
+
+/* Who finds no place in our mesh hears of others: 16 at most, neither itself nor those we think badly of nor the explicit; who is bad itself, or
+ * asks against its back-off, hears of none. */
+static void test_px(struct qn_test_state *t)
+{
+    enum { BAD = 13, EXPLICIT = 14, NEW = 15, WORSE = 16 };
+    struct rig r;
+    rig_init(&r);
+    r.record_len = 300;
+    for (uint32_t p = 1; p <= MESH_HI; p++) {
+        rig_peer(&r, p, true);
+        say_graft(t, &r, p);
+    }
+    for (uint32_t p = 100; p < 110; p++)
+        rig_peer(&r, p, false);
+    rig_peer(&r, BAD, false);
+    gossip_peer_offence(r.g, BAD, 10);
+    const struct gossip_peer_conf conf = { .id = QN_SPAN_STR("friend"), .explicit = true };
+    CHECK_RC(gossip_peer_up(r.g, EXPLICIT, &conf), QN_OK);
+    rig_subscribe(&r, EXPLICIT, r.tx);
+    rig_peer(&r, NEW, false);
+    rig_peer(&r, WORSE, false);
+    gossip_peer_offence(r.g, WORSE, 10);
+    CHECK(gossip_topic_info(r.g, r.tx).mesh == MESH_HI);
+    rig_hear(&r, NEW);
+    rig_hear(&r, WORSE);
+    say_graft(t, &r, NEW);
+    struct heard h = rig_hear(&r, NEW);
+    CHECK(h.prune == 1 && h.px == PX_CNT && gossip_stats(r.g)->px_out == PX_CNT);
+    CHECK(!names(&h, NEW) && !names(&h, BAD) && !names(&h, EXPLICIT) && !names(&h, WORSE));
+    for (uint32_t i = 0; i < h.px; i++) /* nobody twice */
+        for (uint32_t k = 0; k < i; k++)
+            CHECK(h.px_peer[i] != h.px_peer[k]);
+    CHECK(h.bytes < PX_CNT * 400);
+    say_graft(t, &r, NEW);
+    h = rig_hear(&r, NEW);
+    CHECK(h.prune == 1 && h.px == 0);
+    say_graft(t, &r, WORSE);
+    h = rig_hear(&r, WORSE);
+    CHECK(h.prune == 1 && h.px == 0);
+    /* Leaving tells as well. A record that is long beyond reason is not passed on. */
+    gossip_subscribe(r.g, r.tx, false);
+    h = rig_hear(&r, 1);
+    CHECK(h.prune == 1 && h.px == PX_CNT && !names(&h, 1));
+    r.record_len = PX_RECORD_MAX + 1;
+    uint32_t pruned = 0;
+    for (uint32_t p = 2; p <= MESH_HI; p++)
+        rig_hear(&r, p);
+    gossip_subscribe(r.g, r.vote, false);
+    for (uint32_t p = 1; p <= MESH_HI; p++) {
+        h = rig_hear(&r, p);
+        CHECK(h.px == 0);
+        pruned += h.prune;
+    }
+    CHECK(pruned > 0);
+    gossip_free(r.g);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -338,5 +409,6 @@ int main(void)
     TEST(test_idontwant);
     TEST(test_queue);
     TEST(test_fanout);
+    TEST(test_px);
     return TEST_END();
 }

@@ -119,7 +119,8 @@ static void test_backoff(struct qn_test_state *t)
             rig_peer(&r, 1, true);
             CHECK(gossip_topic_info(r.g, r.tx).mesh == 1);
             struct say s = { 0 };
-            gossip_put_prune(&s.control, gossip_topic_wire(r.g, r.tx), seconds[i]);
+            gossip_put_prune(&s.control, gossip_topic_wire(r.g, r.tx), seconds[i],
+                             QN_SPAN(NULL, 0));
             CHECK_RC(rig_say(&r, 1, &s), QN_OK);
             CHECK(gossip_topic_info(r.g, r.tx).mesh == 0);
             rig_hear(&r, 1);
@@ -203,27 +204,75 @@ static void test_sub_flood(struct qn_test_state *t)
     gossip_free(r.g);
 }
 
-/* PRUNE with a thousand invented peers: none is dialled, none is kept. */
+/* A PRUNE that names cnt peers; every other entry is none. */
+static void say_px(struct qn_test_state *t, struct rig *r, uint32_t from, uint32_t cnt)
+{
+    struct say s = { 0 };
+    struct qn_buf px = { 0 };
+    for (uint32_t i = 0; i < cnt; i++) {
+        const struct gossip_px one = { QN_SPAN_OF(i), QN_SPAN_STR("record") };
+        qn_buf_put(&px, "\x12\x02\x12\x00\x12\x01\xff", 7); /* nobody; and what is no message */
+        gossip_put_px(&px, &one);
+    }
+    gossip_put_prune(&s.control, gossip_topic_wire(r->g, r->tx), 60, qn_buf_get(&px));
+    qn_buf_free(&px);
+    CHECK_RC(rig_say(r, from, &s), QN_OK);
+}
+
+/* Poisoned peer exchange: 10,000 peers are 16, and none of one who earned no trust, is not asked to be in a mesh, or was caught with a lie. What
+ * the records say is looked at by net/libp2p/discover (test_px there). */
 static void test_px(struct qn_test_state *t)
 {
+    enum { CROWD = 10000 };
     struct rig r;
+    struct gossip_peer_info info;
     rig_init(&r);
-    rig_peer(&r, 66, false);
+    for (uint32_t p = 1; p <= MESH_LO; p++)
+        rig_peer(&r, p, true); /* all in our mesh */
+    rig_peer(&r, 66, false);   /* not in it */
+    const struct gossip_stats *st = gossip_stats(r.g);
+    /* However good it behaved, 50 points are what a stranger earns. */
+    for (uint32_t i = 0; i < 60; i++)
+        rig_number(&r, 1, r.tx, i, 100);
+    rig_run(&r, BEAT_MS);
     size_t before = gossip_memory(r.g);
-    struct say s = { 0 };
-    struct qn_buf prune = { 0 };
-    const char *topic = gossip_topic_wire(r.g, r.tx);
-    qn_buf_u8(&prune, 0x0a);
-    qn_buf_u8(&prune, (uint8_t)strlen(topic));
-    qn_buf_str(&prune, topic);
-    for (int i = 0; i < 1000; i++)
-        qn_buf_put(&prune, "\x12\x08\x0a\x02id\x12\x02re", 10);
-    qn_buf_u8(&s.control, 0x22);
-    gossip_put_varint(&s.control, prune.len);
-    qn_buf_span(&s.control, qn_buf_get(&prune));
-    qn_buf_free(&prune);
-    CHECK_RC(rig_say(&r, 66, &s), QN_OK);
-    CHECK(gossip_memory(r.g) <= before + 4096 && gossip_stats(r.g)->prune_in == 1);
+    CHECK(rig_score(&r, 1) > LINE_GOOD_MAX / 2 && rig_score(&r, 1) <= LINE_GOOD_MAX);
+    say_px(t, &r, 1, CROWD);
+    CHECK(r.px == 0 && st->px_in == 0 && st->px_unread >= CROWD && st->prune_in == 1);
+    CHECK(gossip_peer_info(r.g, 1, &info) && !(info.meshed >> r.tx & 1));
+    /* One that the ledger vouches for, but in no mesh of ours: nobody asked it. */
+    gossip_peer_credit(r.g, 66, 100);
+    say_px(t, &r, 66, CROWD);
+    CHECK(r.px == 0);
+    /* In it: 16, and once, however often it says so. */
+    gossip_peer_credit(r.g, 2, 100);
+    say_px(t, &r, 2, CROWD);
+    CHECK(r.px == PX_CNT && r.px_from == 2 && st->px_in == PX_CNT);
+    for (int i = 0; i < 50; i++)
+        say_px(t, &r, 2, CROWD);
+    CHECK(r.px == PX_CNT);
+    /* An honest one with a few. */
+    gossip_peer_credit(r.g, 3, 100);
+    say_px(t, &r, 3, 2);
+    CHECK(r.px == PX_CNT + 2 && rig_score(&r, 3) >= LINE_PX);
+    /* A lie ends it, and costs what an invalid message does: it is in no mesh, and taken at its word no more. */
+    gossip_peer_credit(r.g, 4, 100);
+    r.px_rc = QN_E_SIGNATURE;
+    say_px(t, &r, 4, CROWD);
+    CHECK(r.px == PX_CNT + 3 && rig_score(&r, 4) < LINE_PX);
+    CHECK(gossip_peer_info(r.g, 4, &info) && info.mesh_score_milli < LINE_MESH);
+    r.px_rc = QN_OK;
+    rig_run(&r, (uint64_t)(BACKOFF_S + 2) * 1000);
+    CHECK(gossip_peer_info(r.g, 4, &info) && !(info.meshed >> r.tx & 1));
+    say_px(t, &r, 4, CROWD);
+    CHECK(r.px == PX_CNT + 3);
+    /* A validator that was caught with something invalid. */
+    gossip_peer_credit(r.g, 5, 100);
+    r.verdict = GOSSIP_REJECT;
+    rig_number(&r, 5, r.tx, 1000, 100);
+    say_px(t, &r, 5, CROWD);
+    CHECK(r.px == PX_CNT + 3);
+    CHECK(gossip_memory(r.g) <= before + 65536);
     gossip_free(r.g);
 }
 

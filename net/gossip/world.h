@@ -240,7 +240,8 @@ static inline void world_new(struct world *w, uint64_t seed, uint32_t cnt, uint3
                                   .role = i + bad_cnt >= cnt ? bad : WORLD_HONEST,
                                   .x = (double)(world_rand(w) >> 40) / (1 << 24),
                                   .y = (double)(world_rand(w) >> 40) / (1 << 24) };
-        struct gossip_conf conf = { .hooks = { n, world_deliver, world_wake, world_event_hook },
+        struct gossip_conf conf = { .hooks = { n, world_deliver, world_wake, world_event_hook, NULL,
+                                               NULL },
                                     .topic_cnt = 2,
                                     .no_sampling = no_sampling };
         uint64_t chance = world_rand(w);

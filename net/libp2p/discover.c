@@ -78,14 +78,21 @@ static void shun(struct qn_discover *d, const struct net_addr *addr)
         (struct discover_shun){ *addr, discover_now(d) + SHUN_MS };
 }
 
+/* Neither our own, nor one where another chain was met. */
+static bool fresh(const struct qn_discover *d, const struct net_addr *addr)
+{
+    uint64_t now_ms = discover_now(d);
+    if (is_self(d, addr)) return false;
+    for (uint32_t i = 0; i < DISCOVER_SHUN; i++)
+        if (d->shun[i].until_ms > now_ms && net_addr_eq(&d->shun[i].addr, addr)) return false;
+    return true;
+}
+
 static void know(struct qn_discover *d, const struct net_addr *addr, const struct qn_peer_id *id,
                  const struct net_ip *source)
 {
     uint64_t now_ms = discover_now(d);
-    if (is_self(d, addr)) return;
-    for (uint32_t i = 0; i < DISCOVER_SHUN; i++)
-        if (d->shun[i].until_ms > now_ms && net_addr_eq(&d->shun[i].addr, addr)) return;
-    addrbook_add(d->book, addr, id, source, now_ms, now_ms);
+    if (fresh(d, addr)) addrbook_add(d->book, addr, id, source, now_ms, now_ms);
 }
 
 static void log_line(struct qn_discover *d, const char *line)
@@ -387,21 +394,71 @@ static void greet(void *arg, const struct qn_peer_info *info)
     if (info->identified && !kad_table_get(kad_peers(d->kad), &info->id)) on_identify(d, info);
 }
 
-qn_rc qn_discover_hear(struct qn_discover *d, uint32_t peer, struct qn_span record)
+/* --- peers that others name ----------------------------------------------------------------------------- */
+
+/* Reads a signed record, of `named` when that is not NULL, and notes its addresses, in *ret as well. */
+static qn_rc hear(struct qn_discover *d, uint32_t peer, const struct qn_peer_id *named,
+                  struct qn_span record, struct kad_peer *ret)
 {
     struct qn_record *r = calloc(1, sizeof *r);
     struct qn_peer_info info;
     QN_ASSERT(r);
     qn_rc rc = qn_record_read(record, r);
+    if (!rc && named && !qn_peer_id_eq(named, &r->id)) rc = QN_E_SIGNATURE;
     if (!rc && !qn_host_peer(d->conf.host, peer, &info)) rc = QN_E_NOTFOUND;
     if (!rc) {
         struct net_addr source = discover_addr(&info.remote);
-        struct kad_peer p = { .id = r->id };
-        peer_addrs(&p, r->addr, r->addr_cnt);
-        on_heard(d, &p, &source.ip);
+        *ret = (struct kad_peer){ .id = r->id };
+        peer_addrs(ret, r->addr, r->addr_cnt);
+        on_heard(d, ret, &source.ip);
     }
     free(r);
     return rc;
+}
+
+qn_rc qn_discover_hear(struct qn_discover *d, uint32_t peer, struct qn_span record)
+{
+    struct kad_peer p;
+    return hear(d, peer, NULL, record, &p);
+}
+
+static void px_dialled(void *arg, qn_rc rc, uint32_t peer)
+{
+    struct qn_discover *d = arg;
+    d->px_cnt--;
+    if (!rc) discover_extra(d, peer); /* it goes again, unless it is chosen or we know few */
+}
+
+/* The one address of it that is worth a dial; false: none. */
+static bool px_addr(const struct qn_discover *d, struct kad_peer *p)
+{
+    struct net_addr addr;
+    for (uint8_t i = 0; i < p->addr_cnt; i++) {
+        if (!kad_addr_ip(&p->addr[i], &addr) || !fresh(d, &addr)) continue;
+        if (!addrbook_wants(d->book, &addr)) continue;
+        p->addr[0] = p->addr[i];
+        p->addr_cnt = 1;
+        return true;
+    }
+    return false;
+}
+
+qn_rc qn_discover_px(struct qn_discover *d, uint32_t peer, struct qn_span id, struct qn_span record)
+{
+    struct qn_peer_id named;
+    struct kad_peer p;
+    uint32_t have;
+    qn_rc rc = qn_peer_id_read(id, &named);
+    if (!rc) rc = hear(d, peer, &named, record, &p);
+    if (rc) return rc;
+    if (qn_peer_id_eq(&p.id, qn_host_id(d->conf.host)) || qn_host_find(d->conf.host, &p.id, &have))
+        return QN_OK;
+    if (d->px_cnt < DISCOVER_PX && qn_host_peer_cnt(d->conf.host) < DISCOVER_PX_ENOUGH &&
+        px_addr(d, &p)) {
+        d->px_cnt++;
+        qn_discover_dial(d, &p, px_dialled, d);
+    }
+    return QN_OK;
 }
 
 /* --- evicting ------------------------------------------------------------------------------------------ */

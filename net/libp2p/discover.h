@@ -39,6 +39,10 @@ QN_CHECK qn_rc qn_discover_join(struct qn_discover *d, const char *addr, struct 
 void qn_discover_public(struct qn_discover *d, bool on);
 /* qn_discover_hear takes a signed peer record that `peer` passed on (peer exchange); nonsense is ignored but returned as its error. */
 QN_CHECK qn_rc qn_discover_hear(struct qn_discover *d, uint32_t peer, struct qn_span record);
+/* qn_discover_px: the same of one that `peer` named as it threw us out of a mesh. id must be the record's, else QN_E_SIGNATURE. Some of them are
+ * dialled at once, while we know few: DISCOVER_PX at a time. */
+QN_CHECK qn_rc qn_discover_px(struct qn_discover *d, uint32_t peer, struct qn_span id,
+                              struct qn_span record);
 /* qn_discover_useful notes that a peer brought something new: it is harder to evict. */
 void qn_discover_useful(struct qn_discover *d, uint32_t peer, bool block);
 /* qn_discover_evict names the inbound peer that goes for a newcomer, 0: none. For qn_host_conf.evict, with d as its arg. */

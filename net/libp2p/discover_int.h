@@ -5,11 +5,13 @@
 #include "net/libp2p/chain.h"
 #include "net/libp2p/discover.h"
 
-#define DISCOVER_SELF   8 /* own addresses that others told us of */
-#define DISCOVER_JOINS  8
-#define DISCOVER_EXTRA  64 /* connections that exist for the hash table's questions alone */
-#define DISCOVER_USEFUL 512
-#define DISCOVER_SHUN   64 /* addresses at which another chain was met */
+#define DISCOVER_SELF      8 /* own addresses that others told us of */
+#define DISCOVER_JOINS     8
+#define DISCOVER_EXTRA     64 /* connections that exist for the hash table's questions alone */
+#define DISCOVER_USEFUL    512
+#define DISCOVER_PX        2  /* dials at once of peers that others named (peer exchange) */
+#define DISCOVER_PX_ENOUGH 16 /* peers; who has these need not be told of more: twice the mesh */
+#define DISCOVER_SHUN      64 /* addresses at which another chain was met */
 
 struct discover_join {
     char addr[QN_MADDR_TEXT];
@@ -59,7 +61,7 @@ struct qn_discover {
     uint64_t save_ms, join_ms;
     bool serving;
     char chain[QN_CHAIN_HEX];
-    uint32_t self_cnt, join_cnt, extra_cnt, meet_cnt, shun_next;
+    uint32_t self_cnt, join_cnt, extra_cnt, meet_cnt, shun_next, px_cnt;
     struct discover_meet meet[OUTBOUND_SLOTS];
     struct discover_shun shun[DISCOVER_SHUN]; /* the oldest makes room */
     struct net_addr self[DISCOVER_SELF];

@@ -21,7 +21,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                   qn_span_eq(a.agent, b.agent));
         qn_buf_free(&buf);
     }
-    if (qn_record_read(QN_SPAN(data, size), &rec) == QN_OK)
+    bool fit = qn_record_fit(QN_SPAN(data, size)); /* on bytes that nobody checked as well */
+    if (qn_record_read(QN_SPAN(data, size), &rec) == QN_OK) {
         QN_ASSERT(rec.addr_cnt <= QN_RECORD_ADDRS);
+        for (uint32_t i = 0; fit && i < rec.addr_cnt; i++)
+            QN_ASSERT(!qn_maddr_house(&rec.addr[i]));
+    }
     return 0;
 }

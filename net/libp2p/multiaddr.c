@@ -369,6 +369,17 @@ bool qn_endpoint_public(const struct qn_endpoint *e)
     return (e->ip[0] & 0xe0) == 0x20; /* 2000::/3 is all that is given out */
 }
 
+bool qn_maddr_house(const struct qn_maddr *a)
+{
+    struct qn_span s = QN_SPAN(a->b, a->len), value;
+    struct qn_endpoint e = { 0 };
+    const struct part *part;
+    if (!next_part(&s, &part, &value) || (part->code != 4 && part->code != 41)) return false;
+    e.v6 = part->code == 41;
+    memcpy(e.ip, value.ptr, value.len);
+    return !qn_endpoint_public(&e);
+}
+
 uint64_t qn_endpoint_group(const struct qn_endpoint *e)
 {
     if (e->v6)

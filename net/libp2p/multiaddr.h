@@ -44,6 +44,8 @@ bool qn_maddr_eq(const struct qn_maddr *a, const struct qn_maddr *b);
 /* qn_endpoint_public says whether the address can be reached over the internet: not loopback, private, link-local,
  * shared (100.64/10), documentation, multicast or reserved. */
 bool qn_endpoint_public(const struct qn_endpoint *e);
+/* qn_maddr_house says whether it begins with an IP address that is not of the internet, whatever comes behind. */
+bool qn_maddr_house(const struct qn_maddr *a);
 /* qn_endpoint_group is what one operator likely owns: /16 of v4, /32 of v6, as a number. */
 uint64_t qn_endpoint_group(const struct qn_endpoint *e);
 

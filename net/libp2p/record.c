@@ -80,6 +80,28 @@ static qn_rc read_payload(struct qn_span msg, struct qn_record *rec)
     return has_id ? QN_OK : QN_E_FORMAT;
 }
 
+static bool address_fit(struct qn_span msg)
+{
+    struct qn_pb_field f;
+    struct qn_maddr addr;
+    while (qn_pb_next(&msg, &f) == QN_OK)
+        if (f.number == 1 && f.wire == QN_PB_BYTES &&
+            (qn_maddr_read(f.bytes, &addr) || qn_maddr_house(&addr)))
+            return false;
+    return true;
+}
+
+bool qn_record_fit(struct qn_span envelope)
+{
+    struct qn_pb_field f;
+    struct qn_span payload = { 0 };
+    while (qn_pb_next(&envelope, &f) == QN_OK)
+        if (f.number == 3 && f.wire == QN_PB_BYTES) payload = f.bytes;
+    while (qn_pb_next(&payload, &f) == QN_OK)
+        if (f.number == 3 && f.wire == QN_PB_BYTES && !address_fit(f.bytes)) return false;
+    return true;
+}
+
 qn_rc qn_record_read(struct qn_span envelope, struct qn_record *ret)
 {
     struct qn_span key = { 0 }, type = { 0 }, payload = { 0 }, sig = { 0 };

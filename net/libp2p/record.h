@@ -25,4 +25,8 @@ void qn_record_write(const struct qn_key *key, uint64_t seq, const struct qn_mad
  * QN_E_FORMAT, QN_E_SHORT, QN_E_TOOBIG, QN_E_SIGNATURE. */
 QN_CHECK qn_rc qn_record_read(struct qn_span envelope, struct qn_record *ret);
 
+/* qn_record_fit says whether a record, whose signature was checked before, may be told to a peer on the internet: it names no address of a
+ * house, nor one that we cannot read. */
+QN_CHECK bool qn_record_fit(struct qn_span envelope);
+
 #endif

@@ -3,6 +3,8 @@
 #include "net/libp2p/discover.h"
 
 #include "core/base/test.h"
+#include "net/libp2p/discover_int.h"
+#include "net/libp2p/record.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -250,6 +252,141 @@ static void test_two(struct qn_test_state *t)
     event_base_free(w.base);
 }
 
+/* --- peer exchange --------------------------------------------------------------------------------------- */
+
+/* The record of an invented peer that says it listens there. */
+static struct qn_peer_id invent(uint8_t number, const char *addr, struct qn_buf *ret)
+{
+    uint8_t seed[32] = { number, 77 };
+    struct qn_maddr maddr = { 0 };
+    struct qn_key key;
+    qn_rc rc = qn_maddr_parse(addr, &maddr, NULL);
+    QN_ASSERT(rc == QN_OK);
+    qn_key_from_seed(seed, &key);
+    qn_buf_clear(ret);
+    qn_record_write(&key, 1, &maddr, 1, ret);
+    return qn_peer_id_of_key(&key.pub);
+}
+
+struct told {
+    struct qn_buf record;
+    struct qn_peer_id id;
+    uint32_t peer;
+};
+
+static void note_record(void *arg, const struct qn_peer_info *info)
+{
+    struct told *told = arg;
+    if (!qn_peer_id_eq(&info->id, &told->id)) return;
+    qn_buf_clear(&told->record);
+    qn_buf_span(&told->record, info->record);
+    told->peer = info->peer;
+}
+
+static void on_dialled(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *why)
+{
+    (void)arg, (void)rc, (void)peer, (void)why;
+}
+
+static qn_rc px(struct world *w, uint32_t from, const struct qn_peer_id *id,
+                const struct qn_buf *record)
+{
+    return qn_discover_px(w->n[0].d, from, QN_SPAN(id->b, id->len), qn_buf_get(record));
+}
+
+/* What node 1 names to node 0 as it throws it out: believed when it is signed by whom it names, looked up in no house, dialled by twos. */
+static void test_px(struct qn_test_state *t)
+{
+    struct world w = { .base = event_base_new() };
+    struct told one = { 0 }, two = { 0 };
+    struct qn_buf record = { 0 };
+    char addr[64];
+    for (uint32_t i = 0; i < 3; i++)
+        node_open(t, &w, i, NULL);
+    one.id = *qn_host_id(w.n[1].host);
+    two.id = *qn_host_id(w.n[2].host);
+    /* 0 - 1 - 2, and 1 tells nobody: its table and book are closed. */
+    qn_discover_close(w.n[1].d);
+    w.n[1].d = NULL;
+    for (uint32_t i = 0; i < 3; i += 2) {
+        snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(w.n[1].host));
+        CHECK_RC(qn_host_dial(w.n[i].host, addr, on_dialled, NULL, NULL), QN_OK);
+    }
+    UNTIL(&w, (qn_host_peers(w.n[1].host, note_record, &two), two.record.len) &&
+                  (qn_host_peers(w.n[0].host, note_record, &one), one.record.len));
+    uint64_t dialled = qn_host_stat(w.n[0].host).dialled;
+    uint32_t told = qn_discover_info(w.n[0].d).told;
+
+    /* Lies, and what is nothing: no address is noted, nobody dialled. */
+    struct qn_peer_id other = invent(1, "127.0.0.1:1", &record), id = two.id;
+    CHECK_RC(px(&w, one.peer, &other, &two.record), QN_E_SIGNATURE); /* another's */
+    CHECK_RC(px(&w, one.peer, &id, &record), QN_E_SIGNATURE);
+    for (size_t i = 0; i < two.record.len; i += 7) { /* of any byte */
+        qn_buf_clear(&record);
+        qn_buf_span(&record, qn_buf_get(&two.record));
+        record.ptr[i] ^= 1;
+        CHECK(px(&w, one.peer, &id, &record) != QN_OK);
+        record.len = i;
+        CHECK(px(&w, one.peer, &id, &record) != QN_OK);
+    }
+    qn_buf_clear(&record);
+    qn_buf_span(&record, qn_buf_get(&two.record));
+    record.ptr[record.len - 1] ^= 1; /* the signature's */
+    CHECK_RC(px(&w, one.peer, &id, &record), QN_E_SIGNATURE);
+    CHECK_RC(px(&w, 12345, &id, &two.record), QN_E_NOTFOUND); /* nobody said it */
+    CHECK(qn_host_stat(w.n[0].host).dialled == dialled);
+    CHECK(qn_discover_info(w.n[0].d).told == told);
+
+    /* Ourselves and who is here: fine, and nothing to do. */
+    CHECK_RC(px(&w, one.peer, &one.id, &one.record), QN_OK);
+    CHECK(qn_host_stat(w.n[0].host).dialled == dialled);
+
+    /* The real one is connected to. */
+    CHECK_RC(px(&w, one.peer, &id, &two.record), QN_OK);
+    CHECK(qn_host_stat(w.n[0].host).dialled == dialled + 1);
+    uint32_t peer;
+    UNTIL(&w, qn_host_find(w.n[0].host, &id, &peer));
+
+    /* Any number at once: all are noted, two are dialled. */
+    dialled = qn_host_stat(w.n[0].host).dialled;
+    for (uint8_t i = 10; i < 210; i++) {
+        snprintf(addr, sizeof addr, "127.0.0.1:%u", 1u + i);
+        id = invent(i, addr, &record);
+        CHECK_RC(px(&w, one.peer, &id, &record), QN_OK);
+    }
+    CHECK(qn_host_stat(w.n[0].host).dialled == dialled + DISCOVER_PX);
+    CHECK(qn_discover_info(w.n[0].d).told > 50);
+
+    /* A node on the internet takes no house's address, and looks up no name. */
+    qn_discover_close(w.n[0].d);
+    const struct qn_discover_conf dc = {
+        .base = w.base, .env = qn_env_real(), .host = w.n[0].host, .proto = PROTO
+    };
+    CHECK_RC(qn_discover_open(&dc, &w.n[0].d, NULL), QN_OK);
+    dialled = qn_host_stat(w.n[0].host).dialled;
+    static const char *const HOUSE[] = {
+        "192.168.1.1:4460", "127.0.0.1:4460",           "10.0.0.1:4460",
+        "[fc00::1]:4460",   "/dns4/evil.example/tcp/1", "169.254.1.1:4460"
+    };
+    for (uint8_t i = 0; i < QN_COUNT(HOUSE); i++) {
+        id = invent(i, HOUSE[i], &record);
+        CHECK_RC(px(&w, one.peer, &id, &record), QN_OK);
+        CHECK(qn_record_fit(qn_buf_get(&record)) == (i == 4)); /* nor does it tell of one */
+    }
+    CHECK(qn_host_stat(w.n[0].host).dialled == dialled);
+    CHECK(qn_discover_info(w.n[0].d).told == 0);
+    id = invent(99, "8.8.8.8:4460", &record); /* noted; nothing of the test waits for the dial */
+    CHECK_RC(px(&w, one.peer, &id, &record), QN_OK);
+    CHECK(qn_record_fit(qn_buf_get(&record)));
+    CHECK(qn_discover_info(w.n[0].d).told == 1);
+    qn_buf_free(&record);
+    qn_buf_free(&one.record);
+    qn_buf_free(&two.record);
+    for (uint32_t i = 0; i < 3; i++)
+        node_close(&w, i);
+    event_base_free(w.base);
+}
+
 /* --- as a peer for tests/peers/kad.sh: commands on stdin, a line of JSON for each ------------------------ */
 
 struct tool {
@@ -354,5 +491,6 @@ int main(int argc, char **argv)
     TEST_BEGIN();
     TEST(test_network);
     TEST(test_two);
+    TEST(test_px);
     return TEST_END();
 }
