@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PLEDGE_BLOCKS 4
-#define FILLERS_MAX   256
+#define FILLERS_MAX 256
 
 struct skip {
     const struct qn_chain *chain;
@@ -228,9 +227,9 @@ static void on_final(struct qn_replica *r, const struct qn_bft_action *a)
  * nothing leaves this process before its block is synced with its certificate, so that its votes count as journalled at once. */
 static void pledge(struct qn_replica *r)
 {
-    struct qn_vote votes[PLEDGE_VOTES];
-    struct qn_proposal proposals[PLEDGE_BLOCKS];
-    struct qn_cert certs[PLEDGE_CERTS];
+    struct qn_vote votes[PLEDGE_MAX];
+    struct qn_proposal proposals[PLEDGE_MAX];
+    struct qn_cert certs[PLEDGE_MAX];
     struct qn_pledge p = { .votes = { r->pledge_cnt, votes },
                            .proposals = { 0, proposals },
                            .certs = { r->pledge_cert_cnt, certs } };
@@ -239,7 +238,7 @@ static void pledge(struct qn_replica *r)
     for (unsigned i = 0; i < r->pledge_cnt; i++) {
         votes[i] = r->pledge[i].vote;
         struct body *b = qn_replica_body_find(r, &votes[i].block);
-        if (!b || b->pledged || p.proposals.cnt == PLEDGE_BLOCKS) continue;
+        if (!b || b->pledged) continue;
         proposals[p.proposals.cnt++] = b->parcel->p;
         b->pledged = true;
     }
@@ -255,7 +254,7 @@ static void pledge(struct qn_replica *r)
 
 static void add_pledge_cert(struct qn_replica *r, const struct qn_cert *cert)
 {
-    if (!cert || r->pledge_cert_cnt == PLEDGE_CERTS) return;
+    if (!cert) return;
     struct qn_cert *copy = malloc(sizeof *copy);
     QN_ASSERT(copy != NULL);
     *copy = *cert;
@@ -309,7 +308,7 @@ void qn_replica_drain(struct qn_replica *r)
     struct qn_bft_action a;
     bool made = false; /* one block a turn: others have their time too */
     do {
-        while (r->rc == QN_OK && r->pledge_cnt < PLEDGE_VOTES && qn_bft_next(r->bft, &a)) {
+        while (r->rc == QN_OK && r->pledge_cnt < PLEDGE_MAX && qn_bft_next(r->bft, &a)) {
             switch (a.what) {
             case QN_BFT_PROPOSE:
                 r->ask = a;

@@ -20,9 +20,9 @@ enum kind {
 
 #define SLOTS        4 /* requests for final blocks on their way */
 #define EVIDENCE_MAX 256
-#define PLEDGE_VOTES 64
-#define PLEDGE_CERTS 8
-#define DECODE_MAX   (64u << 20)
+#define PLEDGE_MAX                                                                                 \
+    4 /* votes of one frame; each stands on one block and one certificate at most: qn_pledge has room for all */
+#define DECODE_MAX (64u << 20)
 
 /* A proposal that is held. */
 struct body {
@@ -76,9 +76,9 @@ struct qn_replica {
     struct qn_hash waits; /* the transaction that was the oldest at recast_ms */
     struct qn_buf batch;  /* transactions to cast: Borsh, one after the other */
     uint32_t batch_cnt;
-    uint64_t batch_ms;                         /* monotonic, of the last */
-    struct qn_bft_action pledge[PLEDGE_VOTES]; /* votes to journal */
-    struct qn_cert *pledge_cert[PLEDGE_CERTS];
+    uint64_t batch_ms;                       /* monotonic, of the last */
+    struct qn_bft_action pledge[PLEDGE_MAX]; /* votes to journal */
+    struct qn_cert *pledge_cert[PLEDGE_MAX];
     unsigned pledge_cnt, pledge_cert_cnt;
     struct evidence *evidence;
     struct evidence_twins *twins;
