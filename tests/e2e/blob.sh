@@ -1,25 +1,13 @@
 #!/usr/bin/env bash
 # A blob between real nodes: put at one, found and fetched by others under the name that b3sum gives it; a third takes it from both;
 # a fetch goes on when one of its sources is killed; what nobody has is said so.
-. "$(dirname "$0")/../lib.sh"
-pids=()
-trap 'for p in "${pids[@]}"; do { kill -9 $p && wait $p; } 2>/dev/null; done; cleanup' EXIT
+. "$(dirname "$0")/../nodes.sh"
 
-# node NAME ARG..: starts one and waits for it.
-node() {
-    local name=$1
-    "$q" up --home "$tmp/$name" --api 127.0.0.1:0 --json "${@:2}" >"$tmp/$name.log" 2>"$tmp/$name.err" &
-    pids+=($!)
-    for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/$name.log" && break; sleep 0.05; done
-    grep -q '"event":"ready"' "$tmp/$name.log" || cat "$tmp/$name.err"
-}
-at() { "$q" --home "$tmp/$1" "${@:2}"; }
-
-node a --listen 127.0.0.1:0
+up a --listen 127.0.0.1:0
 a=$(jq -r 'select(.event == "ready") | .p2p' "$tmp/a.log")
-node b --listen 127.0.0.1:0 --join "$a"
+up b --listen 127.0.0.1:0 --join "$a"
 b=$(jq -r 'select(.event == "ready") | .p2p' "$tmp/b.log")
-node c --join "$a,$b"
+up c --join "$a,$b"
 for _ in $(seq 100); do [ "$(at c status --json | jq .peers)" = 2 ] && break; sleep 0.1; done
 
 # 20 MB that do not repeat.
@@ -37,14 +25,14 @@ check "the same bytes again" 0 "$(cmp "$tmp/file" "$tmp/from-both"; echo $?)"
 check "it was here" 1 "$(at c blob get "$id" -o "$tmp/third" | grep -c 'it was here')"
 
 # Killed in the middle, it goes on with what it has; and with no byte that rotted meanwhile.
-QUOIN_CRASH_AT=blob-group:900 node d --join "$a,$b"
+QUOIN_CRASH_AT=blob-group:900 up d --join "$a,$b"
 at d blob get "$id" -o "$tmp/killed" >/dev/null 2>&1
 check "killed in the middle" 0 "$([ -e "$tmp/killed" ] && echo 1 || echo 0)"
 part=$(find "$tmp/d/blobs" -name "$id.part")
 check "what it had is there" 1 "$([ -n "$part" ] && echo 1)"
 at_byte=$((16384 * 3 + 5)) # of a group that may be here
 printf '\xff' | dd of="$part" bs=1 seek=$at_byte conv=notrunc 2>/dev/null
-node d --join "$a,$b"
+up d --join "$a,$b"
 at d blob get "$id" -o "$tmp/killed" >"$tmp/got"
 check "whole after all" 0 "$(cmp "$tmp/file" "$tmp/killed"; echo $?)"
 check "two thirds were not fetched again" 1 $(($(at d blob stat --json | jq .in_bytes) < 8000000))

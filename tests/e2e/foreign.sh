@@ -1,27 +1,6 @@
 #!/usr/bin/env bash
 # Two chains that know each other's addresses: who meets the other says one clear line, turns it away, and keeps its places for its own.
-. "$(dirname "$0")/../lib.sh"
-pids=()
-trap 'kill -9 "${pids[@]}" 2>/dev/null; wait "${pids[@]}" 2>/dev/null; cleanup' EXIT
-up() { # NAME UP-ARG..
-    : >"$tmp/$1.log"
-    "$q" up --home "$tmp/$1" --api 127.0.0.1:0 --json "${@:2}" >"$tmp/$1.log" 2>"$tmp/$1.err" &
-    pids+=($!)
-    for _ in $(seq 400); do
-        grep -q '"event":"ready"' "$tmp/$1.log" && return 0
-        kill -0 $! 2>/dev/null || return 1
-        sleep 0.05
-    done
-    return 1
-}
-at() { "$q" --home "$tmp/$1" "${@:2}"; }
-p2p() { jq -r 'select(.event == "ready") | .p2p' "$tmp/$1.log"; }
-until_is() { # WANT COMMAND..
-    local got
-    for _ in $(seq 150); do got=$("${@:2}"); [ "$got" = "$1" ] && break; sleep 0.1; done
-    echo "$got"
-}
-peers() { at "$1" status --json | jq -r .peers; }
+. "$(dirname "$0")/../nodes.sh"
 chain() { at "$1" status --json | jq -r '.chain[0:8]'; }
 
 up a --listen 127.0.0.1:0 && up b --listen 127.0.0.1:0

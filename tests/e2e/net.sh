@@ -1,26 +1,9 @@
 #!/usr/bin/env bash
 # Two nodes and a third: who is connected, what is measured about them, a dial and a ping by hand, a ban and its end; the same over HTTP,
 # from Lua and in Prometheus' words; and one clear line where there is no network.
-. "$(dirname "$0")/../lib.sh"
-pids=()
-trap 'for p in "${pids[@]}"; do { kill -9 $p && wait $p; } 2>/dev/null; done; cleanup' EXIT
-
-# node NAME ARG..: starts one and waits for it. It looks for nobody by itself: here each connection is one that was asked for.
-node() {
-    local name=$1
-    "$q" up --home "$tmp/$name" --api 127.0.0.1:0 --outbound 0 --json "${@:2}" >"$tmp/$name.log" 2>"$tmp/$name.err" &
-    pids+=($!)
-    for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/$name.log" && break; sleep 0.05; done
-    grep -q '"event":"ready"' "$tmp/$name.log" || cat "$tmp/$name.err"
-}
-at() { "$q" --home "$tmp/$1" "${@:2}"; }
-p2p() { jq -r 'select(.event == "ready") | .p2p' "$tmp/$1.log"; }
-# until WANT COMMAND..: tries for 10 s; the last answer is printed.
-until_is() {
-    local got
-    for _ in $(seq 100); do got=$("${@:2}"); [ "$got" = "$1" ] && break; sleep 0.1; done
-    echo "$got"
-}
+. "$(dirname "$0")/../nodes.sh"
+# It looks for nobody by itself: here each connection is one that was asked for.
+node() { up "$1" --outbound 0 "${@:2}"; } # NAME ARG..
 
 node alone
 for words in "peers" "topics" "doctor" "bans" "dial 127.0.0.1:4460" "ping 127.0.0.1:4460" "peer 12D3KooWabcd" "ban 12D3KooWabcd"; do

@@ -11,27 +11,7 @@ if [ -z "${QUOIN_REACH_INSIDE:-}" ]; then
 fi
 ip link set lo up
 for ip in 5.5.1.1 6.6.1.1 7.7.1.1 8.8.1.1; do ip addr add $ip/32 dev lo; done
-. "$(dirname "$0")/../lib.sh"
-pids=()
-trap 'kill -9 "${pids[@]}" 2>/dev/null; wait "${pids[@]}" 2>/dev/null; cleanup' EXIT
-up() { # NAME UP-ARG..
-    : >"$tmp/$1.log"
-    "$q" up --home "$tmp/$1" --api 127.0.0.1:0 --json "${@:2}" >"$tmp/$1.log" 2>"$tmp/$1.err" &
-    pids+=($!)
-    for _ in $(seq 400); do
-        grep -q '"event":"ready"' "$tmp/$1.log" && return 0
-        kill -0 $! 2>/dev/null || return 1
-        sleep 0.05
-    done
-    return 1
-}
-at() { "$q" --home "$tmp/$1" "${@:2}"; }
-p2p() { jq -r 'select(.event == "ready") | .p2p' "$tmp/$1.log"; }
-until_is() { # WANT COMMAND..
-    local got
-    for _ in $(seq 300); do got=$("${@:2}"); [ "$got" = "$1" ] && break; sleep 0.1; done
-    echo "$got"
-}
+. "$(dirname "$0")/../nodes.sh"
 doctor() { at "$1" net doctor --json | jq -r "select(.check == \"$2\") | .detail"; }
 reachable() { doctor "$1" reachable | grep -oE '^yes, [0-9.]+'; }
 
@@ -47,7 +27,6 @@ check "d can be reached" "yes, 8.8.1.1" "$(until_is "yes, 8.8.1.1" reachable d)"
 check "in the words of the page" 1 "$(doctor a reachable | grep -cE '^yes, 5.5.1.1:4460 \([1-9] of [1-9] dialled back\)$')"
 served() { doctor "$1" addresses | grep -vc "not served"; }
 check "the table is served" "1 1 1 1" "$(until_is 1 served a) $(until_is 1 served b) $(until_is 1 served c) $(until_is 1 served d)"
-peers() { at "$1" status --json | jq -r .peers; }
 for k in a b c d; do check "$k finds the three others" 3 "$(until_is 3 peers $k)"; done
 listens() { at a net peers --json | jq -r '.listens[]' | grep -c "$1"; }
 check "nobody tells an address of its house" 0 "$(at a net peers --json | jq -r '.listens[]' | grep -cE '/(127|10|192\.168)\.')"
