@@ -48,6 +48,8 @@ const struct qn_own *qn_own_at(size_t idx);
 int qn_unknown(const struct qn_cli *cli, const char *noun, const char *verb);
 /* qn_usage is a refusal of the words, for a verb to return. */
 int qn_usage(const struct qn_cli *cli, const char *text);
+/* qn_unpinned says to a person that result, of a file checked without a HASH, is of the chain that it names and of no other proof. */
+void qn_unpinned(const struct qn_cli *cli, const json_t *result);
 /* qn_call_show makes a call and prints its result. */
 int qn_call_show(struct qn_cli *cli, const char *name, json_t *params QN_TAKES);
 /* qn_call_params adds what global flags say to a call's parameters. */

@@ -167,6 +167,18 @@ void qn_print(const struct qn_cli *cli, const json_t *result)
     fflush(stdout);
 }
 
+void qn_unpinned(const struct qn_cli *cli, const json_t *result)
+{
+    const char *chain = json_string_value(json_object_get(result, "chain"));
+    if (cli->json || !chain) return; /* "pinned" tells programs */
+    fprintf(stderr,
+            "quoin: no HASH pins it: all fits together, but who made the file may have made the "
+            "chain, too.\n"
+            "       If %.8s.. is the chain that you mean (quoin status of a node you trust tells), "
+            "give its hash as well.\n",
+            chain);
+}
+
 int qn_fail(const struct qn_cli *cli, qn_rc rc, const struct qn_why *why)
 {
     const char *text = why->text[0] ? why->text : qn_err_text(rc);

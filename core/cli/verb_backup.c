@@ -119,9 +119,10 @@ static int run(struct qn_cli *cli, bool restore)
     struct qn_backup backup;
     struct qn_hash trust;
     if (cli->argc < 1 || cli->argc > 2)
-        return qn_usage(
-            cli,
-            "takes a backup's folder and, to pin it, the hash of the chain or of its last block");
+        return qn_usage(cli, restore ? "backup restore takes a backup's folder and, to pin it, the "
+                                       "hash of the chain or of its last block"
+                                     : "backup verify takes a backup's folder and, to pin it, the "
+                                       "hash of the chain or of its last block");
     bool pinned = cli->argc == 2;
     if (pinned && !qn_unhex(cli->argv[1], strlen(cli->argv[1]), trust.b, 32))
         return qn_usage(cli, "a hash has 64 hex digits");
@@ -132,6 +133,7 @@ static int run(struct qn_cli *cli, bool restore)
     json_object_set_new(said, "pinned", json_boolean(pinned));
     if (restore) json_object_set_new(said, "home", json_string(cli->client.home));
     qn_print(cli, said);
+    if (!pinned) qn_unpinned(cli, said);
     json_decref(said);
     return 0;
 }

@@ -125,6 +125,7 @@ int qn_verb_ledger_verify(struct qn_cli *cli)
     if (rc == QN_OK) {
         json_t *said = qn_proof_json(&proof);
         qn_print(cli, said);
+        if (cli->argc < 2) qn_unpinned(cli, said);
         json_decref(said);
     }
     qn_buf_free(&file);

@@ -54,8 +54,10 @@ static int run(struct qn_cli *cli, bool restore)
     char dir[PATH_MAX];
     bool pinned = false;
     if (cli->argc < 1 || cli->argc > 2)
-        return qn_usage(cli,
-                        "takes a snapshot.qs and, to pin it, the hash of the chain or of a block");
+        return qn_usage(cli, restore ? "snapshot restore takes a snapshot.qs and, to pin it, the "
+                                       "hash of the chain or of a block"
+                                     : "snapshot verify takes a snapshot.qs and, to pin it, the "
+                                       "hash of the chain or of a block");
     qn_rc rc = read_words(cli, &manifest, dir, &trust, &pinned, &why);
     qn_chunks_in(dir, &chunks);
     if (rc == QN_OK && restore) rc = qn_dir_make(cli->client.home, &why);
@@ -69,6 +71,7 @@ static int run(struct qn_cli *cli, bool restore)
         json_object_set_new(said, "pinned", json_boolean(pinned));
         if (restore) json_object_set_new(said, "home", json_string(cli->client.home));
         qn_print(cli, said);
+        if (!pinned) qn_unpinned(cli, said);
         json_decref(said);
     }
     qn_buf_free(&manifest);

@@ -153,16 +153,17 @@ static void ask_genesis(struct qn_net *net, uint32_t peer)
         net->want = false;
 }
 
-qn_rc qn_net_genesis(struct qn_net *net, struct qn_buf *ret, struct qn_why *why)
+qn_rc qn_net_genesis(struct qn_net *net, const bool *end, struct qn_buf *ret, struct qn_why *why)
 {
     uint64_t until = mono_ms() + GENESIS_MS;
     struct qn_buf causes = { 0 };
     net->genesis = ret;
     net->want = true;
-    while (!net->got && mono_ms() < until)
+    while (!net->got && !*end && mono_ms() < until)
         event_base_loop(net->conf.base, EVLOOP_ONCE);
     net->genesis = NULL;
     if (net->got) return QN_OK;
+    if (*end) return QN_E_AGAIN;
     for (unsigned i = 0; i < net->join_cnt; i++) {
         const struct joint *j = &net->joins[i];
         qn_buf_printf(&causes, "%s%.120s: %s", i ? "; " : "", j->addr,
@@ -183,9 +184,13 @@ qn_rc qn_net_genesis(struct qn_net *net, struct qn_buf *ret, struct qn_why *why)
 static void unanswered(struct joint *j, qn_rc rc, const struct qn_why *why)
 {
     snprintf(j->cause, sizeof j->cause, "%.99s", why && why->text[0] ? why->text : qn_err_text(rc));
-    if (j->said || j->net->genesis || j->wait_ms < REDIAL_SAY) return;
+    if (j->said || j->wait_ms < REDIAL_SAY) return;
     j->said = true;
-    fprintf(stderr, "quoin: join: %s: %s; dialled again until it answers\n", j->addr, j->cause);
+    if (j->net->genesis)
+        fprintf(stderr, "quoin: join: %s: %s; dialled again for %d s, then this node ends\n",
+                j->addr, j->cause, GENESIS_MS / 1000);
+    else
+        fprintf(stderr, "quoin: join: %s: %s; dialled again until it answers\n", j->addr, j->cause);
 }
 
 static void on_dialled(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *why)

@@ -35,8 +35,9 @@ struct qn_net_conf {
 QN_CHECK qn_rc qn_net_open(const struct qn_net_conf *conf, struct qn_net **ret, struct qn_why *why);
 void qn_net_close(struct qn_net *net);
 
-/* qn_net_genesis runs the loop until a peer has given a genesis; ret is appended to. QN_E_TIMEOUT after 30 s. */
-QN_CHECK qn_rc qn_net_genesis(struct qn_net *net, struct qn_buf *ret, struct qn_why *why);
+/* qn_net_genesis runs the loop until a peer has given a genesis; ret is appended to. QN_E_TIMEOUT after 30 s, QN_E_AGAIN once *end. */
+QN_CHECK qn_rc qn_net_genesis(struct qn_net *net, const bool *end, struct qn_buf *ret,
+                              struct qn_why *why);
 
 /* qn_net_wire is what the replica speaks through; qn_net_serve, once it is open, lets peers in. turn is called after each message: time
  * for qn_replica_turn. */

@@ -40,7 +40,14 @@ bool health_self(const struct qn_call_ctx *ctx, char dst[HEALTH_TEXT])
         snprintf(dst, HEALTH_TEXT, "validator %d of %u", info.self + 1, info.validators);
     else
         snprintf(dst, HEALTH_TEXT, "follows %u validators", info.validators);
-    if (qn_stake_get(ctx->view, &id, ctx->arena, &v) || (!v.barred && !v.jailed_ms)) return false;
+    if (qn_stake_get(ctx->view, &id, ctx->arena, &v)) return false;
+    if (!qn_node_signs(ctx->node) && !v.barred && !qn_node_join(ctx->node)) {
+        snprintf(dst, HEALTH_TEXT,
+                 "does not sign, its journal was restored or is another's: quoin validator rearm, "
+                 "then start again");
+        return true;
+    }
+    if (!v.barred && !v.jailed_ms) return false;
     qn_hex(id.b, 32, hex);
     if (v.barred)
         snprintf(dst, HEALTH_TEXT,

@@ -16,6 +16,7 @@
 #include "core/node/snaps.h"
 #include "core/node/wallet.h"
 #include "ledger/state/gov.h"
+#include "ledger/state/stake.h"
 #include "ledger/state/steps.h"
 #include "ledger/sync/home.h"
 #include "lua/bind/pure.h"
@@ -46,7 +47,8 @@ struct qn_node {
     struct event *turn, *sigint, *sigterm;
     struct qn_replica *replica;
     struct qn_steps *steps;
-    bool may_sign; /* beside this journal: core/node/rearm.h */
+    bool told_to_end; /* by a signal */
+    bool may_sign;    /* beside this journal: core/node/rearm.h */
     struct qn_jobs *jobs;
     struct qn_api *api;
     struct qn_net *net; /* NULL: a network of one */
@@ -76,6 +78,11 @@ struct qn_node {
 const char *qn_node_home(struct qn_node *node)
 {
     return node->opts->home;
+}
+
+bool qn_node_signs(const struct qn_node *node)
+{
+    return node->may_sign;
 }
 
 const struct qn_hash *qn_node_validator(struct qn_node *node)
@@ -466,6 +473,7 @@ static void on_signal(int sig, short what, void *arg)
     struct qn_node *node = arg;
     (void)sig;
     (void)what;
+    node->told_to_end = true;
     event_base_loopbreak(node->base);
 }
 
@@ -635,13 +643,24 @@ static qn_rc check_join(const struct qn_node *node, struct qn_why *why)
     return QN_OK;
 }
 
+/* Waits for peers, and until then for the signal to end: later, a chain that is being opened is better killed than waited for. */
+static qn_rc ask_genesis(struct qn_node *node, struct qn_buf *ret, struct qn_why *why)
+{
+    event_add(node->sigint, NULL);
+    event_add(node->sigterm, NULL);
+    qn_rc rc = qn_net_genesis(node->net, &node->told_to_end, ret, why);
+    event_del(node->sigint);
+    event_del(node->sigterm);
+    return rc;
+}
+
 /* The genesis for a home that has no chain yet: of the file named, of those joined, or our own. */
 static qn_rc find_genesis(struct qn_node *node, const struct qn_hash *owner,
                           const struct qn_hash *faucet, struct qn_buf *ret, struct qn_why *why)
 {
     bool there = has_chain(node); /* then the chain has its own */
     if (node->opts->genesis) return there ? QN_OK : read_genesis(node->opts->genesis, ret, why);
-    if (node->opts->join) return there ? QN_OK : qn_net_genesis(node->net, ret, why);
+    if (node->opts->join) return there ? QN_OK : ask_genesis(node, ret, why);
     own_genesis(node, owner, faucet, ret);
     return QN_OK;
 }
@@ -667,13 +686,27 @@ static qn_rc check_trust(struct qn_node *node, struct qn_why *why)
                   o->trust_height);
 }
 
+/* A validator that does not sign; who has no stake is none, and needs no word of it. */
+static void say_silent(const struct qn_node *node)
+{
+    struct qn_arena arena = { .max = 1u << 20 };
+    const struct qn_hash id = qn_acct_key(&node->validator.pub);
+    struct qn_validator v;
+    if (!node->may_sign &&
+        qn_stake_get(qn_chain_view(qn_replica_chain(node->replica)), &id, &arena, &v) == QN_OK)
+        fprintf(stderr,
+                "quoin: this validator does not sign: its journal was restored or is another's; "
+                "see quoin help validator rearm\n");
+    qn_arena_free(&arena);
+}
+
 static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, struct qn_why *why)
 {
     struct qn_key owner, faucet;
     struct qn_buf bytes = { 0 };
     struct qn_arena arena = { .max = 8u << 20 };
     struct qn_genesis genesis;
-    bool fresh;
+    bool fresh = false;
     qn_rc rc = key_of(node, "owner", &owner, ret_new, why);
     if (rc == QN_OK) rc = key_of(node, "faucet", &faucet, &fresh, why);
     if (rc == QN_OK) rc = key_of(node, "validator", &node->validator, &fresh, why);
@@ -693,12 +726,10 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
     if (joins)
         qn_home_sweep(node->chain_home);
     else
-        rc = qn_rearm_open(node->opts->home, begins(node), &node->may_sign, why);
+        rc = qn_rearm_open(
+            &(struct qn_rearm){ node->opts->home, &node->validator.pub, begins(node), fresh },
+            &node->may_sign, why);
     if (rc) goto out;
-    if (!node->may_sign && !joins)
-        fprintf(stderr,
-                "quoin: this validator does not sign: its journal was restored or is another's; "
-                "see quoin help validator rearm\n");
     struct qn_replica_conf conf = { .chain = { .home = node->chain_home,
                                                .env = qn_env_real(),
                                                .modules = node->exec,
@@ -719,6 +750,7 @@ static qn_rc open_chain(struct qn_node *node, char addr[64], bool *ret_new, stru
     if (rc == QN_OK) rc = qn_replica_open(&conf, &node->replica, why);
     if (rc == QN_OK) rc = check_genesis(node, why);
     if (rc == QN_OK) rc = check_trust(node, why);
+    if (rc == QN_OK && !joins) say_silent(node);
     if (rc == QN_OK && node->net) rc = qn_net_serve(node->net, node->replica, on_net, node, why);
 out:
     qn_buf_free(&bytes);
@@ -969,6 +1001,8 @@ static qn_rc run(const struct qn_up_opts *opts, struct again *again, struct qn_w
     if (rc) goto out;
     node->base = event_base_new();
     QN_ASSERT(node->base != NULL);
+    node->sigint = evsignal_new(node->base, SIGINT, on_signal, node);
+    node->sigterm = evsignal_new(node->base, SIGTERM, on_signal, node);
     rc = open_net(node, &why);
     if (rc == QN_OK) rc = open_chain(node, addr, &fresh, &why);
     if (rc == QN_OK) rc = open_share(node, &why);
@@ -982,8 +1016,6 @@ static qn_rc run(const struct qn_up_opts *opts, struct again *again, struct qn_w
     if (rc) goto out;
     node->started_ms = qn_env_now_ms(qn_env_real());
     node->turn = event_new(node->base, -1, 0, on_turn, node);
-    node->sigint = evsignal_new(node->base, SIGINT, on_signal, node);
-    node->sigterm = evsignal_new(node->base, SIGTERM, on_signal, node);
     event_add(node->sigint, NULL);
     event_add(node->sigterm, NULL);
     rc = open_jobs(node, &why);
@@ -1040,15 +1072,14 @@ out:
     join_close(node->join);
     qn_replica_close(node->replica);
     qn_steps_close(node->steps);
-    if (node->turn) {
-        event_free(node->turn);
-        event_free(node->sigint);
-        event_free(node->sigterm);
-    }
+    if (node->turn) event_free(node->turn);
+    if (node->sigint) event_free(node->sigint);
+    if (node->sigterm) event_free(node->sigterm);
     if (node->base) event_base_free(node->base);
     if (node->lock_fd >= 0) close(node->lock_fd);
     qn_key_wipe(&node->validator);
     qn_key_wipe(&node->network);
+    if (rc == QN_E_AGAIN && node->told_to_end) rc = QN_OK; /* before it had a chain */
     free(node);
     *ret_why = why;
     return rc;

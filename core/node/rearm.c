@@ -17,52 +17,70 @@
 
 struct name {
     bool there;
-    char hex[33];
+    char hex[33],
+        key[65]; /* key: whose public key knows the journal; "" in homes of older versions */
     uint64_t restored_ms;
 };
 
 static qn_rc read_name(const char *home, const char *file, struct name *ret, struct qn_why *why)
 {
     struct qn_buf buf = { 0 };
-    char path[4096], text[81];
+    char path[4096], text[101];
     *ret = (struct name){ 0 };
     snprintf(path, sizeof path, "%s/%s", home, file);
-    qn_rc rc = qn_file_read(path, 80, &buf, why);
+    qn_rc rc = qn_file_read(path, 100, &buf, why);
     if (rc == QN_OK) {
         snprintf(text, sizeof text, "%.*s", (int)buf.len, (const char *)buf.ptr);
         ret->there = sscanf(text, "%32[0-9a-f]", ret->hex) == 1 && strlen(ret->hex) == 32;
-        if (ret->there && text[32] == ' ') ret->restored_ms = strtoull(text + 33, NULL, 10);
+        bool more = ret->there && text[32] == ' ';
+        if (more && strspn(text + 33, "0123456789abcdef") == 64)
+            snprintf(ret->key, sizeof ret->key, "%.64s", text + 33);
+        else if (more)
+            ret->restored_ms = strtoull(text + 33, NULL, 10);
         if (!ret->there) rc = qn_why(why, QN_E_CORRUPT, "%s: not a journal's name", path);
     }
     qn_buf_free(&buf);
     return rc == QN_E_NOTFOUND ? QN_OK : rc;
 }
 
-static qn_rc write_known(const char *home, const struct name *journal, struct qn_why *why)
+static qn_rc write_known(const char *home, const struct name *journal, const struct qn_hash *key,
+                         struct qn_why *why)
 {
-    char path[4096];
+    char path[4096], text[128], hex[65];
+    qn_hex(key->b, sizeof key->b, hex);
+    int len = snprintf(text, sizeof text, "%s %s", journal->hex, hex);
     snprintf(path, sizeof path, "%s/wallet/validator.journal", home);
-    return qn_file_write(path, QN_SPAN(journal->hex, 32), 0600, why);
+    return qn_file_write(path, QN_SPAN(text, (size_t)len), 0600, why);
 }
 
-qn_rc qn_rearm_open(const char *home, bool fresh, bool *ret_may, struct qn_why *why)
+/* Whether it is this key that knows this journal: another one, put in its place, signed elsewhere. */
+static bool knows(const struct name *known, const struct name *journal, const struct qn_hash *key)
+{
+    char hex[65];
+    qn_hex(key->b, sizeof key->b, hex);
+    return known->there && strcmp(known->hex, journal->hex) == 0 &&
+           (!known->key[0] || strcmp(known->key, hex) == 0);
+}
+
+qn_rc qn_rearm_open(const struct qn_rearm *r, bool *ret_may, struct qn_why *why)
 {
     struct name journal, known;
-    qn_rc rc = read_name(home, "journal/id", &journal, why);
-    if (rc == QN_OK) rc = read_name(home, "wallet/validator.journal", &known, why);
+    qn_rc rc = read_name(r->home, "journal/id", &journal, why);
+    if (rc == QN_OK) rc = read_name(r->home, "wallet/validator.journal", &known, why);
     if (rc) return rc;
     if (!journal.there) {
-        rc = qn_home_name(home, known.there && !fresh, why);
-        if (rc == QN_OK) rc = read_name(home, "journal/id", &journal, why);
+        rc = qn_home_name(r->home, known.there && !r->fresh_chain && !r->fresh_key, why);
+        if (rc == QN_OK) rc = read_name(r->home, "journal/id", &journal, why);
         if (rc) return rc;
     }
-    if (!known.there &&
-        journal.restored_ms == 0) { /* begun here, by a key that signed nowhere else */
-        rc = write_known(home, &journal, why);
-        if (rc) return rc;
-        known = journal;
+    if (r->fresh_key ||
+        (!known.there &&
+         journal.restored_ms == 0)) { /* begun here, by a key that signed nowhere else */
+        rc = write_known(r->home, &journal, r->key, why);
+        if (rc == QN_OK) *ret_may = true;
+        return rc;
     }
-    *ret_may = known.there && strcmp(known.hex, journal.hex) == 0;
+    *ret_may = knows(&known, &journal, r->key);
     return QN_OK;
 }
 
@@ -77,7 +95,8 @@ qn_rc qn_call_validator_rearm(struct qn_call_ctx *ctx, const void *params, json_
     qn_rc rc = read_name(home, "journal/id", &journal, why);
     if (rc == QN_OK) rc = read_name(home, "wallet/validator.journal", &known, why);
     if (rc) return rc;
-    bool armed = known.there && strcmp(known.hex, journal.hex) == 0;
+    const struct qn_hash *key = qn_node_validator(ctx->node);
+    bool armed = knows(&known, &journal, key);
     if (!armed && p->alone && qn_chain_set(chain)->cnt != 1)
         return qn_why(why, QN_E_REFUSED,
                       "alone: there are %u validators; wait for a block of theirs",
@@ -86,7 +105,7 @@ qn_rc qn_call_validator_rearm(struct qn_call_ctx *ctx, const void *params, json_
         return qn_why(
             why, QN_E_AGAIN,
             "no final block is later than the restoring yet: the network has to go on first");
-    if (!armed) rc = write_known(home, &journal, why);
+    if (!armed) rc = write_known(home, &journal, key, why);
     if (rc == QN_OK)
         *ret = json_pack("{s:b, s:b, s:I}", "armed", 1, "restart", !armed, "height",
                          (json_int_t)qn_chain_header(chain)->height);

@@ -1,14 +1,22 @@
 /* rearm.h - a validator whose journal was restored, lost or swapped does not sign: it may have voted in a view that the journal knows nothing of,
  * and a second vote there is a fault that costs its stake. Journal and key know each other by a random name, HOME/journal/id and
- * HOME/wallet/validator.journal; where they differ the node follows, until `validator rearm` has seen the network go on. */
+ * HOME/wallet/validator.journal, which names the key as well ("HEX PUBLIC_KEY"); where they differ the node follows, until `validator rearm` has seen the network go on. */
 #ifndef QN_CORE_NODE_REARM_H
 #define QN_CORE_NODE_REARM_H
 
 #include "core/module/call.h"
 
-/* qn_rearm_open says whether the validator of a home may sign. A home without a journal, whose key signed nowhere or whose chain is a fresh one
- * (nobody has voted on it), gets its name. */
-QN_CHECK qn_rc qn_rearm_open(const char *home, bool fresh, bool *ret_may, struct qn_why *why);
+/* What is known of a home whose validator is about to sign. */
+struct qn_rearm {
+    const char *home;
+    const struct qn_hash *key;
+    bool fresh_chain; /* nobody has voted on it */
+    bool fresh_key;   /* made by this start: it signed nowhere, whatever the journal is */
+};
+
+/* qn_rearm_open says whether the validator of a home may sign. A home without a journal, whose key signed nowhere or whose chain is a fresh one,
+ * gets its name. */
+QN_CHECK qn_rc qn_rearm_open(const struct qn_rearm *r, bool *ret_may, struct qn_why *why);
 
 /* validator.rearm: lets the key sign beside this journal from the next start on, when a final block is later than the restoring by
  * more than clocks may differ. Who is the only validator sees none, and says `alone`. */

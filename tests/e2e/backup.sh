@@ -28,6 +28,7 @@ home=$new
 start
 check "up" 0 $?
 check "it does not sign" "$height" "$(sleep 1.2; n status --json | jq .height)"
+check "and says so" 1 "$(n status --json | jq -r .self | grep -c '^does not sign, .*quoin validator rearm')"
 check "all is there" 6000000 "$(n wallet balance alice --json | jq .balance_uqn)"
 check "receipts, too" "$receipt" "$(n block get 2 --json | jq -c .receipts)"
 check "every coin" true "$(n ledger audit --json | jq .ok)"
@@ -43,6 +44,21 @@ rm "$new/journal/id" # a journal of unknown origin
 start
 check "a key beside a journal that it does not know" 1 "$(grep -c 'does not sign' "$tmp/up.err")"
 stop
+
+# Whose key was made after the restoring signed nowhere: no word of signing. Another key put in its place may have.
+"$q" --home "$tmp/other" backup restore "$tmp/copy" >"$tmp/said" 2>"$tmp/err"
+check "without a HASH: what that means is told" "0 1 1" "$? $(grep -c 'no HASH pins it' "$tmp/err") $(grep -c "If ${chain:0:8}.. is the chain" "$tmp/err")"
+home=$tmp/other
+for again in first second; do
+    start
+    check "a follower's restored home, $again start" "0 0 follows 1 validators" "$? $(grep -c 'does not sign' "$tmp/up.err") $(n status --json | jq -r .self)"
+    stop
+done
+cp "$old/wallet/validator.key" "$home/wallet/"
+start
+check "the validator's own key beside it" "1 $height" "$(grep -c 'does not sign' "$tmp/up.err") $(sleep 0.7; n status --json | jq .height)"
+stop
+home=$new
 
 # Damage.
 for file in journal/seg-0000000000.qj state.mdb; do

@@ -112,6 +112,16 @@ for file in /etc/passwd "$tmp/empty"; do
     check "$file is not a genesis, as JSON" "78 $file is not a genesis" "$? $(jq -r .error.text "$tmp/err")"
 done
 
+for sig in TERM INT; do # while it waits for a genesis; a script's children do not hear SIGINT
+    env --default-signal=INT "$q" up --home "$tmp/fresh" --api 127.0.0.1:0 --join 127.0.0.1:9 >/dev/null 2>"$tmp/err" &
+    up=$!
+    for _ in $(seq 100); do grep -q 'dialled again' "$tmp/err" && break; sleep 0.1; done
+    kill -$sig $up
+    wait $up
+    check "SIG$sig before there is a chain: a clean end" 0 $?
+    check "whom it waits for was told" 1 "$(grep -c 'join: 127.0.0.1:9: Connection refused; dialled again for 30 s' "$tmp/err")"
+done
+
 # A node, seen through the words
 start --disable agents
 check "up" 0 $?

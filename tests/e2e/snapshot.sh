@@ -16,6 +16,8 @@ check "verified" "$(jq -c '[.block,.rows,.blocks,.bytes]' <<<"$made")" "$(jq -c 
 check "pinned" true "$(jq .pinned <<<"$said")"
 "$q" snapshot verify "$snap/snapshot.qs" "${chain%??}00" >/dev/null 2>"$tmp/err"
 check "another chain: exit 7" 7 $?
+"$q" snapshot verify "$snap/snapshot.qs" >/dev/null 2>"$tmp/err"
+check "without a HASH: what that means is told" 1 "$(grep -c 'no HASH pins it' "$tmp/err")"
 files=$(find "$snap" -type f | wc -l)
 n snapshot create "$snap" -q # the second shares what did not change
 check "a second one shares chunks" true "$([ "$(find "$snap" -type f | wc -l)" -le $((files + 4)) ] && echo true)"
