@@ -1,6 +1,7 @@
 /* test_gossip_host.c - gossip over real sockets: five hosts in one process, and the other end for tests/peers/gossip.mjs.
  *   test_gossip_host serve COUNT BYTES PEERS     listens, prints {"addr"}, sends COUNT messages of BYTES on "js" once PEERS are in its mesh, counts
- *                                                what comes on it, prints the counts when stdin ends */
+ *                                                what comes on it, prints the counts when stdin ends
+ *   test_gossip_host px                          the same for tests/peers/px.mjs: on "l" it leaves the topic, on "i" it prints counts */
 #include "core/base/test.h"
 #include "core/net/gossip_net.h"
 #include "net/libp2p/deaf.h"
@@ -314,18 +315,23 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     event_add(s->tick, &soon);
 }
 
+static void say_addr(const struct node *n)
+{
+    struct qn_maddr addr;
+    char text[QN_MADDR_TEXT], id[QN_PEER_TEXT_MAX];
+    QN_ASSERT(qn_host_addrs(n->host, &addr, 1) == 1);
+    qn_maddr_print(&addr, text);
+    qn_peer_id_print(qn_host_id(n->host), id);
+    printf("{\"addr\":\"%s/p2p/%s\"}\n", text, id);
+    fflush(stdout);
+}
+
 static int serve(uint32_t count, uint32_t bytes, uint32_t peers)
 {
     struct serve s = { .base = event_base_new(), .count = count, .bytes = bytes, .peers = peers };
-    struct qn_maddr addr;
-    char text[QN_MADDR_TEXT], id[QN_PEER_TEXT_MAX];
     open_host(&s.node, s.base, 9);
     open_gossip(&s.node, s.base);
-    QN_ASSERT(qn_host_addrs(s.node.host, &addr, 1) == 1);
-    qn_maddr_print(&addr, text);
-    qn_peer_id_print(qn_host_id(s.node.host), id);
-    printf("{\"addr\":\"%s/p2p/%s\"}\n", text, id);
-    fflush(stdout);
+    say_addr(&s.node);
     s.tick = event_new(s.base, -1, 0, on_tick, &s);
     s.end = event_new(s.base, 0, EV_READ | EV_PERSIST, on_end, &s);
     on_tick(-1, 0, &s);
@@ -344,8 +350,48 @@ static int serve(uint32_t count, uint32_t bytes, uint32_t peers)
     return 0;
 }
 
+/* For tests/peers/px.mjs. */
+static void on_word(evutil_socket_t fd, short what, void *arg)
+{
+    struct serve *s = arg;
+    char c;
+    (void)what;
+    if (read(fd, &c, 1) <= 0) event_base_loopbreak(s->base);
+    if (c == 'l') gossip_subscribe(qn_gossip_machine(s->node.gossip), s->node.topic, false);
+    if (c != 'i') return;
+    const struct gossip_stats *st = gossip_stats(qn_gossip_machine(s->node.gossip));
+    printf("{\"mesh\":%u,\"peers\":%u,\"in\":%llu,\"out\":%llu,\"unread\":%llu}\n",
+           gossip_topic_info(qn_gossip_machine(s->node.gossip), s->node.topic).mesh,
+           qn_host_peer_cnt(s->node.host), (unsigned long long)st->px_in,
+           (unsigned long long)st->px_out, (unsigned long long)st->px_unread);
+    fflush(stdout);
+}
+
+static int exchange(void)
+{
+    struct serve s = { .base = event_base_new(), .node.vouch = 100 };
+    open_host(&s.node, s.base, 9);
+    const struct qn_discover_conf dc = { .base = s.base,
+                                         .env = qn_env_real(),
+                                         .host = s.node.host,
+                                         .proto = "/quoin/00000000/kad/1.0.0",
+                                         .private = true };
+    if (qn_discover_open(&dc, &s.node.discover, NULL)) return 1;
+    open_gossip(&s.node, s.base);
+    say_addr(&s.node);
+    s.end = event_new(s.base, 0, EV_READ | EV_PERSIST, on_word, &s);
+    event_add(s.end, NULL);
+    event_base_dispatch(s.base);
+    event_free(s.end);
+    qn_discover_close(s.node.discover);
+    close_node(&s.node);
+    event_base_free(s.base);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "px") == 0) return exchange();
     if (argc == 5 && strcmp(argv[1], "serve") == 0)
         return serve((uint32_t)strtoul(argv[2], NULL, 10), (uint32_t)strtoul(argv[3], NULL, 10),
                      (uint32_t)strtoul(argv[4], NULL, 10));
