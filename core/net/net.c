@@ -144,6 +144,7 @@ static const struct qn_stream_ops ASK_GENESIS = { .on_data = on_genesis,
                                                   .on_finish = on_genesis_end,
                                                   .on_close = on_genesis_close };
 
+/* Only those whom `join` names: whose chain this becomes is not for whoever dials us first to say. */
 static void ask_genesis(struct qn_net *net, uint32_t peer)
 {
     struct qn_stream *s;
@@ -206,6 +207,7 @@ static void on_dialled(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *
     j->wait_ms = 0;
     j->cause[0] = 0;
     j->said = false;
+    ask_genesis(j->net, peer);
 }
 
 static void redial(struct qn_net *net)
@@ -223,11 +225,6 @@ static void redial(struct qn_net *net)
     }
 }
 
-static void each_genesis(void *arg, const struct qn_peer_info *info)
-{
-    ask_genesis(arg, info->peer);
-}
-
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct qn_net *net = arg;
@@ -235,7 +232,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     redial(net);
-    if (net->genesis && net->want) qn_host_peers(net->host, each_genesis, net);
+    for (unsigned i = 0; i < net->join_cnt; i++)
+        if (net->joins[i].peer) ask_genesis(net, net->joins[i].peer);
     event_add(net->tick, &soon);
 }
 
@@ -251,10 +249,7 @@ static void on_host_peer(void *arg, uint32_t peer, const struct qn_peer_id *id, 
 {
     struct qn_net *net = arg;
     (void)outbound;
-    if (up) {
-        ask_genesis(net, peer);
-        return;
-    }
+    if (up) return;
     for (unsigned i = 0; i < net->join_cnt; i++)
         if (net->joins[i].peer == peer) net->joins[i].peer = 0;
     for (unsigned i = 0; i < LEAVERS; i++)

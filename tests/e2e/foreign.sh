@@ -31,4 +31,16 @@ check "d begins all the same" 0 $?
 check "it says why b is none of its own" 1 "$(until_is 1 said d "$cb" "$ca")"
 check "and finds the others out of its book" 2 "$(until_is 2 peers d)"
 check "its chain did not change" "$ca" "$(chain d)"
+
+# Whose chain a new home becomes is for the peer that `join` names to say, not for whoever dials it first.
+kill -STOP "${pids[0]}"
+port=$((20000 + RANDOM % 20000))
+up e --listen 127.0.0.1:$port --join "$a" & waiting=$!
+dialled() { at b net dial "/ip4/127.0.0.1/tcp/$port" --json 2>/dev/null | jq -r '.peer // empty' | grep -c .; }
+check "b comes to e first" 1 "$(until_is 1 dialled)"
+sleep 0.5
+kill -CONT "${pids[0]}"
+wait $waiting
+check "e is of the chain that it was to join" "$ca" "$(until_is "$ca" chain e)"
+at e down >/dev/null
 finish
