@@ -101,6 +101,8 @@ qn_rc qn_args_global(struct qn_cli *cli, int argc, char **argv, bool *ret_versio
             if (rc) return rc;
         } else if (strcmp(a, "--json") == 0)
             cli->json = true;
+        else if (strcmp(a, "--no-header") == 0)
+            cli->no_header = true;
         else if (strcmp(a, "-q") == 0)
             cli->quiet = true;
         else if (strcmp(a, "--no-wait") == 0)

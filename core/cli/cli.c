@@ -6,6 +6,7 @@
 #include "core/cli/script.h"
 #include "core/crypto/sign.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,6 +277,9 @@ int qn_cli_main(int argc, char **argv)
     if (version) return qn_version(cli.json, false);
     qn_client_init(&cli.client, cli.home, cli.node);
     if (cli.timeout_ms) cli.client.timeout_ms = cli.timeout_ms + 2000; /* the node's word first */
-    if (cli.argc) return dispatch(&cli);
-    return cli.help ? qn_help(&cli, NULL, NULL) : alone(&cli);
+    int status = cli.argc ? dispatch(&cli) : cli.help ? qn_help(&cli, NULL, NULL) : alone(&cli);
+    if (status == 0 && (fflush(stdout) || ferror(stdout)))
+        status =
+            qn_fail(&cli, qn_why(&why, qn_err_errno(errno), "stdout: %s", strerror(errno)), &why);
+    return status;
 }

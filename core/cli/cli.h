@@ -13,7 +13,7 @@
 /* Flags that every command takes, and what is left of the words. */
 struct qn_cli {
     struct qn_client client;
-    bool json, quiet, help, wait;
+    bool json, quiet, help, wait, no_header;
     const char *as, *home, *node, *mandate, *config, *fields;
     const char *sets[QN_CLI_SETS_MAX]; /* --set k=v, in order */
     uint32_t set_cnt;

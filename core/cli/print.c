@@ -1,58 +1,14 @@
 /* print.c - results for people, pipes and programs. */
 #include "core/cli/cli.h"
+#include "core/cli/value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-static bool ends(const char *name, const char *unit)
-{
-    size_t len = strlen(name), unit_len = strlen(unit);
-    return len >= unit_len && strcmp(name + len - unit_len, unit) == 0;
-}
-
-/* A number whose name says its unit, as people write it; false: the name says none of these. */
-static bool measure(const char *name, json_int_t n, char dst[48])
-{
-    if (ends(name, "_uqn") && n >= 0)
-        qn_amount_print(QN_UQN((uint64_t)n), dst);
-    else if (ends(name, "rtt_us") || ends(name, "dial_us"))
-        snprintf(dst, 48, "%.*f ms", n < 10000 ? 2 : 0, (double)n / 1000);
-    else if (ends(name, "_milli"))
-        snprintf(dst, 48, "%.1f", (double)n / 1000);
-    else if (ends(name, "_bytes_s") && n < 1000)
-        snprintf(dst, 48, "%lld B", (long long)n);
-    else if (ends(name, "_bytes_s"))
-        snprintf(dst, 48, "%.1f %s", (double)n / (n < 1000000 ? 1e3 : 1e6),
-                 n < 1000000 ? "kB" : "MB");
-    else
-        return false;
-    return true;
-}
-
-/* What people see over a value: the name without a unit that stands behind each of them. */
-static const char *label(const char *name, char dst[48])
-{
-    static const char *const UNITS[][2] = { { "_bytes_s", "/s" }, { "_us", "" }, { "_milli", "" } };
-    char text[48];
-    snprintf(dst, 48, "%s", name);
-    for (size_t i = 0; measure(name, 0, text) && i < QN_COUNT(UNITS); i++)
-        if (ends(dst, UNITS[i][0]))
-            memcpy(dst + strlen(dst) - strlen(UNITS[i][0]), UNITS[i][1], strlen(UNITS[i][1]) + 1);
-    return dst;
-}
-
-/* A value in one word or line; freed by the caller. */
-static char *word(const char *name, const json_t *val)
-{
-    char *text, number[48];
-    if (json_is_string(val)) return strdup(json_string_value(val));
-    if (json_is_integer(val) && measure(name, json_integer_value(val), number))
-        return strdup(number);
-    text = json_dumps(val, JSON_COMPACT | JSON_ENCODE_ANY);
-    return text ? text : strdup("");
-}
+#define COLS_MAX 32
 
 /* Foreign text reaches no terminal raw. */
 static void put(const char *text, size_t width)
@@ -64,58 +20,162 @@ static void put(const char *text, size_t width)
         putchar(' ');
 }
 
-static void card(const json_t *obj)
+/* --- a card: one object, a line each value ------------------------------------------------------------------------------ */
+
+struct show {
+    bool tty, header, whole; /* whole: objects and lists are columns, too */
+    size_t term;             /* width of the terminal; 0: it is none */
+};
+
+static void table(const struct show *show, const json_t *list, int indent);
+
+static bool all_objects(const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!json_is_object(json_array_get(list, i))) return false;
+    return json_array_size(list) > 0;
+}
+
+/* The longest name that a card of obj has; of one inside another, "link.addr". */
+static size_t widest(const json_t *obj, size_t prefix)
+{
+    const char *name;
+    json_t *val, *mutable = json_incref((json_t *)(uintptr_t)obj);
+    char shown[QN_LABEL_MAX];
+    size_t max = 14;
+    json_object_foreach(mutable, name, val)
+    {
+        size_t len = json_is_object(val) ? widest(val, prefix + strlen(name) + 1)
+                                         : prefix + strlen(qn_value_label(name, shown));
+        max = QN_MAX(max, len);
+    }
+    json_decref(mutable);
+    return max;
+}
+
+/* prefix is of an object inside another: "link." */
+static void card(const struct show *show, const json_t *obj, const char *prefix, size_t width)
 {
     const char *name;
     json_t *val, *mutable = json_incref((json_t *)(uintptr_t)obj);
     json_object_foreach(mutable, name, val)
     {
-        char *text = word(name, val), shown[48];
-        put(label(name, shown), 14);
-        fputs("  ", stdout);
-        put(text, 0);
+        char shown[QN_LABEL_MAX], whole[QN_LABEL_MAX];
+        snprintf(whole, sizeof whole, "%.60s%.30s", prefix, name);
+        if (json_is_object(val) && json_object_size(val) && strlen(prefix) < 40) {
+            snprintf(shown, sizeof shown, "%.90s.", whole);
+            card(show, val, shown, width);
+            continue;
+        }
+        char *text = qn_value_word(name, val);
+        bool below = all_objects(val) && text[0] == '[';
+        put(qn_value_label(whole, shown), below ? 0 : width);
+        if (!below) fputs("  ", stdout);
+        put(below ? "" : text, 0);
         putchar('\n');
+        if (below) table(show, val, 2);
         free(text);
     }
     json_decref(mutable);
 }
 
-static void table(const json_t *list)
+/* --- a table: a list of objects, a line each ------------------------------------------------------------------------------ */
+
+struct columns {
+    char name[COLS_MAX][QN_LABEL_MAX]; /* "key", "value.balance" */
+    size_t width[COLS_MAX], cnt;
+};
+
+static void add_columns(struct columns *cols, const struct show *show, const json_t *row,
+                        const char *prefix, bool deep)
 {
-    const json_t *first = json_array_get(list, 0);
-    const char *names[12];
-    size_t width[12], cnt = 0;
     const char *name;
-    char shown[48];
-    json_t *val, *mutable = json_incref((json_t *)(uintptr_t)first);
-    bool tty = isatty(STDOUT_FILENO);
+    json_t *val, *mutable = json_incref((json_t *)(uintptr_t)row);
     json_object_foreach(mutable, name, val)
     {
-        if (cnt < QN_COUNT(names) && !json_is_object(val) && !json_is_array(val))
-            names[cnt++] = name;
-    }
-    for (size_t k = 0; k < cnt; k++) {
-        width[k] = strlen(label(names[k], shown));
-        for (size_t i = 0; i < json_array_size(list); i++) {
-            char *text = word(names[k], json_object_get(json_array_get(list, i), names[k]));
-            width[k] = QN_MAX(width[k], QN_MIN(strlen(text), (size_t)64));
-            free(text);
-        }
-    }
-    for (size_t k = 0; tty && k < cnt; k++)
-        printf("%-*s%s", (int)width[k], label(names[k], shown), k + 1 < cnt ? "  " : "\n");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        for (size_t k = 0; k < cnt; k++) {
-            const json_t *cell = json_object_get(json_array_get(list, i), names[k]);
-            char *text = cell ? word(names[k], cell) : strdup("");
-            put(text, tty ? width[k] : 0);
-            putchar(k + 1 == cnt ? '\n' : tty ? ' ' : '\t');
-            if (tty && k + 1 < cnt) putchar(' ');
-            free(text);
+        bool nested = json_is_object(val) || (json_is_array(val) && !show->whole);
+        if (deep && json_is_object(val) && !*prefix) {
+            char inner[QN_LABEL_MAX];
+            snprintf(inner, sizeof inner, "%.80s.", name);
+            add_columns(cols, show, val, inner, true);
+        } else if (cols->cnt < COLS_MAX && (!nested || show->whole)) {
+            snprintf(cols->name[cols->cnt++], QN_LABEL_MAX, "%.50s%.40s", prefix, name);
         }
     }
     json_decref(mutable);
 }
+
+/* A cell's text; freed by the caller. */
+static char *cell(const json_t *row, const char *name)
+{
+    const char *dot = strchr(name, '.');
+    const json_t *val = json_object_get(row, name);
+    if (dot && !val) {
+        char outer[QN_LABEL_MAX];
+        snprintf(outer, sizeof outer, "%.*s", (int)(dot - name), name);
+        val = json_object_get(json_object_get(row, outer), dot + 1);
+        name = dot + 1;
+    }
+    return val ? qn_value_word(name, val) : strdup("");
+}
+
+/* Few scalars beside an object, as the rows of the ledger have: then what is in the object is of interest. */
+static bool is_deep(const json_t *row)
+{
+    const char *name;
+    json_t *val, *mutable = json_incref((json_t *)(uintptr_t)row);
+    size_t flat = 0;
+    json_object_foreach(mutable, name, val)
+    {
+        flat += !json_is_object(val);
+    }
+    json_decref(mutable);
+    return flat <= 1;
+}
+
+static void table(const struct show *show, const json_t *list, int indent)
+{
+    struct columns *cols = calloc(1, sizeof *cols);
+    char shown[QN_LABEL_MAX];
+    size_t all = (size_t)indent;
+    bool pad = show->tty || indent;
+    QN_ASSERT(cols != NULL);
+    const json_t *first = json_array_get(list, 0);
+    add_columns(cols, show, first, "", is_deep(first));
+    for (size_t k = 0; k < cols->cnt; k++) {
+        cols->width[k] = strlen(qn_value_label(cols->name[k], shown));
+        for (size_t i = 0; pad && i < json_array_size(list); i++) {
+            char *text = cell(json_array_get(list, i), cols->name[k]);
+            cols->width[k] = QN_MAX(cols->width[k], QN_MIN(strlen(text), (size_t)64));
+            free(text);
+        }
+        all += cols->width[k] + 2;
+    }
+    if (show->term && all > 2 * show->term &&
+        !indent) { /* three lines a row and more: cards read better */
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            if (i) putchar('\n');
+            card(show, json_array_get(list, i), "", QN_MIN(widest(first, 0), (size_t)28));
+        }
+        free(cols);
+        return;
+    }
+    for (size_t i = !show->header; i <= json_array_size(list) && cols->cnt;
+         i++) { /* 0: the header */
+        printf("%*s", indent, "");
+        for (size_t k = 0; k < cols->cnt; k++) {
+            bool last = k + 1 == cols->cnt;
+            char *text = i == 0 ? strdup(qn_value_label(cols->name[k], shown))
+                                : cell(json_array_get(list, i - 1), cols->name[k]);
+            put(text, pad && !last ? cols->width[k] : 0);
+            fputs(last ? "\n" : pad ? "  " : "\t", stdout);
+            free(text);
+        }
+    }
+    free(cols);
+}
+
+/* --- all of it ------------------------------------------------------------------------------------------------------------ */
 
 /* The object with only the fields that --fields names, in that order; a new reference. */
 static json_t *picked(const char *fields, const json_t *obj)
@@ -132,6 +192,30 @@ static json_t *picked(const char *fields, const json_t *obj)
     return out;
 }
 
+/* Says which of the asked fields no result has, and which there are. */
+static void tell_missing(const char *fields, const json_t *result)
+{
+    const json_t *first = json_is_array(result) ? json_array_get(result, 0) : result;
+    json_t *mutable = json_incref((json_t *)(uintptr_t)first), *val;
+    const char *has;
+    for (const char *at = fields; *at && json_object_size(first);) {
+        char name[80];
+        bool found = false;
+        size_t n = strcspn(at, ",");
+        snprintf(name, sizeof name, "%.*s", (int)QN_MIN(n, sizeof name - 1), at);
+        found = json_object_get(first, name) != NULL;
+        for (size_t i = 1; !found && json_is_array(result) && i < json_array_size(result); i++)
+            found = json_object_get(json_array_get(result, i), name) != NULL;
+        if (!found) {
+            fprintf(stderr, "quoin: there is no field %s; there are", name);
+            json_object_foreach(mutable, has, val) fprintf(stderr, " %s", has);
+            fputc('\n', stderr);
+        }
+        at += n + (at[n] == ',');
+    }
+    json_decref(mutable);
+}
+
 static json_t *pick_all(const char *fields, const json_t *result)
 {
     if (json_is_object(result)) return picked(fields, result);
@@ -143,14 +227,16 @@ static json_t *pick_all(const char *fields, const json_t *result)
 
 void qn_print(const struct qn_cli *cli, const json_t *result)
 {
+    struct winsize size = { 0 };
+    struct show show = { .tty = isatty(STDOUT_FILENO), .header = !cli->no_header };
+    json_t *some = NULL;
     if (cli->quiet) return;
+    if (show.tty)
+        show.term = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
     if (cli->fields && (json_is_object(result) || json_is_array(result))) {
-        struct qn_cli all = *cli;
-        all.fields = NULL;
-        json_t *some = pick_all(cli->fields, result);
-        qn_print(&all, some);
-        json_decref(some);
-        return;
+        tell_missing(cli->fields, result);
+        result = some = pick_all(cli->fields, result);
+        show.whole = true;
     }
     if (cli->json) {
         size_t cnt = json_is_array(result) ? json_array_size(result) : 1;
@@ -160,11 +246,15 @@ void qn_print(const struct qn_cli *cli, const json_t *result)
             putchar('\n');
         }
     } else if (json_is_array(result)) {
-        table(result);
+        if (json_array_size(result))
+            table(&show, result, 0);
+        else if (show.tty)
+            fputs("none\n", stderr); /* a list that is empty, not a command that failed */
     } else if (json_is_object(result)) {
-        card(result);
+        card(&show, result, "", QN_MIN(widest(result, 0), (size_t)28));
     }
     fflush(stdout);
+    json_decref(some);
 }
 
 void qn_unpinned(const struct qn_cli *cli, const json_t *result)

@@ -132,6 +132,23 @@ n wallet new alice -q
 for _ in 1 2 3; do n wallet send @alice 1QN -q; done
 check "one object a line, and the next page" "true 3" "$(n block list --limit 2 --json | jq -s 'map(type=="object")|all' | tr -d '\n') $(n block list --limit 2 --json | wc -l)"
 check "fields" '{"balance_uqn":3000000}' "$(n wallet balance alice --fields balance_uqn --json)"
+check "a table's first line are its names" "height t_ms txs hash" "$(n block list --limit 2 | head -1 | xargs)"
+check "and can be left out" "2 4" "$(n block list --limit 2 --no-header | wc -l) $(n block list --limit 1 --no-header | awk -F'\t' '{print NF}')"
+check "times in words" 1 "$(n block list --limit 1 --no-header | cut -f2 | grep -cE '^20[0-9-]+T[0-9:.]+Z$')"
+check "an object inside another, line by line" 1 "$(n block get 1 | grep -cE '^block.header.height +1$')"
+check "a list inside, below it" 1 "$(n block get 1 | grep -A1 '^cert.votes$' | grep -c '^  kind  epoch  view')"
+check "rows of the ledger, with what is in them" 1 "$(n ledger list account | head -1 | grep -c 'value.balance')"
+check "modules in one line, those that are off with a minus" 1 "$(n status | grep -cE '^modules .*compute.*, -agents')"
+n status --fields height,bogus >"$tmp/out" 2>"$tmp/err"
+check "a field that is not there" "1 1" "$(wc -l <"$tmp/out") $(grep -c 'there is no field bogus; there are version chain' "$tmp/err")"
+n status >/dev/full 2>"$tmp/err"
+check "a full disk under stdout: exit 5" "5 1" "$? $(grep -c 'No space left' "$tmp/err")"
+if command -v script >/dev/null; then # a terminal
+    tty() { script -qec "stty cols 100; $q --home $home $*" /dev/null </dev/null 2>&1 | tr -d '\r'; }
+    check "a terminal's columns stand under their names" 1 "$(tty block list --limit 1 | head -1 | grep -c '^height  t_ms  ')"
+    check "rows too wide for it are cards" 1 "$(tty validator list | grep -c '^commission_ppm *0$')"
+    check "an empty list says so" none "$(tty evidence list)"
+fi
 check "a pipe gets tabs and no escapes" 0 "$(n block list --limit 3 | grep -c "$(printf '\033')\|\r")"
 said "an amount that is too much" 2 'the largest is 21000000QN' wallet send @owner 99999999999999QN --home "$home"
 said "an amount of seven decimals" 2 'at most six decimals' wallet send @owner 1.0000001QN --home "$home"
