@@ -38,26 +38,6 @@ void qn_chain_note_dirty(void *arg, struct qn_span key)
     qn_trie_put(c->dirty, key, QN_SPAN(NULL, 0));
 }
 
-void qn_chain_note_block(struct qn_chain *c, const struct qn_block *block,
-                         const struct qn_hash *ids, struct place at)
-{
-    if (c->at_cnt == c->at_cap) {
-        c->at_cap = QN_MAX(c->at_cap * 2, (size_t)1024);
-        c->at = realloc(c->at, c->at_cap * sizeof *c->at);
-        QN_ASSERT(c->at != NULL);
-    }
-    c->at[c->at_cnt++] = at;
-    QN_ASSERT(c->at_base + c->at_cnt == block->header.height);
-    for (uint32_t i = 0; i < block->txs.cnt; i++) {
-        struct qn_hash slot;
-        qn_idmap_put(c->seen, &ids[i], block->header.height);
-        if (qn_tx_slot(&block->txs.ptr[i].sender, block->txs.ptr[i].salt, &slot))
-            qn_idmap_put(c->seen, &slot, block->header.t_ms);
-    }
-    c->head = qn_header_hash(&block->header);
-    c->header = block->header;
-}
-
 void qn_chain_note_cert(struct qn_chain *c, const struct qn_frame *f)
 {
     qn_buf_clear(&c->cert);

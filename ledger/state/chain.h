@@ -31,6 +31,8 @@ struct qn_chain_conf {
         keep_ms; /* blocks older than this may go, once a checkpoint has what they did; 0: all stay */
     const struct qn_trace *trace; /* sees what is executed while opening; NULL: nobody */
     bool no_store; /* execute everything from the journal, write nothing: for audits */
+    uint32_t run_ids,
+        run_blocks; /* what is old goes to the disk by so many; 0: 65,536. Tests take fewer */
     /* on_block is called with every new final block; lent for the call. */
     void (*on_block)(void *arg, const struct qn_frame *frame, const struct qn_hash *hash);
     void *arg;
@@ -65,9 +67,11 @@ void qn_chain_next_set(struct qn_chain *chain, struct qn_set *ret);
 
 /* Where a transaction is. */
 enum qn_tx_where { QN_TX_UNKNOWN, QN_TX_POOLED, QN_TX_FINAL };
-/* qn_chain_tx says whether a transaction is final, and in which block. */
-QN_CHECK bool qn_chain_tx(const struct qn_chain *chain, const struct qn_hash *id,
-                          uint64_t *ret_height);
+/* qn_chain_tx says whether a transaction is final, and in which block, if that is kept. One of the last ten minutes is found in memory, an older one on
+ * the disk (not without a store). */
+QN_CHECK bool qn_chain_tx(struct qn_chain *chain, const struct qn_hash *id, uint64_t *ret_height);
+/* qn_chain_recent_bytes is the memory of what is known by id and of where blocks lie: of ten minutes, and of what waits to be noted. */
+size_t qn_chain_recent_bytes(const struct qn_chain *chain);
 
 /* --- blocks above the last final one ---------------------------------------------------------------------------------------- */
 
@@ -100,7 +104,7 @@ struct qn_parcel *qn_chain_parcel(const struct qn_chain *chain, const struct qn_
 const struct qn_block *qn_chain_block(const struct qn_chain *chain, const struct qn_hash *hash);
 /* qn_chain_ends_epoch says whether a block that was made or run is its epoch's last. */
 QN_CHECK bool qn_chain_ends_epoch(const struct qn_chain *chain, const struct qn_hash *hash);
-/* qn_chain_holds says whether a transaction is final or in a block from parent down. */
+/* qn_chain_holds says whether a transaction is in a block from parent down, or final and so late that it could come again. */
 QN_CHECK bool qn_chain_holds(const struct qn_chain *chain, const struct qn_hash *parent,
                              const struct qn_hash *id);
 /* qn_chain_slot says whether a transaction of a slot (qn_tx_slot) is final or in a block from parent down, and so late that a block of t_ms may

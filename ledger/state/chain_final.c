@@ -99,10 +99,7 @@ static qn_rc let_go(struct qn_chain *c, struct qn_why *why)
     struct anchor last = c->anchors[cnt - 1];
     qn_rc rc = qn_journal_cut(c->journal, last.seg, why);
     if (rc) return rc;
-    size_t gone = (size_t)(last.height - c->at_base);
-    memmove(c->at, c->at + gone, (c->at_cnt - gone) * sizeof *c->at);
-    c->at_cnt -= gone;
-    c->at_base = last.height;
+    qn_chain_forget_below(c, last.height);
     memmove(c->anchors, c->anchors + cnt - 1, (c->anchor_cnt - cnt + 1) * sizeof *c->anchors);
     c->anchor_cnt -= cnt - 1;
     return QN_OK;
@@ -124,7 +121,7 @@ qn_rc qn_final_check(const struct qn_header *header, const struct qn_why_final *
 
 /* Journals a block that is final. Where its body was synced with a vote on it, every other voter has done so too: what makes it final is known
  * again after any crash, and need not be synced by itself. An epoch's last block is, for the votes on what follows it are forgotten. */
-static qn_rc journal_final(struct qn_chain *c, struct branch *b, struct place *ret,
+static qn_rc journal_final(struct qn_chain *c, struct branch *b, struct qn_place *ret,
                            struct qn_why *why)
 {
     struct qn_buf buf = { 0 };
@@ -160,7 +157,7 @@ qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struc
 {
     struct branch *b = qn_chain_branch_find(c, hash);
     QN_ASSERT(b && b->parent == NULL && b->delta);
-    struct place at;
+    struct qn_place at;
     if (by->cert) { /* lent for the call */
         b->frame.cert = *by->cert;
         b->frame.fillers.cnt = by->filler_cnt;
@@ -226,6 +223,7 @@ static qn_rc checkpoint(struct qn_chain *c, struct qn_why *why)
 {
     uint8_t last[QN_TRIE_KEY_MAX];
     struct qn_span key = QN_SPAN(last, 0), val, row;
+    uint64_t noted;
     if (!c->store || c->header.height == c->saved.height) return QN_OK;
     qn_chain_to_head(c);
     qn_rc rc = qn_journal_flush(c->journal, why); /* it is never behind its checkpoint */
@@ -243,10 +241,16 @@ static qn_rc checkpoint(struct qn_chain *c, struct qn_why *why)
         memcpy(last, key.ptr, key.len);
         key.ptr = last;
     }
+    rc = qn_chain_note_old(c, &noted, why);
+    if (rc) {
+        qn_store_abort(c->store);
+        return rc;
+    }
     struct qn_store_meta meta = { c->id, c->head, c->header.state_root, c->header.height };
     rc = qn_store_commit(c->store, &meta, why);
     if (rc) return rc;
     c->saved = meta;
+    qn_chain_noted(c, noted);
     qn_trie_free(c->dirty);
     c->dirty = qn_trie_new();
     return QN_OK;
@@ -273,7 +277,7 @@ void qn_chain_close(struct qn_chain *c)
     }
     qn_state_free(c->st);
     qn_trie_free(c->dirty);
-    qn_idmap_free(c->seen);
+    qn_recent_free(c->recent);
     qn_buf_free(&c->cert);
     qn_buf_free(&c->by);
     qn_buf_free(&c->genesis);

@@ -1,12 +1,11 @@
 /* chain_in.h - inside of a chain, shared by its files: chain_open.c reads the journal, chain.c holds the tree of blocks, chain_final.c makes them
- * final and writes checkpoints, chain_read.c answers. */
+ * final and writes checkpoints, chain_past.c remembers those, chain_read.c answers. */
 #ifndef QN_LEDGER_STATE_CHAIN_IN_H
 #define QN_LEDGER_STATE_CHAIN_IN_H
 
+#include "ledger/state/annals.h"
 #include "ledger/state/chain.h"
 #include "ledger/state/idmap.h"
-#include "ledger/store/journal.h"
-#include "ledger/store/store.h"
 
 /* An executed block that is not final. */
 struct branch {
@@ -29,12 +28,6 @@ struct anchor {
     uint32_t seg;
 };
 
-/* Where a block lies in the journal; apart: what made it final is there, and names where its body is. */
-struct place {
-    struct qn_frame_at at;
-    bool apart;
-};
-
 struct pledge {
     struct pledge *next;
     struct qn_pledge p;
@@ -53,10 +46,15 @@ struct qn_chain {
     struct qn_buf genesis;   /* Borsh */
     struct qn_store_meta saved; /* what the checkpoint holds */
     struct qn_trie *dirty;      /* keys changed since */
-    struct qn_idmap *seen;      /* transaction id -> height; slot -> block time of its last */
-    struct place *at;           /* where block at_base + i + 1 lies */
-    size_t at_cnt, at_cap;
-    uint64_t at_base;       /* the journal begins above this block */
+    struct qn_recent *recent;   /* ids and slots of blocks that are not aged, or not noted */
+    struct qn_place *at;        /* at[at_off + i] says where block at_low + i + 1 lies */
+    size_t at_off, at_cnt, at_cap;
+    uint64_t at_base;       /* the journal begins above this block, */
+    uint64_t at_low;        /* places are in memory above this one */
+    uint64_t aged;          /* up to here no transaction can come again */
+    uint64_t noted;         /* up to here the annals know all */
+    size_t aged_ids;        /* of blocks above noted, up to aged */
+    bool strange;           /* the annals are of another journal */
     struct anchor *anchors; /* segments that begin with one */
     size_t anchor_cnt, anchor_cap;
     struct branch *branches, *tip; /* tip: whose changes the rows hold; NULL: the head's alone */
@@ -77,8 +75,20 @@ bool qn_chain_signers_ok(const struct qn_chain *c, const struct qn_hash *signers
 /* Tells the state what the block that is executed next says of it. */
 void qn_chain_tell_signers(struct qn_chain *c, const struct qn_hash *signers);
 void qn_chain_note_dirty(void *arg, struct qn_span key);
+/* The head is from now on this block. */
 void qn_chain_note_block(struct qn_chain *c, const struct qn_block *block,
-                         const struct qn_hash *ids, struct place at);
+                         const struct qn_hash *ids, struct qn_place at);
+/* The journal begins above this block; or does from now on. */
+void qn_chain_begin_above(struct qn_chain *c, uint64_t height);
+void qn_chain_forget_below(struct qn_chain *c, uint64_t height);
+/* Whether so much is old that it is worth a run of the annals. */
+QN_CHECK bool qn_chain_old_due(const struct qn_chain *c);
+/* In the checkpoint that was begun: notes what is old when that is due. qn_chain_noted says, after the commit, up to where that was. */
+QN_CHECK qn_rc qn_chain_note_old(struct qn_chain *c, uint64_t *ret_to, struct qn_why *why);
+void qn_chain_noted(struct qn_chain *c, uint64_t to);
+/* Where a block lies that the journal has. */
+QN_CHECK qn_rc qn_chain_place(struct qn_chain *c, uint64_t height, struct qn_place *ret,
+                              struct qn_why *why);
 void qn_chain_note_cert(struct qn_chain *c, const struct qn_frame *f);
 void qn_chain_branch_free(struct branch *b);
 struct branch *qn_chain_branch_find(const struct qn_chain *c, const struct qn_hash *hash);

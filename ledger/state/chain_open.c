@@ -65,7 +65,24 @@ static qn_rc check_txs(const struct qn_block *block, const struct qn_hash *ids,
     return qn_tx_check_many(txs, ids, cnt, chain, rcs, why);
 }
 
-static qn_rc open_frame(struct qn_chain *c, const struct qn_frame *frame, struct place at,
+/* A journal of which the checkpoint knows little goes by: what is old is noted on the way, else it would all be in memory. Nothing there is of
+ * a block that is not in the journal. */
+static qn_rc note_old(struct qn_chain *c, struct qn_why *why)
+{
+    uint64_t to;
+    if (!c->store || !qn_chain_old_due(c)) return QN_OK;
+    qn_rc rc = qn_store_begin(c->store, why);
+    if (rc) return rc;
+    rc = qn_chain_note_old(c, &to, why);
+    if (rc)
+        qn_store_abort(c->store);
+    else
+        rc = qn_store_commit(c->store, &c->saved, why);
+    if (rc == QN_OK) qn_chain_noted(c, to);
+    return rc;
+}
+
+static qn_rc open_frame(struct qn_chain *c, const struct qn_frame *frame, struct qn_place at,
                         struct qn_arena *arena, struct qn_why *why)
 {
     struct qn_frame f = *frame;
@@ -79,7 +96,7 @@ static qn_rc open_frame(struct qn_chain *c, const struct qn_frame *frame, struct
         ids[i] = qn_tx_id(&f.block.txs.ptr[i]);
     for (uint32_t i = 0; i < f.block.txs.cnt; i++) {
         struct qn_hash slot;
-        if (qn_idmap_has(c->seen, &ids[i]) ||
+        if (qn_recent_find(c->recent, &ids[i]) ||
             (qn_tx_slot(&f.block.txs.ptr[i].sender, f.block.txs.ptr[i].salt, &slot) &&
              qn_chain_slot(c, &c->head, &slot, h->t_ms)))
             return bad_block(why, h->height, "it holds a transaction a second time");
@@ -124,7 +141,13 @@ static qn_rc open_frame(struct qn_chain *c, const struct qn_frame *frame, struct
     qn_chain_note_block(c, &f.block, ids, at);
     qn_chain_note_cert(c, &f);
     qn_chain_settle_pledges(c);
-    return QN_OK;
+    if (h->height == c->noted && c->store) {
+        struct qn_place told = { .apart = false };
+        rc = qn_annals_place(c->store, h->height, &told, why);
+        if (rc && rc != QN_E_NOTFOUND) return rc;
+        c->strange = rc || told.at.seg != at.at.seg || told.at.off != at.at.off;
+    }
+    return note_old(c, why);
 }
 
 static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_frame_at at,
@@ -133,7 +156,7 @@ static qn_rc open_block(struct qn_chain *c, struct qn_span payload, struct qn_fr
     struct qn_frame f;
     if (qn_decode(qn_frame_record(), payload, arena, &f, why))
         return qn_why(why, QN_E_CORRUPT, "a block of the journal does not decode");
-    return open_frame(c, &f, (struct place){ at, false }, arena, why);
+    return open_frame(c, &f, (struct qn_place){ at, false }, arena, why);
 }
 
 /* The body that was pledged under that hash; NULL: none. */
@@ -158,7 +181,7 @@ static qn_rc open_final(struct qn_chain *c, struct qn_span payload, struct qn_fr
         return qn_why(why, QN_E_CORRUPT,
                       "the journal says of a block that it is final, and does not hold it");
     struct qn_frame f = qn_chain_frame_of(&final, block);
-    return open_frame(c, &f, (struct place){ at, true }, arena, why);
+    return open_frame(c, &f, (struct qn_place){ at, true }, arena, why);
 }
 
 void qn_chain_note_anchor(struct qn_chain *c, const struct qn_header *h, uint32_t seg)
@@ -192,7 +215,7 @@ static qn_rc open_begin(struct qn_chain *c, const struct qn_anchor *a, struct qn
         return qn_why(why, QN_E_CORRUPT, "the journal's beginning is not of its chain");
     c->header = *h;
     c->head = qn_header_hash(h);
-    c->at_base = h->height;
+    qn_chain_begin_above(c, h->height);
     if (h->height == c->saved.height) {
         struct qn_hash root = qn_trie_root(qn_state_trie(c->st));
         if (!qn_hash_eq(&c->head, &c->saved.block) || !qn_hash_eq(&root, &h->state_root))
@@ -278,13 +301,14 @@ qn_rc qn_chain_open(const struct qn_chain_conf *conf, struct qn_chain **ret, str
     qn_state_trace(c->st, conf->trace);
     c->dirty = qn_trie_new();
     qn_env_random(conf->env, &c->secret, sizeof c->secret);
-    c->seen = qn_idmap_new(c->secret);
+    c->recent = qn_recent_new(c->secret);
     qn_rc rc = QN_OK;
     if (!conf->no_store) {
         snprintf(path, sizeof path, "%s/state.mdb", conf->home);
         rc = qn_store_open_on(conf->env->disk, path, conf->map_gib ? conf->map_gib : 64, &c->store,
                               &c->saved, why);
         if (rc == QN_OK) rc = qn_store_load(c->store, on_row, c, why);
+        if (rc == QN_OK) rc = qn_annals_top(c->store, &c->noted, why);
     }
     snprintf(path, sizeof path, "%s/journal", conf->home);
     if (rc == QN_OK) rc = qn_journal_open_on(conf->env->disk, path, on_frame, c, &c->journal, why);
@@ -292,6 +316,11 @@ qn_rc qn_chain_open(const struct qn_chain_conf *conf, struct qn_chain **ret, str
         rc = qn_why(why, QN_E_CORRUPT,
                     "the journal ends at block %" PRIu64 ", state.mdb is of block %" PRIu64,
                     c->header.height, c->saved.height);
+    if (rc == QN_OK && (c->strange || c->noted > c->header.height))
+        rc = qn_why(
+            why, QN_E_CORRUPT,
+            "state.mdb is beside another journal than its own; where that begins at block 1, "
+            "remove it and start again: the journal has all");
     if (rc == QN_OK && qn_journal_seq(c->journal) == 0) {
         struct qn_buf buf = { 0 };
         struct qn_frame_at at;

@@ -35,30 +35,6 @@ bool qn_chain_ends_epoch(const struct qn_chain *c, const struct qn_hash *hash)
     return b && b->sets;
 }
 
-bool qn_chain_holds(const struct qn_chain *c, const struct qn_hash *parent,
-                    const struct qn_hash *id)
-{
-    if (qn_idmap_has(c->seen, id)) return true;
-    for (const struct branch *b = qn_chain_branch_find(c, parent); b; b = b->parent)
-        if (qn_idmap_has(b->has, id)) return true;
-    return false;
-}
-
-static bool so_late(uint64_t last_ms, uint64_t t_ms)
-{
-    return t_ms <= last_ms + QN_TX_SPAN_MS;
-}
-
-bool qn_chain_slot(const struct qn_chain *c, const struct qn_hash *parent,
-                   const struct qn_hash *slot, uint64_t t_ms)
-{
-    uint64_t last_ms;
-    if (qn_idmap_get(c->seen, slot, &last_ms) && so_late(last_ms, t_ms)) return true;
-    for (const struct branch *b = qn_chain_branch_find(c, parent); b; b = b->parent)
-        if (qn_idmap_has(b->has, slot) && so_late(b->frame.block.header.t_ms, t_ms)) return true;
-    return false;
-}
-
 /* --- reading ------------------------------------------------------------------------------------------------ */
 
 const struct qn_view *qn_chain_view(struct qn_chain *c)
@@ -128,11 +104,6 @@ void qn_chain_next_set(struct qn_chain *c, struct qn_set *ret)
     free(sets);
 }
 
-bool qn_chain_tx(const struct qn_chain *c, const struct qn_hash *id, uint64_t *ret_height)
-{
-    return qn_idmap_get(c->seen, id, ret_height);
-}
-
 uint64_t qn_chain_first(const struct qn_chain *c)
 {
     return c->at_base + 1;
@@ -161,12 +132,14 @@ qn_rc qn_chain_frame(struct qn_chain *c, uint64_t height, struct qn_arena *arena
         return qn_why(why, QN_E_NOTFOUND,
                       "block %" PRIu64 " is not kept here, the first that is: %" PRIu64, height,
                       c->at_base + 1);
-    struct qn_frame_at at = c->at[height - c->at_base - 1].at;
-    if (!c->at[height - c->at_base - 1].apart)
-        return read_at(c, at, qn_frame_record(), arena, ret, why);
+    struct qn_place place;
+    qn_rc rc = qn_chain_place(c, height, &place, why);
+    if (rc) return rc;
+    struct qn_frame_at at = place.at;
+    if (!place.apart) return read_at(c, at, qn_frame_record(), arena, ret, why);
     struct qn_final final;
     struct qn_pledge pledge;
-    qn_rc rc = read_at(c, at, qn_final_record(), arena, &final, why);
+    rc = read_at(c, at, qn_final_record(), arena, &final, why);
     if (rc == QN_OK)
         rc = read_at(c, (struct qn_frame_at){ at.seg, final.at }, qn_pledge_record(), arena,
                      &pledge, why);

@@ -10,6 +10,7 @@
 #define LOG_MAX  (256u << 20)
 #define GONE     UINT32_MAX
 #define ROWS_MIN 64
+#define NOTED    (1u << 31) /* in a key's length */
 
 struct qn_rowlog {
     const struct qn_disk *disk;
@@ -84,15 +85,14 @@ static int by_key(const void *a, const void *b)
     return cmp ? cmp : x->no < y->no ? -1 : 1;
 }
 
-qn_rc qn_rowlog_load(struct qn_rowlog *log,
-                     void (*visit)(void *arg, struct qn_span key, struct qn_span val), void *arg,
-                     struct qn_why *why)
+/* What the last commit left of a table, in key order; keys and values lie in *ret_file. */
+static qn_rc read_rows(struct qn_rowlog *log, uint32_t table, struct qn_buf *ret_file,
+                       struct row **ret, size_t *ret_cnt, struct qn_why *why)
 {
-    struct qn_buf file = { 0 };
     struct row *rows = NULL;
-    size_t cnt = 0, cap = 0;
-    qn_rc rc = qn_disk_whole(log->disk, log->path, LOG_MAX, &file, why);
-    struct qn_span s = qn_buf_get(&file), one, meta;
+    size_t cnt = 0, cap = 0, left = 0;
+    qn_rc rc = qn_disk_whole(log->disk, log->path, LOG_MAX, ret_file, why);
+    struct qn_span s = qn_buf_get(ret_file), one, meta;
     while (rc == QN_OK && take_commit(&s, &one)) {
         bool ok = qn_take(&one, sizeof(struct qn_store_meta), &meta);
         while (ok && one.len) {
@@ -105,17 +105,54 @@ qn_rc qn_rowlog_load(struct qn_rowlog *log,
             struct row *r = &rows[cnt];
             *r = (struct row){ .no = (uint32_t)cnt };
             ok = qn_take_u32(&one, &key_len) && qn_take_u32(&one, &val_len) &&
-                 qn_take(&one, key_len, &r->key) &&
+                 qn_take(&one, key_len & ~NOTED, &r->key) &&
                  qn_take(&one, val_len == GONE ? 0 : val_len, &r->val);
             r->gone = val_len == GONE;
-            cnt++;
+            cnt += ok && (key_len & NOTED) == table;
         }
         if (!ok) rc = qn_why(why, QN_E_CORRUPT, "%s: a commit does not parse", log->path);
     }
     if (rc == QN_OK && cnt) qsort(rows, cnt, sizeof *rows, by_key);
     for (size_t i = 0; rc == QN_OK && i < cnt; i++)
         if ((i + 1 == cnt || !qn_span_eq(rows[i].key, rows[i + 1].key)) && !rows[i].gone)
-            visit(arg, rows[i].key, rows[i].val);
+            rows[left++] = rows[i];
+    *ret = rows;
+    *ret_cnt = left;
+    return rc;
+}
+
+qn_rc qn_rowlog_load(struct qn_rowlog *log,
+                     void (*visit)(void *arg, struct qn_span key, struct qn_span val), void *arg,
+                     struct qn_why *why)
+{
+    struct qn_buf file = { 0 };
+    struct row *rows;
+    size_t cnt;
+    qn_rc rc = read_rows(log, 0, &file, &rows, &cnt, why);
+    for (size_t i = 0; rc == QN_OK && i < cnt; i++)
+        visit(arg, rows[i].key, rows[i].val);
+    free(rows);
+    qn_buf_free(&file);
+    return rc;
+}
+
+qn_rc qn_rowlog_find(struct qn_rowlog *log, struct qn_span key, bool up, struct qn_buf *ret_key,
+                     struct qn_buf *ret_val, struct qn_why *why)
+{
+    struct qn_buf file = { 0 };
+    struct row *rows;
+    const struct row *best = NULL;
+    size_t cnt;
+    qn_rc rc = read_rows(log, NOTED, &file, &rows, &cnt, why);
+    for (size_t i = 0; rc == QN_OK && i < cnt; i++) {
+        int cmp = qn_span_cmp(rows[i].key, key);
+        if (up ? cmp >= 0 && !best : cmp <= 0) best = &rows[i];
+    }
+    if (best) {
+        qn_buf_span(ret_key, best->key);
+        qn_buf_span(ret_val, best->val);
+    }
+    if (rc == QN_OK && !best) rc = QN_E_NOTFOUND;
     free(rows);
     qn_buf_free(&file);
     return rc;
@@ -129,12 +166,23 @@ void qn_rowlog_begin(struct qn_rowlog *log)
     qn_buf_put(&log->out, &none, sizeof none);
 }
 
-void qn_rowlog_put(struct qn_rowlog *log, struct qn_span key, const struct qn_span *val)
+static void put(struct qn_rowlog *log, uint32_t table, struct qn_span key,
+                const struct qn_span *val)
 {
-    qn_buf_u32(&log->out, (uint32_t)key.len);
+    qn_buf_u32(&log->out, (uint32_t)key.len | table);
     qn_buf_u32(&log->out, val ? (uint32_t)val->len : GONE);
     qn_buf_span(&log->out, key);
     if (val) qn_buf_span(&log->out, *val);
+}
+
+void qn_rowlog_put(struct qn_rowlog *log, struct qn_span key, const struct qn_span *val)
+{
+    put(log, 0, key, val);
+}
+
+void qn_rowlog_note(struct qn_rowlog *log, struct qn_span key, const struct qn_span *val)
+{
+    put(log, NOTED, key, val);
 }
 
 qn_rc qn_rowlog_commit(struct qn_rowlog *log, const struct qn_store_meta *meta, struct qn_why *why)

@@ -22,7 +22,7 @@ static const char META_KEY[] = "quoin-state-1";
 struct qn_store {
     MDB_env *env;
     MDB_txn *txn;
-    MDB_dbi rows, meta;
+    MDB_dbi rows, meta, past;
     struct qn_rowlog *log; /* instead of all above */
 };
 
@@ -122,8 +122,9 @@ static void touch_all(const char *path)
     if (!err) err = mdb_env_open(env, path, how, 0600);
     if (!err) err = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
     if (!err) err = touch_tree(txn, 0); /* what is free */
-    for (int i = 0; i < 2 && !err; i++) {
-        err = mdb_dbi_open(txn, i ? "meta" : "rows", 0, &dbi);
+    static const char *const TABLES[] = { "rows", "meta", "past" };
+    for (size_t i = 0; i < QN_COUNT(TABLES) && !err; i++) {
+        err = mdb_dbi_open(txn, TABLES[i], 0, &dbi);
         if (!err) err = touch_tree(txn, dbi);
         if (err == MDB_NOTFOUND) err = 0; /* not made yet */
     }
@@ -171,6 +172,7 @@ qn_rc qn_store_open(const char *path, uint64_t map_gib, struct qn_store **ret,
     if (!err) err = mdb_txn_begin(st->env, NULL, 0, &st->txn);
     if (!err) err = mdb_dbi_open(st->txn, "rows", MDB_CREATE, &st->rows);
     if (!err) err = mdb_dbi_open(st->txn, "meta", MDB_CREATE, &st->meta);
+    if (!err) err = mdb_dbi_open(st->txn, "past", MDB_CREATE, &st->past);
     if (err) {
         rc = fail(why, path, err);
         goto out;
@@ -286,6 +288,58 @@ qn_rc qn_store_commit(struct qn_store *st, const struct qn_store_meta *meta, str
     st->txn = NULL;
     qn_crash_point("checkpoint-after");
     return err ? fail(why, "state.mdb", err) : QN_OK;
+}
+
+/* --- the second table -------------------------------------------------------------------------------------- */
+
+qn_rc qn_store_note(struct qn_store *st, struct qn_span key, const struct qn_span *val,
+                    struct qn_why *why)
+{
+    if (st->log) {
+        qn_rowlog_note(st->log, key, val);
+        return QN_OK;
+    }
+    MDB_val k = { key.len, (void *)(uintptr_t)key.ptr }, v;
+    if (val) v = (MDB_val){ val->len, (void *)(uintptr_t)val->ptr };
+    int err = val ? mdb_put(st->txn, st->past, &k, &v, 0) : mdb_del(st->txn, st->past, &k, NULL);
+    return err && err != MDB_NOTFOUND ? fail(why, "state.mdb", err) : QN_OK;
+}
+
+static qn_rc look(struct qn_store *st, struct qn_span key, bool up, struct qn_buf *ret_key,
+                  struct qn_buf *ret_val, struct qn_why *why)
+{
+    if (st->log) return qn_rowlog_find(st->log, key, up, ret_key, ret_val, why);
+    MDB_txn *txn = NULL;
+    MDB_cursor *cur = NULL;
+    MDB_val k = { key.len, (void *)(uintptr_t)key.ptr }, v;
+    int err = mdb_txn_begin(st->env, NULL, MDB_RDONLY, &txn);
+    if (!err) err = mdb_cursor_open(txn, st->past, &cur);
+    if (!err) {
+        err = mdb_cursor_get(cur, &k, &v, MDB_SET_RANGE);
+        bool same = !err && qn_span_eq(QN_SPAN(k.mv_data, k.mv_size), key);
+        if (!up && !same && (!err || err == MDB_NOTFOUND))
+            err = mdb_cursor_get(cur, &k, &v, err ? MDB_LAST : MDB_PREV);
+    }
+    if (!err) {
+        qn_buf_put(ret_key, k.mv_data, k.mv_size);
+        qn_buf_put(ret_val, v.mv_data, v.mv_size);
+    }
+    if (cur) mdb_cursor_close(cur);
+    mdb_txn_abort(txn);
+    if (err == MDB_NOTFOUND) return QN_E_NOTFOUND;
+    return err ? fail(why, "state.mdb", err) : QN_OK;
+}
+
+qn_rc qn_store_floor(struct qn_store *st, struct qn_span key, struct qn_buf *ret_key,
+                     struct qn_buf *ret_val, struct qn_why *why)
+{
+    return look(st, key, false, ret_key, ret_val, why);
+}
+
+qn_rc qn_store_ceil(struct qn_store *st, struct qn_span key, struct qn_buf *ret_key,
+                    struct qn_buf *ret_val, struct qn_why *why)
+{
+    return look(st, key, true, ret_key, ret_val, why);
 }
 
 void qn_store_abort(struct qn_store *st)

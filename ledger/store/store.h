@@ -1,5 +1,5 @@
 /* store.h - the checkpoint: rows of one height in LMDB, HOME/state.mdb. The journal is the truth; what is missing here is
- * executed again from it. One writer, no reader beside the loading at start: the state itself lives in memory. */
+ * executed again from it. One writer, no reader beside the loading at start and who looks for what is long past: the state itself lives in memory. */
 #ifndef QN_LEDGER_STORE_STORE_H
 #define QN_LEDGER_STORE_STORE_H
 
@@ -33,6 +33,16 @@ QN_CHECK qn_rc qn_store_del(struct qn_store *st, struct qn_span key, struct qn_w
 QN_CHECK qn_rc qn_store_commit(struct qn_store *st, const struct qn_store_meta *meta,
                                struct qn_why *why);
 void qn_store_abort(struct qn_store *st);
+
+/* A second table, which qn_store_load passes over: what a chain looks up of long ago. qn_store_note puts a row (val NULL: removes it) with the
+ * checkpoint that was begun. qn_store_floor appends the last row whose key is at most `key` to two buffers, as it was at the last commit;
+ * QN_E_NOTFOUND. qn_store_ceil does so with the first one whose key is at least that. */
+QN_CHECK qn_rc qn_store_note(struct qn_store *st, struct qn_span key, const struct qn_span *val,
+                             struct qn_why *why);
+QN_CHECK qn_rc qn_store_floor(struct qn_store *st, struct qn_span key, struct qn_buf *ret_key,
+                              struct qn_buf *ret_val, struct qn_why *why);
+QN_CHECK qn_rc qn_store_ceil(struct qn_store *st, struct qn_span key, struct qn_buf *ret_key,
+                             struct qn_buf *ret_val, struct qn_why *why);
 void qn_store_close(struct qn_store *st);
 
 #endif

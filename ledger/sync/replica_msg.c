@@ -25,14 +25,13 @@ static qn_rc look(const struct qn_replica *r, const struct qn_tx *tx, struct qn_
 {
     struct qn_hash chain = qn_chain_id(r->chain), slot, head;
     struct qn_charge charge;
-    uint64_t height;
     *ret = (struct newcomer){ .tx = tx };
     struct qn_pool_tx *w = &ret->wait;
     qn_tx_names(tx, bytes, &w->id, &w->whole);
-    ret->known = qn_pool_has(r->pool, &w->id) || qn_chain_tx(r->chain, &w->id, &height);
+    head = qn_chain_head(r->chain);
+    ret->known = qn_pool_has(r->pool, &w->id) || qn_chain_holds(r->chain, &head, &w->id);
     if (ret->known) return QN_OK;
     ret->next_ms = QN_MAX(qn_replica_now_ms(r), qn_chain_header(r->chain)->t_ms + 1);
-    head = qn_chain_head(r->chain);
     if (qn_tx_slot(&tx->sender, tx->salt, &slot) &&
         qn_chain_slot(r->chain, &head, &slot, qn_chain_header(r->chain)->t_ms))
         return qn_why(why, QN_E_EXISTS, "one with this salt is final");
@@ -69,6 +68,7 @@ qn_rc qn_replica_pool_tx(struct qn_replica *r, struct qn_span bytes, struct qn_h
     struct qn_hash chain = qn_chain_id(r->chain);
     struct newcomer n;
     struct qn_tx tx;
+    uint64_t height;
     *ret_new = false;
     if (bytes.len > QN_TX_MAX)
         return qn_why(why, QN_E_TOOBIG, "a transaction has at most %u bytes", QN_TX_MAX);
@@ -76,6 +76,10 @@ qn_rc qn_replica_pool_tx(struct qn_replica *r, struct qn_span bytes, struct qn_h
     if (rc == QN_OK) {
         rc = look(r, &tx, bytes, &n, why);
         *ret_id = n.wait.id;
+        if (rc && tx.until_ms < n.next_ms && qn_chain_tx(r->chain, ret_id, &height)) {
+            n.known = true; /* long ago: peers are not worth the look on the disk */
+            rc = QN_OK;
+        }
         if (rc == QN_OK && !n.known) {
             rc = qn_tx_check(&tx, ret_id, &chain, why);
             if (rc == QN_OK) rc = admit(r, &n, why);

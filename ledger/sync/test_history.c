@@ -63,6 +63,7 @@ static qn_rc up(struct world *w, bool audit)
                                                .genesis = &genesis,
                                                .map_gib = 1,
                                                .keep_ms = 1300000,
+                                               .run_ids = 20,
                                                .no_store = audit },
                                     .validator = audit ? NULL : &w->validator };
     w->why.text[0] = 0;
@@ -97,17 +98,72 @@ static void block(struct world *w, uint64_t salt)
     w->now_ms += 9500;
 }
 
+/* Those of the window are known, by whatever way their blocks came here; who sends one again is told nothing new. */
+static void check_window(struct qn_test_state *t, struct world *w)
+{
+    struct qn_chain *c = qn_replica_chain(w->r);
+    struct qn_hash head = qn_chain_head(c), got;
+    uint64_t now = qn_chain_header(c)->t_ms, at, pooled = qn_replica_pooled(w->r);
+    struct qn_arena arena = { 0 };
+    struct qn_frame f;
+    unsigned in = 0;
+    for (uint64_t h = qn_chain_first(c); h <= qn_chain_header(c)->height; h++) {
+        struct qn_buf tx = { 0 };
+        CHECK_RC(qn_chain_frame(c, h, &arena, &f, &w->why), QN_OK);
+        for (uint32_t i = 0; i < f.block.txs.cnt; i++) {
+            struct qn_hash id = qn_tx_id(&f.block.txs.ptr[i]);
+            CHECK(qn_chain_tx(c, &id, &at) && at == h);
+            if (f.block.header.t_ms + QN_TX_SPAN_MS <= now) continue;
+            in++;
+            CHECK(qn_chain_holds(c, &head, &id));
+            qn_buf_clear(&tx);
+            qn_encode(qn_tx_record(), &f.block.txs.ptr[i], &tx);
+            CHECK_RC(qn_replica_submit(w->r, qn_buf_get(&tx), &got, &w->why), QN_OK);
+        }
+        qn_buf_free(&tx);
+        qn_arena_free(&arena);
+    }
+    CHECK(in > 200);
+    CHECK(qn_replica_pooled(w->r) == pooled);
+}
+
+/* The ids of a block. */
+static uint32_t ids_at(struct world *w, uint64_t height, struct qn_hash ids[4])
+{
+    struct qn_arena arena = { 0 };
+    struct qn_frame f;
+    QN_ASSERT(qn_chain_frame(qn_replica_chain(w->r), height, &arena, &f, &w->why) == QN_OK);
+    uint32_t cnt = f.receipts.cnt;
+    QN_ASSERT(cnt <= 4);
+    for (uint32_t i = 0; i < cnt; i++)
+        ids[i] = f.receipts.ptr[i].tx;
+    qn_arena_free(&arena);
+    return cnt;
+}
+
 static void test_let_go(struct qn_test_state *t)
 {
     struct world w;
     struct qn_arena arena = { 0 };
     struct qn_frame f;
     struct stat st;
+    struct qn_hash ids[4], buf[4];
+    uint64_t at;
+    uint32_t id_cnt = 0;
     char path[200], cmd[200];
     world_init(&w);
     CHECK_RC(up(&w, false), QN_OK);
-    for (uint64_t i = 0; i < 400; i++)
+    for (uint64_t i = 0; i < 400; i++) {
         block(&w, i);
+        if (i == 50) id_cnt = ids_at(&w, 20, ids);
+        if (i == 100) { /* long out of memory, and on the disk */
+            CHECK(qn_chain_tx(qn_replica_chain(w.r), &ids[0], &at) && at == 20);
+            struct qn_hash head = qn_chain_head(qn_replica_chain(w.r));
+            CHECK(!qn_chain_holds(qn_replica_chain(w.r), &head, &ids[0]));
+        }
+    }
+    CHECK(id_cnt > 0);
+    CHECK(!qn_chain_tx(qn_replica_chain(w.r), &ids[0], &at)); /* with its block it went */
     struct qn_chain *c = qn_replica_chain(w.r);
     uint64_t first = qn_chain_first(c), height = qn_chain_header(c)->height;
     CHECK(first > 100 &&
@@ -129,6 +185,8 @@ static void test_let_go(struct qn_test_state *t)
     CHECK(qn_hash_eq(&root, &again));
     again = qn_chain_head(c);
     CHECK(qn_hash_eq(&head, &again) && qn_chain_first(c) == first);
+    check_window(t, &w);
+    CHECK(ids_at(&w, first, buf) > 0 && qn_chain_tx(c, &buf[0], &at) && at == first);
     for (uint64_t i = 400; i < 600; i++)
         block(&w, i);
     CHECK(qn_chain_first(c) > first);
@@ -256,6 +314,7 @@ static void go_on(struct qn_test_state *t, const struct world *from, const char 
     struct qn_chain *c = qn_replica_chain(w.r);
     struct qn_hash h = qn_chain_head(c), r = qn_chain_root(c);
     CHECK(qn_hash_eq(&h, head) && qn_hash_eq(&r, root) && qn_chain_first(c) == first);
+    if (qn_chain_header(c)->height - first > 100) check_window(t, &w);
     block(&w, 9999);
     CHECK(qn_state_sum(qn_chain_view(c)).uqn == QN_SUPPLY_UQN);
     qn_replica_close(w.r);

@@ -1,6 +1,7 @@
 /* bugs.c - what the linker puts in the place of some of the node's functions, in this program alone (-Wl,--wrap): signatures as keyed
  * hashes, and bugs planted to see whether the checks bite. */
 #include "core/crypto/vrf.h"
+#include "ledger/state/recent.h"
 #include "ledger/store/journal.h"
 #include "ledger/store/store.h"
 #include "tests/sim/sim.h"
@@ -235,6 +236,10 @@ unsigned long __real_crc32(unsigned long crc, const unsigned char *buf, unsigned
 unsigned long __wrap_crc32(unsigned long crc, const unsigned char *buf, unsigned len);
 qn_rc __real_qn_store_del(struct qn_store *st, struct qn_span key, struct qn_why *why);
 qn_rc __wrap_qn_store_del(struct qn_store *st, struct qn_span key, struct qn_why *why);
+const struct qn_recent_block *__real_qn_recent_find(const struct qn_recent *r,
+                                                    const struct qn_hash *key);
+const struct qn_recent_block *__wrap_qn_recent_find(const struct qn_recent *r,
+                                                    const struct qn_hash *key);
 
 void __wrap_qn_delta_swap(struct qn_state *st, struct qn_delta *delta)
 {
@@ -268,4 +273,10 @@ unsigned long __wrap_crc32(unsigned long crc, const unsigned char *buf, unsigned
 qn_rc __wrap_qn_store_del(struct qn_store *st, struct qn_span key, struct qn_why *why)
 {
     return now.bug == SIM_BUG_no_mark ? QN_OK : __real_qn_store_del(st, key, why);
+}
+
+const struct qn_recent_block *__wrap_qn_recent_find(const struct qn_recent *r,
+                                                    const struct qn_hash *key)
+{
+    return now.bug == SIM_BUG_no_ids ? NULL : __real_qn_recent_find(r, key);
 }

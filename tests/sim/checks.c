@@ -440,6 +440,7 @@ void sim_check_slow(struct sim_world *w)
                       (uint64_t)QN_SUPPLY_UQN);
         check_head(h);
         check_due(h);
+        if (w->now_us / 1000000 % 16 == i) sim_load_look(h);
         if (!sim_honest(h)) continue;
         qn_replica_evidence(h->r, on_evidence, h);
         qn_replica_twins(h->r, on_twins, h);

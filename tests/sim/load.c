@@ -444,3 +444,27 @@ bool sim_load_settled(struct sim_world *w)
         if (sim_good(&w->host[i])) owed |= 1u << i;
     return (w->load->probed & owed) == owed;
 }
+
+void sim_load_look(struct sim_host *h)
+{
+    struct sim_world *w = h->w;
+    struct qn_chain *c = qn_replica_chain(h->r);
+    uint64_t first = qn_chain_first(c), height = 0, free_us = h->free_us;
+    const struct sent *s = NULL;
+    /* Another one each time, by no dice of the world's. */
+    for (uint64_t i = 0, at = w->now_us / 1000 * 7919; i < 64 && (!s || s->height == 0); i++)
+        s = &w->load->sent[(at + i) % SENT];
+    if (s->height < first || s->height > h->height) return;
+    if (w->o.bug == SIM_BUG_no_ids) return; /* it must be found by what it does */
+    sim_begin(h);
+    bool found = false, old = !qn_chain_holds(c, &w->final[h->height], &s->id);
+    for (unsigned i = 0; i < 3 && !found && !h->disk.dead; i++) /* a read may fail, once */
+        found = qn_chain_tx(c, &s->id, &height);
+    sim_end(h);
+    h->free_us = free_us; /* a look of ours takes no time */
+    if (found && old) sim_saw(w, SEEN_old_tx);
+    if (h->disk.dead || h->disk.rotten_rows || h->disk.rotten_journal) return;
+    if (!found || height != s->height)
+        sim_wrong(w, "host %d finds a transaction of block %" PRIu64 " in block %" PRIu64, h->idx,
+                  s->height, height);
+}

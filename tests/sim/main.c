@@ -222,6 +222,7 @@ static const struct {
     { "any_parent", 41232 },
     { "no_forward", 118 },
     { "no_rearm", 40012 },
+    { "no_ids", 5 },
 };
 
 /* The same seed is the same world, to the last event. */

@@ -81,7 +81,8 @@ const char *sim_fault_doc(enum sim_fault f);
     BUG(clock_apply, "execution reads the machine's clock")                                        \
     BUG(no_crc, "a frame's checksum is not looked at")                                             \
     BUG(no_mark, "a checkpoint forgets the rows that were deleted")                                \
-    BUG(no_rearm, "a validator that was restored signs at once")
+    BUG(no_rearm, "a validator that was restored signs at once")                                   \
+    BUG(no_ids, "a transaction that is final is not known again")
 
 enum sim_bug {
     SIM_BUG_BASE = 100,
@@ -129,6 +130,7 @@ int sim_bug_find(const char *word); /* 0: none of that name */
     SEEN(rot_start, "rot was found by a start")                                                    \
     SEEN(rot_rows, "rot of the rows was found, and they were made again from the journal")         \
     SEEN(rot_read, "rot was found by a read")                                                      \
+    SEEN(old_tx, "a transaction older than the window was found where it is")                      \
     SEEN(alone, "a network of one")                                                                \
     SEEN(real_keys, "Ed25519 instead of keyed hashes")
 
@@ -391,6 +393,7 @@ void sim_load_fini(struct sim_world *w);
 void sim_load_event(struct sim_world *w);
 void sim_load_final(struct sim_world *w, const struct qn_frame *f);
 void sim_load_accuse(struct sim_host *h); /* what it saw traitors do becomes transactions */
+void sim_load_look(struct sim_host *h);   /* it must know where what became final long ago is */
 bool sim_load_settled(
     struct sim_world *w); /* what was asked for since the faults stopped is final everywhere */
 

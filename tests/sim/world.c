@@ -249,6 +249,8 @@ static void boot(struct sim_world *w, struct sim_host *h)
                    .module_cnt = w->module_cnt,
                    .vm = qn_lua_contracts(),
                    .genesis = &w->genesis,
+                   .run_ids = 64, /* the annals of a world are short */
+                   .run_blocks = 64,
                    .on_block = host_block,
                    .arg = h },
         .validator = h->validator >= 0 && !h->unarmed ? &w->keys[h->validator] : NULL,
