@@ -275,11 +275,16 @@ int main(void)
            rtt =
                2.0 *
                DELAY_US; /* connecting to the relay takes no time: TCP's own round trip is added */
-    printf("{\"name\":\"dial until the first byte may go\",\"value\":%.2f,\"unit\":\"round "
-           "trips\",\"peer\":\"js-libp2p\",\"peer_value\":%.2f,"
-           "\"ratio\":%.2f,\"limit\":\"TCP and Noise 2\",\"limit_ratio\":%.2f}\n",
-           1 + best / rtt, 1 + theirs / rtt, (1 + best / rtt) / (1 + theirs / rtt),
-           (1 + best / rtt) / 2);
+    printf(
+        "{\"name\":\"dial until the first byte may go\",\"value\":%.2f,\"unit\":\"round trips\",",
+        1 + best / rtt);
+    if (theirs > 0)
+        printf("\"peer\":\"js-libp2p 3.3.11, same run\",\"peer_value\":%.2f,\"ratio\":%.2f,",
+               1 + theirs / rtt, (1 + best / rtt) / (1 + theirs / rtt));
+    else
+        printf("\"peer\":\"js-libp2p 3.3.11 on a 2.6 GHz Zen 4, our own measurement, not in this "
+               "run\",\"peer_value\":5.36,");
+    printf("\"limit\":\"TCP and Noise 2\",\"limit_ratio\":%.2f}\n", (1 + best / rtt) / 2);
     fflush(stdout);
 
     end_open(&e, 9, false);

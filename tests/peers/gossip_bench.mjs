@@ -1,4 +1,4 @@
-// Messages a second from one js-libp2p process to another, for core/net/bench_gossip_host.c: prints one number.
+// Messages a second from one js-libp2p process to another, for core/net/bench_net_gossip_host.c: prints one number.
 //   gossip_bench.mjs COUNT BYTES
 import { gossipsub, StrictNoSign } from "@libp2p/gossipsub";
 import { multiaddr } from "@multiformats/multiaddr";

@@ -1,4 +1,4 @@
-/* bench_store.c - LMDB commits a second through the store, beside bare synced writes of as many pages to the same disk. */
+/* bench_ledger_store.c - LMDB commits a second through the store, beside bare synced writes of as many pages to the same disk. */
 #include "core/env/env.h"
 #include "ledger/store/store.h"
 

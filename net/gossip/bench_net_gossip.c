@@ -1,4 +1,4 @@
-/* bench_gossip.c - what a message costs two machines in memory, and how long one takes through a thousand in virtual time, held against
+/* bench_net_gossip.c - what a message costs two machines in memory, and how long one takes through a thousand in virtual time, held against
  * the way of light: one-way delay between two nodes at random. JSON lines. */
 #include "net/gossip/world.h"
 
@@ -82,7 +82,7 @@ static void two(size_t len, uint32_t cnt)
     uint64_t us = cpu_us() - start;
     QN_ASSERT(end[1].got == cnt);
     double rate = (double)cnt * 1e6 / (double)us;
-    /* No peer: js is raced over a transport, in core/net/bench_gossip_host.c. */
+    /* No peer: js is raced over a transport, in core/net/bench_net_gossip_host.c. */
     printf("{\"name\":\"gossip_two_%zu\",\"value\":%.0f,\"unit\":\"msg/s\"}\n", len, rate);
     for (int i = 0; i < 2; i++)
         gossip_free(end[i].g);

@@ -1,6 +1,6 @@
-/* bench_gossip_host.c - messages of 1 KiB a second from one process to another over loopback TCP, Noise and yamux; and the same between two
+/* bench_net_gossip_host.c - messages of 1 KiB a second from one process to another over loopback TCP, Noise and yamux; and the same between two
  * js-libp2p processes (tests/peers/gossip_bench.mjs) where node and its packages are there. JSON lines.
- *   bench_gossip_host take COUNT     the receiving end: prints its port, and "done" when it has COUNT */
+ *   bench_net_gossip_host take COUNT     the receiving end: prints its port, and "done" when it has COUNT */
 #include "core/net/gossip_net.h"
 #include "net/libp2p/host.h"
 

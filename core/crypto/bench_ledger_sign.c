@@ -1,4 +1,4 @@
-/* bench_sign.c - microseconds of processor time a signature, many at once through qn_verify_many, beside libsodium one by one in the same run. The
+/* bench_ledger_sign.c - microseconds of processor time a signature, many at once through qn_verify_many, beside libsodium one by one in the same run. The
  * message is of the length of a transaction's. Best of many short rounds that take turns, since whatever else runs only ever takes away. */
 #include "core/crypto/sign_lanes.h"
 
