@@ -210,6 +210,26 @@ static qn_rc set_field(const struct qn_cli *cli, json_t *obj, const struct qn_fi
     return QN_OK;
 }
 
+/* Names the nearest flag there is, or all of them. */
+static qn_rc no_flag(const char *name, const struct qn_record *rec, struct qn_why *why)
+{
+    struct qn_nearest n;
+    struct qn_buf all = { 0 };
+    qn_nearest_init(&n, name);
+    for (uint32_t i = 0; rec && i < rec->field_cnt; i++) {
+        qn_nearest_offer(&n, rec->fields[i].name);
+        qn_buf_printf(&all, " --%s", rec->fields[i].name);
+    }
+    if (n.near[0])
+        qn_why(why, QN_E_USAGE, "there is no flag --%s here; did you mean --%s?", name, n.near);
+    else
+        qn_why(why, QN_E_USAGE, "there is no flag --%s here, %s%.*s", name,
+               all.len ? "only" : "nor any other", (int)all.len,
+               all.len ? (const char *)all.ptr : "");
+    qn_buf_free(&all);
+    return QN_E_USAGE;
+}
+
 qn_rc qn_args_fields(struct qn_cli *cli, const struct qn_record *rec, const char *order,
                      json_t *obj, struct qn_why *why)
 {
@@ -232,7 +252,7 @@ qn_rc qn_args_fields(struct qn_cli *cli, const struct qn_record *rec, const char
                 continue;
             }
             f = rec ? qn_field_find(rec, name) : NULL;
-            if (!f) return qn_why(why, QN_E_USAGE, "there is no flag --%s here", name);
+            if (!f) return no_flag(name, rec, why);
             if (eq)
                 val = eq + 1;
             else if (f->type == QN_T_BOOL &&

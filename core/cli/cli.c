@@ -229,7 +229,13 @@ static int dispatch(struct qn_cli *cli)
         if (cli->help) return qn_help(cli, noun, words == 2 ? verb : NULL);
         cli->argv += words;
         cli->argc -= words;
+        snprintf(cli->cmd, sizeof cli->cmd, "%s", OWN[i].name);
         return OWN[i].run(cli);
+    }
+    if (noun[0] == '-') {
+        struct qn_why why;
+        qn_why(&why, QN_E_USAGE, "there is no flag %.40s before a command", noun);
+        return qn_fail(cli, QN_E_USAGE, &why);
     }
     if (!verb || verb[0] == '-')
         return qn_help(cli, noun, NULL); /* lists the verbs, or says that there is no such noun */
@@ -245,6 +251,7 @@ static int dispatch(struct qn_cli *cli)
     const struct qn_local *local = qn_local_find(dotted);
     if (!call && !kind && !local) return qn_unknown(cli, noun, verb);
     if (cli->help) return qn_help(cli, noun, verb);
+    snprintf(cli->cmd, sizeof cli->cmd, "%s", spaced);
     cli->argv += 2;
     cli->argc -= 2;
     if (local) return run_local(cli, local);

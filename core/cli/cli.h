@@ -14,6 +14,7 @@
 struct qn_cli {
     struct qn_client client;
     bool json, quiet, help, wait, no_header;
+    char cmd[80]; /* "wallet send", of the command at hand */
     const char *as, *home, *node, *mandate, *config, *fields;
     const char *sets[QN_CLI_SETS_MAX]; /* --set k=v, in order */
     uint32_t set_cnt;

@@ -4,6 +4,8 @@
 #include "core/cli/args.h"
 #include "core/env/env.h"
 #include "lua/bind/settings.h"
+#include "net/libp2p/multiaddr.h"
+#include "net/link/nat.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -25,6 +27,72 @@ const struct qn_conf_row *qn_conf_row_at(size_t idx)
     return idx < QN_COUNT(ROWS) ? &ROWS[idx] : NULL;
 }
 
+const char *qn_conf_words(size_t idx)
+{
+    return idx == QN_CONF_sync  ? "auto|snapshot|blocks"
+           : idx == QN_CONF_nat ? "auto|off|natpmp|upnp"
+                                : NULL;
+}
+
+bool qn_conf_trust(const char *text, struct qn_hash *ret_hash, uint64_t *ret_height)
+{
+    const char *at = strchr(text, '@');
+    return at && at - text == 64 && qn_unhex(text, 64, ret_hash->b, 32) &&
+           qn_args_num(at + 1, QN_NUM_MAX, ret_height);
+}
+
+/* 127.0.0.1:PORT */
+static bool is_api(const char *text)
+{
+    uint64_t port;
+    return strncmp(text, "127.0.0.1:", 10) == 0 && strlen(text) <= 15 &&
+           qn_args_num(text + 10, 65535, &port);
+}
+
+/* Whether each of the addresses, with commas between them, can be dialled; or the one be listened on, then of numbers alone. */
+static bool are_addrs(const char *list, bool listen)
+{
+    struct qn_why why;
+    while (*list) {
+        char one[QN_MADDR_TEXT];
+        struct qn_maddr addr;
+        size_t n = strcspn(list, listen ? "" : ",");
+        if (n == 0 || n >= sizeof one) return false;
+        snprintf(one, sizeof one, "%.*s", (int)n, list);
+        if (qn_maddr_parse(one, &addr, &why)) return false;
+        if (listen && addr.b[0] != 4 && addr.b[0] != 41) return false; /* a name, not an IP */
+        list += n + (list[n] == ',');
+    }
+    return true;
+}
+
+/* What `up` would refuse is refused when it is written. Returns what the setting takes, NULL: it is fine. */
+static const char *unfit(size_t row, const char *text)
+{
+    struct qn_hash hash;
+    struct net_nat_conf nat;
+    struct qn_why why;
+    uint64_t height;
+    uint8_t word;
+    if (!*text) return row == QN_CONF_api ? "127.0.0.1:PORT" : NULL; /* as if it was not set */
+    switch (row) {
+    case QN_CONF_api: return is_api(text) ? NULL : "127.0.0.1:PORT; port 0 takes a free one";
+    case QN_CONF_listen: return are_addrs(text, true) ? NULL : "IP:PORT; port 0 takes a free one";
+    case QN_CONF_join:
+        return are_addrs(text, false) ? NULL : "IP:PORT, NAME:PORT or /ip4/IP/tcp/PORT/p2p/ID";
+    case QN_CONF_sync:
+        return qn_enum_find(qn_conf_words(row), text, &word) ? NULL : "auto, snapshot or blocks";
+    case QN_CONF_nat:
+        return net_nat_parse(text, &nat, &why)
+                   ? "auto, off, natpmp, upnp, natpmp:IP or upnp:http://.."
+                   : NULL;
+    case QN_CONF_trust:
+        return qn_conf_trust(text, &hash, &height) ? NULL
+                                                   : "HASH@HEIGHT: 64 hex digits and a number";
+    default: return NULL;
+    }
+}
+
 static qn_rc put(struct qn_config *conf, size_t row, const char *text, const char *origin,
                  struct qn_why *why)
 {
@@ -39,14 +107,10 @@ static qn_rc put(struct qn_config *conf, size_t row, const char *text, const cha
                           ROWS[row].name, (unsigned long long)ROWS[row].min,
                           (unsigned long long)ROWS[row].max);
     }
-    if (row == QN_CONF_api) { /* what `up` would refuse is refused when it is written */
-        size_t host = strcspn(text, ":"),
-               digits = text[host] ? strspn(text + host + 1, "0123456789") : 0;
-        if (host != 9 || strncmp(text, "127.0.0.1", 9) != 0 || digits == 0 || digits > 5 ||
-            text[host + 1 + digits] || strtoul(text + host + 1, NULL, 10) > 65535)
-            return qn_why(why, QN_E_CONFIG, "%s: api takes 127.0.0.1:PORT; port 0 takes a free one",
-                          origin);
-    }
+    const char *takes = unfit(row, text);
+    if (takes)
+        return qn_why(why, QN_E_CONFIG, "%s: %s takes %s, not \"%.60s\"", origin, ROWS[row].name,
+                      takes, text);
     for (const char *c = text; *c; c++)
         if ((unsigned char)*c < 0x20)
             return qn_why(why, QN_E_CONFIG, "%s: %s has a control character", origin,

@@ -38,6 +38,10 @@ struct qn_config {
 QN_CHECK qn_rc qn_config_load(struct qn_cli *cli, struct qn_config *ret, struct qn_why *why);
 /* qn_config_check reads one file of settings as the node would. */
 QN_CHECK qn_rc qn_config_check(const char *path, struct qn_config *ret, struct qn_why *why);
+/* qn_conf_words returns the words that a setting takes, "a|b", or NULL. */
+const char *qn_conf_words(size_t idx);
+/* qn_conf_trust reads HASH@HEIGHT. */
+QN_CHECK bool qn_conf_trust(const char *text, struct qn_hash *ret_hash, uint64_t *ret_height);
 const struct qn_conf_row *qn_conf_row_at(size_t idx); /* NULL past the last */
 
 #endif

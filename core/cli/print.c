@@ -271,21 +271,24 @@ void qn_unpinned(const struct qn_cli *cli, const json_t *result)
 
 int qn_fail(const struct qn_cli *cli, qn_rc rc, const struct qn_why *why)
 {
-    const char *text = why->text[0] ? why->text : qn_err_text(rc);
+    const char *text = why->text[0] ? why->text : qn_err_text(rc), *hint = qn_err_hint(rc);
+    char help[96];
+    if (rc == QN_E_USAGE && cli->cmd[0]) {
+        snprintf(help, sizeof help, "quoin help %s", cli->cmd);
+        hint = help;
+    }
     if (cli->json) {
         json_t *err = json_pack("{s:{s:s, s:s, s:s}}", "error", "code", qn_err_code(rc), "class",
                                 qn_err_class(rc), "text", text);
-        if (qn_err_hint(rc))
-            json_object_set_new(json_object_get(err, "error"), "hint",
-                                json_string(qn_err_hint(rc)));
+        if (hint) json_object_set_new(json_object_get(err, "error"), "hint", json_string(hint));
         json_dumpf(err, stderr, JSON_COMPACT);
         fputc('\n', stderr);
         json_decref(err);
     } else {
         fprintf(stderr, "error: %s [%s]\n", text, qn_err_code(rc));
-        if (qn_err_hint(rc))
-            fprintf(stderr, "  try   %s%*swhy: quoin explain %s\n", qn_err_hint(rc),
-                    (int)(40 - QN_MIN(strlen(qn_err_hint(rc)), (size_t)39)), "", qn_err_code(rc));
+        if (hint)
+            fprintf(stderr, "  try   %s%*swhy: quoin explain %s\n", hint,
+                    (int)(40 - QN_MIN(strlen(hint), (size_t)38)), "", qn_err_code(rc));
     }
     return qn_err_exit(rc);
 }

@@ -11,29 +11,31 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool read_trust(const char *text, struct qn_up_opts *ret)
-{
-    const char *at = strchr(text, '@');
-    char *end;
-    if (!*text) return true;
-    if (!at || at - text != 64 || !qn_unhex(text, 64, ret->trust.b, 32) || at[1] < '0' ||
-        at[1] > '9')
-        return false;
-    ret->trust_height = strtoull(at + 1, &end, 10);
-    return *end == 0;
-}
-
+/* The first word that is left over: a flag without its value, one that does not exist, or no flag at all. */
 static int wrong_flag(const struct qn_cli *cli)
 {
     const struct qn_conf_row *row;
-    struct qn_buf text = { 0 };
-    qn_buf_str(&text, "up takes --home, --config, --set");
-    for (size_t i = 0; (row = qn_conf_row_at(i)); i++)
-        qn_buf_printf(&text, ", --%s", row->flag);
-    qn_buf_u8(&text, 0);
-    int rc = qn_usage(cli, (char *)text.ptr);
-    qn_buf_free(&text);
-    return rc;
+    const char *word = cli->argv[0];
+    struct qn_nearest n;
+    struct qn_why why;
+    size_t len = strcspn(word, "=");
+    if (strncmp(word, "--", 2) != 0) {
+        qn_why(&why, QN_E_USAGE,
+               "up takes no word \"%.40s\"; an address to join is --join ADDR, a folder --home DIR",
+               word);
+        return qn_fail(cli, QN_E_USAGE, &why);
+    }
+    qn_nearest_init(&n, word + 2);
+    for (size_t i = 0; (row = qn_conf_row_at(i)); i++) {
+        if (strlen(row->flag) == len - 2 && strncmp(row->flag, word + 2, len - 2) == 0) {
+            qn_why(&why, QN_E_USAGE, "--%s wants a value: %s", row->flag, row->doc);
+            return qn_fail(cli, QN_E_USAGE, &why);
+        }
+        qn_nearest_offer(&n, row->flag);
+    }
+    qn_why(&why, QN_E_USAGE, "up has no flag %.40s%s%s%s", word,
+           n.near[0] ? "; did you mean --" : "", n.near, n.near[0] ? "?" : "");
+    return qn_fail(cli, QN_E_USAGE, &why);
 }
 
 int qn_verb_up(struct qn_cli *cli)
@@ -63,10 +65,8 @@ int qn_verb_up(struct qn_cli *cli)
     opts.keep_ms = strtoull(conf.vals[QN_CONF_keep_days].text, NULL, 10) * 86400000;
     opts.snapshots = (uint32_t)strtoul(conf.vals[QN_CONF_snapshots].text, NULL, 10);
     opts.sync = conf.vals[QN_CONF_sync].text;
-    if (strcmp(opts.sync, "auto") != 0 && strcmp(opts.sync, "blocks") != 0 &&
-        strcmp(opts.sync, "snapshot") != 0)
-        return qn_usage(cli, "sync is auto, blocks or snapshot");
-    if (!read_trust(conf.vals[QN_CONF_trust].text, &opts))
+    const char *trust = conf.vals[QN_CONF_trust].text;
+    if (*trust && !qn_conf_trust(trust, &opts.trust, &opts.trust_height))
         return qn_usage(cli, "trust is HASH@HEIGHT: 64 hex digits and a number");
     rc = qn_node_up(&opts, &why);
     return rc ? qn_fail(cli, rc, &why) : 0;

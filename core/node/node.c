@@ -775,9 +775,9 @@ static qn_rc open_net(struct qn_node *node, struct qn_why *why)
                                 .outbound = node->opts->outbound };
     struct qn_why taken = { "" };
     if (rc == QN_OK) rc = qn_net_open(&conf, &node->net, &taken);
-    return rc && taken.text[0]
-               ? qn_why(why, rc, "%s%s", rc == QN_E_PORT ? "--listen: " : "", taken.text)
-               : rc;
+    bool listens = rc == QN_E_PORT || (rc == QN_E_IO && node->opts->listen);
+    return rc && taken.text[0] ? qn_why(why, rc, "%s%s", listens ? "--listen: " : "", taken.text)
+                               : rc;
 }
 
 /* A find, a fetch or a dial moved: calls that wait for it are asked again. */

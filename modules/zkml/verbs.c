@@ -7,7 +7,14 @@
 
 static int fail(qn_rc rc, const struct qn_why *why, bool json)
 {
-    if (json) {
+    if (json &&
+        qn_err_exit(rc) != QN_CLASS_PEER) { /* the words, the file: nothing is said of a proof */
+        json_t *err = json_pack("{s:{s:s, s:s, s:s}}", "error", "code", qn_err_code(rc), "class",
+                                qn_err_class(rc), "text", why->text);
+        json_dumpf(err, stderr, JSON_COMPACT);
+        fputc('\n', stderr);
+        json_decref(err);
+    } else if (json) {
         json_t *out =
             json_pack("{s:b,s:s,s:s}", "valid", 0, "code", qn_err_code(rc), "why", why->text);
         json_dumpf(out, stdout, JSON_COMPACT);
@@ -97,7 +104,7 @@ static int bits_verb(int argc, char **argv, bool json)
     if (argc < 1 || argc > 2)
         return fail(
             qn_why(&why, QN_E_USAGE, "proof bits takes a proof file or sizes, and a budget"), &why,
-            false);
+            json);
     uint32_t budget = argc == 2 ? (uint32_t)strtoul(argv[1], NULL, 10) : ZKML_BUDGET_STD;
     qn_rc rc = argv[0][0] >= '0' && argv[0][0] <= '9' && strchr(argv[0], ',')
                    ? dims_plan(argv[0], budget, &plan, &why)

@@ -42,6 +42,27 @@ said "a noun with a letter too many" 2 'did you mean "quoin net"?' nett
 said "its verb" 2 'did you mean "quoin net peers"?' nett peers
 said "a verb that a noun has not" 2 'gov has list, propose, vote' gov params
 said "a word like nothing" 2 'quoin help lists them all' foo
+said "a flag of up with a letter wrong" 2 'up has no flag --lsten; did you mean --listen?' up --lsten x --home "$tmp/fresh"
+said "a flag of up without its value" 2 '\-\-join wants a value: nodes to connect to' up --join --home "$tmp/fresh"
+said "a word that up does not take" 2 'up takes no word "foo"' up foo --home "$tmp/fresh"
+said "a flag of a command" 2 'did you mean --amount?' wallet send --amuont 1
+said "one that is like none" 2 'only --addr' net dial --bogus
+said "a flag before a command" 2 'no flag --bogus before' --bogus
+said "help about the command at hand" 2 'try   quoin help net dial  ' net dial --bogus
+check "in JSON, too" "quoin help net dial" "$("$q" net dial --bogus --json 2>&1 >/dev/null | jq -r .error.hint)"
+while read -r name val takes; do
+    said "up --$name $val" 2 "$name takes $takes" up --home "$tmp/fresh" --api 127.0.0.1:0 "--$name" "$val"
+    said "config set $name $val" 2 "$name takes $takes" config set --home "$tmp/fresh" "$name" "$val"
+done <<'END'
+join foo IP:PORT, NAME:PORT
+join 127.0.0.1:1,foo IP:PORT, NAME:PORT
+listen foo:1 IP:PORT
+nat foo auto, off
+sync foo auto, snapshot or blocks
+trust 11@7 HASH@HEIGHT
+END
+check "what fits is taken" "0 0 0" "$(for w in "join 192.0.2.7:4460,node.example:1" "nat natpmp:192.0.2.1" "listen [::1]:0"; do "$q" config set --home "$tmp/set" $w -q; echo $?; done | xargs)"
+check "a module's verb, too, fails as JSON on stderr" "USAGE" "$("$q" proof bits --json 2>&1 >/dev/null | jq -r .error.code)"
 check "a verb is told once" "" "$("$q" help --json | jq -r .name | sort | uniq -d)"
 "$q" wallet new a --jsn 2>/dev/null
 check "one word too many: exit 2" 2 $?
