@@ -39,6 +39,7 @@ struct peer {
     bool met;                /* its status came */
     uint64_t height, oldest; /* oldest: the first block that it still has */
     uint64_t tokens_ms;      /* monotonic; a request costs REQUEST_MS of it */
+    uint8_t late; /* answers in a row that did not come in time, or had less than was said */
 };
 
 /* A stretch of final blocks asked for, and the answer until what lies before it is here. */
@@ -136,6 +137,7 @@ qn_rc qn_replica_pool_tx(struct qn_replica *r, struct qn_span bytes, struct qn_h
                          bool *ret_new, struct qn_why *why);
 struct peer *qn_replica_peer_find(struct qn_replica *r, uint32_t no);
 void qn_replica_slot_clear(struct slot *s);
+/* The height of whoever has most, of those that gave what they said they have. */
 uint64_t qn_replica_most(const struct qn_replica *r);
 /* The first block that any peer with more blocks than are here still has; 0: there is no such peer. */
 uint64_t qn_replica_oldest(const struct qn_replica *r);

@@ -7,8 +7,10 @@
 
 #define GET_MAX     128
 #define GET_BYTES   (6u << 20)
-#define SLOT_MS     3000
-#define SLOT_BLOCKS 64
+#define SLOT_MS     3000 /* at first; each answer that comes late doubles it, */
+#define SLOT_BLOCKS 64   /* and halves this */
+#define LATE_MAX    4
+#define LATE_BOAST  2 /* from here on a peer's height is only its word */
 
 /* --- catching up ------------------------------------------------------------------------------------------------------------------- */
 
@@ -25,19 +27,33 @@ void qn_replica_slot_clear(struct slot *s)
     *s = (struct slot){ 0 };
 }
 
-uint64_t qn_replica_most(const struct qn_replica *r)
+static uint64_t most(const struct qn_replica *r, uint8_t late)
 {
     uint64_t height = 0;
     for (uint32_t i = 0; i < r->peer_cnt; i++)
-        height = QN_MAX(height, r->peers[i].height);
+        if (r->peers[i].late < late) height = QN_MAX(height, r->peers[i].height);
     return height;
+}
+
+/* Below which `late` a peer's height counts: who gives nothing counts only where nobody gives anything. */
+static uint8_t believed(const struct qn_replica *r)
+{
+    for (uint32_t i = 0; i < r->peer_cnt; i++)
+        if (r->peers[i].met && r->peers[i].late < LATE_BOAST) return LATE_BOAST;
+    return UINT8_MAX;
+}
+
+uint64_t qn_replica_most(const struct qn_replica *r)
+{
+    return most(r, believed(r));
 }
 
 uint64_t qn_replica_oldest(const struct qn_replica *r)
 {
     uint64_t height = 0;
+    uint8_t limit = believed(r);
     for (uint32_t i = 0; i < r->peer_cnt; i++)
-        if (r->peers[i].height > qn_replica_head_height(r) &&
+        if (r->peers[i].height > qn_replica_head_height(r) && r->peers[i].late < limit &&
             (height == 0 || r->peers[i].oldest < height))
             height = r->peers[i].oldest;
     return height;
@@ -53,14 +69,36 @@ static struct slot *slot_at(struct qn_replica *r, uint64_t height)
     return NULL;
 }
 
+static void disappoint(struct peer *p)
+{
+    if (p) p->late = (uint8_t)QN_MIN(p->late + 1, LATE_MAX);
+}
+
+/* Who has block `from`: in turn, but one that kept us waiting only when nobody else has it. So whoever says of blocks that he has them and
+ * gives none is asked last, and a slow link for less at once and with more time. */
+static struct peer *who_has(struct qn_replica *r, uint64_t from)
+{
+    struct peer *best = NULL;
+    uint32_t turn = r->turn_peer;
+    for (uint32_t k = 0; k < r->peer_cnt; k++) {
+        uint32_t i = (turn + 1 + k) % r->peer_cnt;
+        struct peer *p = &r->peers[i];
+        if (p->height < from || p->oldest > from || (best && best->late <= p->late)) continue;
+        best = p;
+        r->turn_peer = i;
+    }
+    return best;
+}
+
 static void ask_blocks(struct qn_replica *r)
 {
     uint64_t now = qn_replica_mono_ms(r), head = qn_replica_head_height(r),
-             top = qn_replica_most(r);
+             top = most(r, UINT8_MAX);
     if (r->conf.hold) return;
     for (unsigned i = 0; i < SLOTS; i++) {
         struct slot *s = &r->slots[i];
         bool late = s->from && s->answer.len == 0 && now >= s->until_ms;
+        if (late) disappoint(qn_replica_peer_find(r, s->peer));
         if (s->from && (late || s->from + s->cnt <= head + 1)) qn_replica_slot_clear(s);
     }
     if (top <= head) {
@@ -73,19 +111,15 @@ static void ask_blocks(struct qn_replica *r)
     uint64_t from = head + 1;
     for (unsigned i = 0; i < SLOTS && from <= top; i++) {
         struct slot *s = slot_at(r, from), *old = s;
-        uint16_t cnt = (uint16_t)QN_MIN(top - from + 1, (uint64_t)SLOT_BLOCKS);
+        const struct peer *p = old ? NULL : who_has(r, from);
         if (!s) s = slot_at(r, 0);
-        if (!s) return;
-        for (uint32_t k = 0; !old && k < r->peer_cnt; k++) {
-            r->turn_peer = (r->turn_peer + 1) % r->peer_cnt;
-            const struct peer *p = &r->peers[r->turn_peer];
-            if (p->height < from + cnt - 1u || p->oldest > from) continue;
-            *s = (struct slot){ from, now + SLOT_MS, cnt, p->no, { 0 } };
-            struct sync_get get = { from, cnt };
+        if (!s || (!old && !p)) return; /* all are taken, or nobody has it */
+        if (p) {
+            uint64_t cnt = QN_MIN(p->height - from + 1, (uint64_t)SLOT_BLOCKS >> p->late);
+            struct sync_get get = { from, (uint16_t)cnt };
+            *s = (struct slot){ from, now + (SLOT_MS << p->late), get.cnt, p->no, { 0 } };
             qn_replica_send(r, p->no, QN_CLASS_REQUEST, SAY_GET, sync_get_record(), &get);
-            break;
         }
-        if (s->from == 0) return; /* nobody has it */
         from = s->from + s->cnt;
     }
 }
@@ -201,6 +235,8 @@ enum qn_verdict qn_replica_take_answers(struct qn_replica *r, struct qn_why *why
         if (rc == QN_OK) rc = take_blocks(r, s->peer, &m, why);
         struct peer *p = qn_replica_peer_find(r, s->peer);
         if (rc && p) p->height = 0; /* until it says again what it has */
+        if (rc) disappoint(p);
+        if (!rc && p && p->late) p->late--;
         if (rc && rc != QN_E_NOTFOUND && r->rc == QN_OK) verdict = QN_REJECT;
         qn_replica_slot_clear(s);
         qn_arena_free(&arena);
@@ -275,6 +311,7 @@ enum qn_verdict qn_replica_on_blocks(struct qn_replica *r, uint32_t from, struct
         if (first == 0) { /* the peer has less than it said */
             struct peer *p = qn_replica_peer_find(r, from);
             if (p) p->height = QN_MIN(p->height, s->from - 1);
+            disappoint(p);
             qn_replica_slot_clear(s);
             ask_blocks(r);
             return QN_IGNORE;

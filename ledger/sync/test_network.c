@@ -348,6 +348,44 @@ static void test_late(struct qn_test_state *t)
     end(net);
 }
 
+/* A peer that says of a million blocks that it has them, every second, and gives none. */
+static void boast(struct net *net, uint32_t to)
+{
+    struct qn_chain *chain = qn_replica_chain(net->node[to].r);
+    struct qn_hash id = qn_chain_id(chain), head = qn_h("test boast", "", 0);
+    struct qn_buf message = { 0 };
+    struct qn_why why = { "" };
+    qn_buf_u8(&message, 1);
+    qn_buf_put(&message, id.b, 32);
+    qn_buf_u64(&message, 1000000);
+    qn_buf_put(&message, head.b, 32);
+    qn_buf_u64(&message, 1);
+    enum qn_verdict verdict = qn_replica_recv(net->node[to].r, FAR, qn_buf_get(&message), &why);
+    QN_ASSERT(verdict == QN_IGNORE);
+    qn_buf_free(&message);
+}
+
+static void test_boast(struct qn_test_state *t)
+{
+    struct net *net = begin();
+    for (unsigned i = 0; i + 1 < NODES; i++)
+        boot(net, i);
+    run(net, 40000);
+    boot(net, NODES - 1);
+    for (unsigned i = 0; i < NODES - 1;
+         i++) /* nobody proposes meanwhile: only what is asked for comes */
+        net->node[i].mute = true;
+    qn_replica_peer(net->node[NODES - 1].r, FAR, true);
+    for (unsigned i = 0; i < 20; i++) {
+        boast(net, NODES - 1);
+        run(net, 1000);
+    }
+    CHECK(height(net, 0) > 10);
+    CHECK(height(net, NODES - 1) == height(net, 0));
+    CHECK(!qn_replica_info(net->node[NODES - 1].r).syncing);
+    end(net);
+}
+
 /* Runs until the mute one leads the view that the others are in, with nothing of it known, on the block that all have last. False: not in time. */
 static bool await_lead(struct net *net, uint32_t who, uint64_t *ret_view)
 {
@@ -669,6 +707,7 @@ int main(void)
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_four);
     TEST(test_late);
+    TEST(test_boast);
     TEST(test_time);
     TEST(test_fork);
     TEST(test_second_cert);
