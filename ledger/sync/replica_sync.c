@@ -117,7 +117,7 @@ static void ask_blocks(struct qn_replica *r)
         if (p) {
             uint64_t cnt = QN_MIN(p->height - from + 1, (uint64_t)SLOT_BLOCKS >> p->late);
             struct sync_get get = { from, (uint16_t)cnt };
-            *s = (struct slot){ from, now + (SLOT_MS << p->late), get.cnt, p->no, { 0 } };
+            *s = (struct slot){ from, now + ((uint64_t)SLOT_MS << p->late), get.cnt, p->no, { 0 } };
             qn_replica_send(r, p->no, QN_CLASS_REQUEST, SAY_GET, sync_get_record(), &get);
         }
         from = s->from + s->cnt;
