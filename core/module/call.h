@@ -41,6 +41,10 @@ struct qn_node_ops {
     qn_rc (*script)(struct qn_node *node, const char *name, struct qn_span source, const char *fn,
                     const json_t *args, uint64_t gas, uint64_t *ret_gas, json_t **ret,
                     struct qn_why *why);
+    /* tx_offer is tx_send for a call that is QN_CALL_SOON: QN_E_AGAIN at first, with a number in *state that was 0, and what became of it when
+     * it is asked again. Those of one turn of the loop are checked together, which costs a fraction. */
+    qn_rc (*tx_offer)(struct qn_node *node, struct qn_span tx, uint64_t *state,
+                      struct qn_hash *ret_id, struct qn_why *why);
 };
 
 struct qn_call_ctx {
@@ -62,6 +66,8 @@ enum qn_call_flags {
     QN_CALL_LOCAL = 4, /* only for the node's owner */
     QN_CALL_BLIND =
         8, /* reads no rows: ctx->view may be NULL, and blocks above the head stay as they are */
+    QN_CALL_SOON =
+        16, /* waits for this turn of the loop alone: however many others wait, and whatever its timeout_ms */
 };
 
 struct qn_call {

@@ -23,10 +23,18 @@
 struct pending {
     struct pending *next;
     struct qn_http_req *req; /* NULL: the client left */
+    struct batch *batch;     /* it is one of; NULL: alone */
+    size_t idx;              /* in it */
     const struct qn_call *call;
     json_t *params, *rpc_id; /* rpc_id NULL: a plain request */
     bool owner;
     uint64_t state, until_us;
+};
+
+/* Requests that came in one array, and are answered so when the last one is. */
+struct batch {
+    json_t *answers;
+    size_t left;
 };
 
 struct listener {
@@ -123,6 +131,18 @@ static json_t *rpc_answer(json_t *id, qn_rc rc, json_t *result, const char *why)
                      problem(rc, why));
 }
 
+/* One of a batch has its answer (QN_TAKES), or needs none; the last one sends them all, to who is still there. */
+static void batch_put(struct batch *b, struct qn_http_req *req, size_t idx, json_t *answer)
+{
+    if (answer) json_array_set_new(b->answers, idx, answer);
+    if (--b->left) return;
+    if (req)
+        reply_json(req, 200, b->answers);
+    else
+        json_decref(b->answers);
+    free(b);
+}
+
 /* Tries p; true when it was answered (and p freed). */
 static bool attempt(struct qn_api *api, struct pending *p)
 {
@@ -133,12 +153,16 @@ static bool attempt(struct qn_api *api, struct pending *p)
     if (p->req) {
         if (rc == QN_E_AGAIN) rc = QN_E_TIMEOUT;
         api->errors += rc != QN_OK;
-        if (p->rpc_id)
+        if (p->batch)
+            batch_put(p->batch, p->req, p->idx, rpc_answer(p->rpc_id, rc, result, why.text));
+        else if (p->rpc_id)
             reply_json(p->req, 200, rpc_answer(p->rpc_id, rc, result, why.text));
         else if (rc)
             reply_json(p->req, http_status(rc), problem(rc, why.text));
         else
             reply_json(p->req, 200, result);
+    } else if (p->batch) {
+        batch_put(p->batch, NULL, p->idx, NULL);
     }
     json_decref(p->params);
     json_decref(p->rpc_id);
@@ -146,7 +170,7 @@ static bool attempt(struct qn_api *api, struct pending *p)
     return true;
 }
 
-void qn_api_retry(struct qn_api *api)
+static void retry(struct qn_api *api, bool soon)
 {
     if (api->retrying) { /* a call being tried has changed a job: the walk under way starts anew */
         api->again = true;
@@ -158,7 +182,7 @@ void qn_api_retry(struct qn_api *api)
         api->again = false;
         while (*at) {
             struct pending *p = *at, *next = p->next;
-            if (attempt(api, p)) {
+            if ((!soon || p->call->flags & QN_CALL_SOON) && attempt(api, p)) {
                 *at = next;
                 api->waiting_cnt--;
             } else {
@@ -167,6 +191,16 @@ void qn_api_retry(struct qn_api *api)
         }
     } while (api->again);
     api->retrying = false;
+}
+
+void qn_api_retry(struct qn_api *api)
+{
+    retry(api, false);
+}
+
+void qn_api_retry_soon(struct qn_api *api)
+{
+    retry(api, true);
 }
 
 /* Requests without the cookie, together: what they may ask is cheap, but not free. Paid services are counted by their payment. */
@@ -179,8 +213,7 @@ static bool stranger_may(struct qn_api *api)
     return true;
 }
 
-static void start(struct qn_api *api, struct qn_http_req *req, const struct qn_call *call,
-                  json_t *params QN_TAKES, json_t *rpc_id QN_TAKES, bool owner)
+static void start(struct qn_api *api, const struct pending *what, json_t *params QN_TAKES)
 {
     struct pending *p = calloc(1, sizeof *p);
     QN_ASSERT(p != NULL);
@@ -193,12 +226,10 @@ static void start(struct qn_api *api, struct qn_http_req *req, const struct qn_c
                             (unsigned long long)TIMEOUT_MAX_MS);
     json_object_del(params, "timeout_ms");
     if (api->waiting_cnt >= WAITING_MAX) timeout_ms = 0;
-    *p = (struct pending){ .req = req,
-                           .call = call,
-                           .params = params,
-                           .rpc_id = rpc_id,
-                           .owner = owner,
-                           .until_us = qn_env_mono_us(api->conf.env) + timeout_ms * 1000 };
+    if (what->call->flags & QN_CALL_SOON) timeout_ms = TIMEOUT_MS;
+    *p = *what;
+    p->params = params;
+    p->until_us = qn_env_mono_us(api->conf.env) + timeout_ms * 1000;
     if (attempt(api, p)) return;
     p->next = api->waiting;
     api->waiting = p;
@@ -273,7 +304,7 @@ static void handle_v1(struct qn_api *api, struct qn_http_req *req, const char *m
         refuse(req, 400, QN_E_USAGE, "the parameters are not a JSON object of UTF-8 text");
         return;
     }
-    start(api, req, call, params, NULL, owner);
+    start(api, &(struct pending){ .req = req, .call = call, .owner = owner }, params);
 }
 
 static json_t *rpc_error(int code, const char *text, json_t *id)
@@ -282,22 +313,39 @@ static json_t *rpc_error(int code, const char *text, json_t *id)
                      "error", "code", code, "message", text);
 }
 
-/* One element of a batch, answered at once: what would have to wait is told so. */
-static json_t *rpc_now(struct qn_api *api, json_t *ask, bool owner)
+/* One element of a batch. */
+static void start_one(struct qn_api *api, struct qn_http_req *req, json_t *ask, struct batch *b,
+                      size_t idx, bool owner)
 {
     json_t *id = json_object_get(ask, "id"), *params = json_object_get(ask, "params");
     const char *name = json_string_value(json_object_get(ask, "method"));
     const struct qn_call *call = name ? qn_call_find(name) : NULL;
-    if (!call)
-        return rpc_error(name ? -32601 : -32600, name ? "no such method" : "not a request", id);
-    struct qn_why why = { "" };
-    struct pending p = { .call = call,
-                         .params = json_is_object(params) ? json_incref(params) : json_object(),
-                         .owner = owner };
-    json_t *result = NULL;
-    qn_rc rc = run(api, &p, &result, &why);
-    json_decref(p.params);
-    return rpc_answer(id ? id : json_null(), rc, result, why.text);
+    if (!call) {
+        batch_put(b, req, idx,
+                  rpc_error(name ? -32601 : -32600, name ? "no such method" : "not a request", id));
+        return;
+    }
+    start(api,
+          &(struct pending){ .req = req,
+                             .batch = b,
+                             .idx = idx,
+                             .call = call,
+                             .rpc_id = id ? json_incref(id) : json_null(),
+                             .owner = owner },
+          json_is_object(params) ? json_incref(params) : json_object());
+}
+
+static void start_batch(struct qn_api *api, struct qn_http_req *req, json_t *asks, bool owner)
+{
+    struct batch *b = calloc(1, sizeof *b);
+    json_t *one;
+    size_t i;
+    QN_ASSERT(b != NULL);
+    b->answers = json_array();
+    b->left = json_array_size(asks) + 1; /* not before all have begun */
+    json_array_foreach(asks, i, one) json_array_append_new(b->answers, json_null());
+    json_array_foreach(asks, i, one) start_one(api, req, one, b, i, owner);
+    batch_put(b, req, 0, NULL);
 }
 
 static void handle_rpc(struct qn_api *api, struct qn_http_req *req, struct qn_span body, bool owner)
@@ -307,10 +355,7 @@ static void handle_rpc(struct qn_api *api, struct qn_http_req *req, struct qn_sp
     const char *name = json_string_value(json_object_get(ask, "method"));
     const struct qn_call *call = name ? qn_call_find(name) : NULL;
     if (json_is_array(ask) && json_array_size(ask) > 0 && json_array_size(ask) <= BATCH_MAX) {
-        json_t *answers = json_array(), *one;
-        size_t i;
-        json_array_foreach(ask, i, one) json_array_append_new(answers, rpc_now(api, one, owner));
-        reply_json(req, 200, answers);
+        start_batch(api, req, ask, owner);
     } else if (!ask) {
         reply_json(req, 200, rpc_error(-32700, "not JSON", NULL));
     } else if (!name || (params && !json_is_object(params))) {
@@ -320,8 +365,12 @@ static void handle_rpc(struct qn_api *api, struct qn_http_req *req, struct qn_sp
     } else if (!call) {
         reply_json(req, 200, rpc_error(-32601, "no such method", id));
     } else {
-        start(api, req, call, params ? json_incref(params) : json_object(),
-              id ? json_incref(id) : json_null(), owner);
+        start(api,
+              &(struct pending){ .req = req,
+                                 .call = call,
+                                 .rpc_id = id ? json_incref(id) : json_null(),
+                                 .owner = owner },
+              params ? json_incref(params) : json_object());
     }
     json_decref(ask);
 }
@@ -502,7 +551,11 @@ void qn_api_close(struct qn_api *api)
     while (api->waiting) {
         struct pending *p = api->waiting;
         api->waiting = p->next;
-        if (p->req) refuse(p->req, 503, QN_E_NONODE, "the node is stopping");
+        if (p->batch)
+            batch_put(p->batch, p->req, p->idx,
+                      rpc_answer(p->rpc_id, QN_E_NONODE, NULL, "the node is stopping"));
+        else if (p->req)
+            refuse(p->req, 503, QN_E_NONODE, "the node is stopping");
         json_decref(p->params);
         json_decref(p->rpc_id);
         free(p);

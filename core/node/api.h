@@ -21,6 +21,8 @@ void qn_api_close(struct qn_api *api);
 unsigned qn_api_port(const struct qn_api *api);
 /* qn_api_retry tries waiting calls again: after a block or a job's change. */
 void qn_api_retry(struct qn_api *api);
+/* qn_api_retry_soon tries those that wait for this turn alone (QN_CALL_SOON). */
+void qn_api_retry_soon(struct qn_api *api);
 /* qn_api_event sends a JSON object to every listener of /v1/events; id is "HEIGHT.IDX". */
 /* qn_api_heard says whether anybody listens to events. */
 bool qn_api_heard(const struct qn_api *api);

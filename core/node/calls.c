@@ -131,7 +131,7 @@ static qn_rc tx_send(struct qn_call_ctx *ctx, const void *params, json_t **ret, 
 {
     const struct node_tx *p = params;
     struct qn_hash id;
-    qn_rc rc = ctx->ops->tx_send(ctx->node, p->tx, &id, why);
+    qn_rc rc = ctx->ops->tx_offer(ctx->node, p->tx, ctx->state, &id, why);
     if (rc == QN_OK) *ret = json_pack("{s:o}", "tx", hex(&id));
     return rc;
 }
@@ -442,8 +442,8 @@ const struct qn_call QN_CORE_CALLS[] = {
       node_height_record, "height", "block cert receipts events hash borsh", block_get },
     { "block.list", "final blocks, newest first", "block list --limit 5",
       QN_CALL_QUERY | QN_CALL_MANY, node_page_record, NULL, "height t_ms txs hash", block_list },
-    { "tx.send", "send a signed transaction", "tx send 01ab..", QN_CALL_BLIND, node_tx_record, "tx",
-      "tx", tx_send },
+    { "tx.send", "send a signed transaction", "tx send 01ab..", QN_CALL_BLIND | QN_CALL_SOON,
+      node_tx_record, "tx", "tx", tx_send },
     { "tx.get", "where a transaction is, and its receipt", "tx get 9b1e..", QN_CALL_QUERY,
       node_id_record, "id", "state height rc gas fee events", tx_get },
     { "tx.wait", "wait until a transaction is final", "tx wait 9b1e..", QN_CALL_QUERY,

@@ -13,6 +13,7 @@
 #include "core/node/evidence.h"
 #include "core/node/join.h"
 #include "core/node/rearm.h"
+#include "core/node/sends.h"
 #include "core/node/snaps.h"
 #include "core/node/wallet.h"
 #include "ledger/state/gov.h"
@@ -46,6 +47,7 @@ struct qn_node {
     struct event_base *base;
     struct event *turn, *sigint, *sigterm;
     struct qn_replica *replica;
+    struct sends *sends;
     struct qn_steps *steps;
     bool told_to_end; /* by a signal */
     bool may_sign;    /* beside this journal: core/node/rearm.h */
@@ -175,6 +177,20 @@ static qn_rc op_tx_send(struct qn_node *node, struct qn_span tx, struct qn_hash 
     return rc;
 }
 
+static qn_rc op_tx_offer(struct qn_node *node, struct qn_span tx, uint64_t *state,
+                         struct qn_hash *ret_id, struct qn_why *why)
+{
+    return sends_put(node->sends, tx, state, ret_id, why);
+}
+
+/* Those of one turn were judged. */
+static void on_sends(void *arg)
+{
+    struct qn_node *node = arg;
+    if (node->api) qn_api_retry_soon(node->api);
+    if (qn_replica_pooled(node->replica)) kick(node);
+}
+
 static qn_rc op_blob_put(struct qn_node *node, struct qn_span bytes, struct qn_hash *ret,
                          struct qn_why *why)
 {
@@ -234,8 +250,9 @@ static qn_rc op_script(struct qn_node *node, const char *name, struct qn_span so
     return qn_lua_pure(name, source, fn, args, gas, ret_gas, ret, why);
 }
 
-static const struct qn_node_ops OPS = { op_tx_send, op_blob_put, op_blob_path, op_key,
-                                        op_later,   op_api,      op_blob_keep, op_script };
+static const struct qn_node_ops OPS = { op_tx_send,   op_blob_put, op_blob_path,
+                                        op_key,       op_later,    op_api,
+                                        op_blob_keep, op_script,   op_tx_offer };
 
 /* --- modules ------------------------------------------------------------------------------------------------ */
 
@@ -1015,6 +1032,7 @@ static qn_rc run(const struct qn_up_opts *opts, struct again *again, struct qn_w
         rc = open_snaps(node, &why);
     if (rc) goto out;
     node->started_ms = qn_env_now_ms(qn_env_real());
+    node->sends = sends_open(&(struct sends_conf){ node->base, node->replica, on_sends, node });
     node->turn = event_new(node->base, -1, 0, on_turn, node);
     event_add(node->sigint, NULL);
     event_add(node->sigterm, NULL);
@@ -1070,6 +1088,7 @@ out:
     share_close(node->share);
     snaps_close(node->snaps);
     join_close(node->join);
+    sends_close(node->sends);
     qn_replica_close(node->replica);
     qn_steps_close(node->steps);
     if (node->turn) event_free(node->turn);

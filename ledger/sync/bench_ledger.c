@@ -38,22 +38,32 @@ static double verify_rate(void)
     return best;
 }
 
-/* Transfers a second until all are final; at_once 1: as calls bring them, more: as messages of a peer do. */
-static double take_in(struct qn_replica *r, const struct qn_buf *txs, unsigned cnt,
-                      unsigned at_once)
+enum how { ALONE, CALLS, PEER }; /* calls one by one; those of one turn; a peer's message */
+
+/* Transfers a second until all are final. */
+static double take_in(struct qn_replica *r, const struct qn_buf *txs, unsigned cnt, enum how how)
 {
+    unsigned at_once = how == ALONE ? 1 : how == CALLS ? 64 : 200;
+    struct qn_submit list[64];
     struct qn_hash id;
     struct qn_why why = { "" };
     uint64_t wait, begin = qn_env_mono_us(qn_env_real());
     for (unsigned i = 0; i < cnt; i += at_once) {
         struct qn_buf message = { 0 };
-        if (at_once == 1) {
+        unsigned n = QN_MIN(at_once, cnt - i);
+        if (how == ALONE) {
             QN_ASSERT(qn_replica_submit(r, qn_buf_get(&txs[i]), &id, &why) == QN_OK);
+        } else if (how == CALLS) {
+            for (unsigned k = 0; k < n; k++)
+                list[k].tx = qn_buf_get(&txs[i + k]);
+            qn_replica_submit_many(r, list, n);
+            for (unsigned k = 0; k < n; k++)
+                QN_ASSERT(list[k].rc == QN_OK);
         } else {
             qn_buf_u8(&message, 2); /* kind, count, transactions: docs/why/consensus.md */
-            qn_buf_u32(&message, QN_MIN(at_once, cnt - i));
-            for (unsigned k = i; k < cnt && k < i + at_once; k++)
-                qn_buf_span(&message, qn_buf_get(&txs[k]));
+            qn_buf_u32(&message, n);
+            for (unsigned k = 0; k < n; k++)
+                qn_buf_span(&message, qn_buf_get(&txs[i + k]));
             QN_ASSERT(qn_replica_recv(r, 1, qn_buf_get(&message), &why) == QN_ACCEPT);
         }
         qn_buf_free(&message);
@@ -111,9 +121,12 @@ int main(void)
                     qn_env_now_ms(qn_env_real()), &opts, &txs[i], &id);
         qn_buf_free(&body);
     }
-    print("transfers, signature to synced block", take_in(r, txs, TX_CNT / 2, 1), limit);
+    const unsigned part = TX_CNT / 4;
+    print("transfers, signature to synced block", take_in(r, txs, part, ALONE), limit);
+    print("transfers, calls of a turn together, to synced block",
+          take_in(r, txs + part, part, CALLS), limit);
     print("transfers, from a peer's message to synced block",
-          take_in(r, txs + TX_CNT / 2, TX_CNT / 2, 200), limit);
+          take_in(r, txs + 2 * part, 2 * part, PEER), limit);
     qn_replica_close(r);
     conf.chain.no_store = true;
     uint64_t begin = qn_env_mono_us(qn_env_real());

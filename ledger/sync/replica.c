@@ -202,16 +202,31 @@ void qn_replica_peer(struct qn_replica *r, uint32_t peer, bool up)
     }
 }
 
+void qn_replica_submit_many(struct qn_replica *r, struct qn_submit *list, size_t cnt)
+{
+    for (size_t i = 0; i < cnt; i++) {
+        list[i].why.text[0] = 0;
+        list[i].fresh = false;
+        if (r->rc)
+            list[i].rc = qn_why(&list[i].why, r->rc, "%s", r->why.text);
+        else if (r->conf.hold)
+            list[i].rc = qn_why(&list[i].why, QN_E_REFUSED,
+                                "this node is fetching the state and takes none yet");
+    }
+    if (r->rc || r->conf.hold) return;
+    qn_replica_pool_txs(r, list, cnt);
+    for (size_t i = 0; i < cnt; i++)
+        if (list[i].fresh) batch_tx(r, list[i].tx);
+}
+
 qn_rc qn_replica_submit(struct qn_replica *r, struct qn_span tx, struct qn_hash *ret_id,
                         struct qn_why *why)
 {
-    bool fresh;
-    if (r->rc) return qn_why(why, r->rc, "%s", r->why.text);
-    if (r->conf.hold)
-        return qn_why(why, QN_E_REFUSED, "this node is fetching the state and takes none yet");
-    qn_rc rc = qn_replica_pool_tx(r, tx, ret_id, &fresh, why);
-    if (fresh) batch_tx(r, tx);
-    return rc;
+    struct qn_submit one = { .tx = tx };
+    qn_replica_submit_many(r, &one, 1);
+    *ret_id = one.id;
+    if (one.rc && why) *why = one.why;
+    return one.rc;
 }
 
 /* What waits for long was perhaps never heard of. */

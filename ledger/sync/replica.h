@@ -67,7 +67,19 @@ void qn_replica_peer(struct qn_replica *r, uint32_t peer, bool up);
 enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_span message,
                                 struct qn_why *why);
 
-/* qn_replica_submit checks a transaction (Borsh), pools it and casts it. One known already is QN_OK again. */
+/* A transaction on its way in: tx (Borsh, lent for the call) is the caller's, the rest is what became of it. */
+struct qn_submit {
+    struct qn_span tx;
+    qn_rc rc;
+    bool fresh; /* it was not known */
+    struct qn_hash id;
+    struct qn_why why;
+};
+
+/* qn_replica_submit_many checks transactions, pools and casts those that are good: each has its own verdict, and all together cost much less than
+ * one by one. One known already is QN_OK again. */
+void qn_replica_submit_many(struct qn_replica *r, struct qn_submit *list, size_t cnt);
+/* qn_replica_submit is the same of one. */
 QN_CHECK qn_rc qn_replica_submit(struct qn_replica *r, struct qn_span tx, struct qn_hash *ret_id,
                                  struct qn_why *why);
 

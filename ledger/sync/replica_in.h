@@ -133,8 +133,8 @@ void qn_replica_look_fork(struct qn_replica *r, uint32_t from, const struct sync
 /* What look_fork asked for, or an answer that came too late. */
 enum qn_verdict qn_replica_on_other_blocks(struct qn_replica *r, const struct sync_blocks *m,
                                            struct qn_why *why);
-qn_rc qn_replica_pool_tx(struct qn_replica *r, struct qn_span bytes, struct qn_hash *ret_id,
-                         bool *ret_new, struct qn_why *why);
+/* Those of calls: sets all but tx in each. */
+void qn_replica_pool_txs(struct qn_replica *r, struct qn_submit *list, size_t cnt);
 struct peer *qn_replica_peer_find(struct qn_replica *r, uint32_t no);
 void qn_replica_slot_clear(struct slot *s);
 /* The height of whoever has most, of those that gave what they said they have. */

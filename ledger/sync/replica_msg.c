@@ -61,33 +61,61 @@ static qn_rc admit(struct qn_replica *r, const struct newcomer *n, struct qn_why
     return rc;
 }
 
-qn_rc qn_replica_pool_tx(struct qn_replica *r, struct qn_span bytes, struct qn_hash *ret_id,
-                         bool *ret_new, struct qn_why *why)
+/* What is known of a transaction that came from a call, before its signatures are checked; the memory is arena's. */
+static void look_at(struct qn_replica *r, struct qn_arena *arena, struct qn_submit *s,
+                    struct newcomer *ret)
 {
-    struct qn_arena arena = { .max = 8u << 20 };
-    struct qn_hash chain = qn_chain_id(r->chain);
-    struct newcomer n;
-    struct qn_tx tx;
+    struct qn_tx *tx = qn_arena_alloc(arena, sizeof *tx);
     uint64_t height;
-    *ret_new = false;
-    if (bytes.len > QN_TX_MAX)
-        return qn_why(why, QN_E_TOOBIG, "a transaction has at most %u bytes", QN_TX_MAX);
-    qn_rc rc = qn_decode(qn_tx_record(), bytes, &arena, &tx, why);
-    if (rc == QN_OK) {
-        rc = look(r, &tx, bytes, &n, why);
-        *ret_id = n.wait.id;
-        if (rc && tx.until_ms < n.next_ms && qn_chain_tx(r->chain, ret_id, &height)) {
-            n.known = true; /* long ago: peers are not worth the look on the disk */
-            rc = QN_OK;
-        }
-        if (rc == QN_OK && !n.known) {
-            rc = qn_tx_check(&tx, ret_id, &chain, why);
-            if (rc == QN_OK) rc = admit(r, &n, why);
-            *ret_new = rc == QN_OK;
-        }
+    QN_ASSERT(tx != NULL);
+    *ret = (struct newcomer){ .tx = tx };
+    if (s->tx.len > QN_TX_MAX)
+        s->rc = qn_why(&s->why, QN_E_TOOBIG, "a transaction has at most %u bytes", QN_TX_MAX);
+    else
+        s->rc = qn_decode(qn_tx_record(), s->tx, arena, tx, &s->why);
+    if (s->rc) return;
+    s->rc = look(r, tx, s->tx, ret, &s->why);
+    s->id = ret->wait.id;
+    if (s->rc && tx->until_ms < ret->next_ms && qn_chain_tx(r->chain, &s->id, &height)) {
+        ret->known = true; /* long ago: peers are not worth the look on the disk */
+        s->rc = QN_OK;
+    }
+}
+
+/* At most CHECK_TXS. */
+static void submit(struct qn_replica *r, struct qn_submit *list, size_t cnt)
+{
+    struct qn_arena arena = { .max = CHECK_TXS * (8u << 20) };
+    struct qn_hash chain = qn_chain_id(r->chain), ids[CHECK_TXS];
+    struct newcomer news[CHECK_TXS];
+    const struct qn_tx *txs[CHECK_TXS];
+    size_t at[CHECK_TXS], new_cnt = 0;
+    qn_rc rcs[CHECK_TXS];
+    struct qn_why first;
+    for (size_t i = 0; i < cnt; i++) {
+        struct newcomer *n = &news[new_cnt];
+        look_at(r, &arena, &list[i], n);
+        if (list[i].rc || n->known) continue;
+        txs[new_cnt] = n->tx;
+        ids[new_cnt] = n->wait.id;
+        at[new_cnt++] = i;
+    }
+    qn_rc any = qn_tx_check_many(txs, ids, new_cnt, &chain, rcs, &first);
+    for (size_t k = 0; k < new_cnt; k++) {
+        struct qn_submit *s = &list[at[k]];
+        s->rc = rcs[k];
+        if (any && s->rc) s->rc = qn_tx_check(txs[k], &ids[k], &chain, &s->why); /* in words */
+        if (s->rc || qn_pool_has(r->pool, &ids[k])) continue; /* twice in the list */
+        s->rc = admit(r, &news[k], &s->why);
+        s->fresh = s->rc == QN_OK;
     }
     qn_arena_free(&arena);
-    return rc;
+}
+
+void qn_replica_pool_txs(struct qn_replica *r, struct qn_submit *list, size_t cnt)
+{
+    for (size_t i = 0; i < cnt; i += CHECK_TXS)
+        submit(r, list + i, QN_MIN(cnt - i, (size_t)CHECK_TXS));
 }
 
 /* Up to CHECK_TXS of a message that are new: their signatures side by side, then each into the pool. *verdict gets worse or better by them. */

@@ -361,11 +361,72 @@ static void test_once(struct qn_test_state *t)
     QN_ASSERT(system(cmd) == 0);
 }
 
+/* --- many at once ----------------------------------------------------------------------------------------------------------- */
+
+enum { MANY = 200 };
+
+/* Of many that come together each is judged as if it had come alone: bad ones, and those that came before, cost no other anything. */
+static void test_many(struct qn_test_state *t)
+{
+    char homes[2][40] = { "/tmp/quoin-many-XXXXXX", "/tmp/quoin-many-XXXXXX" }, cmd[120];
+    struct qn_replica *r[2];
+    struct qn_why why;
+    struct qn_submit list[MANY] = { { .rc = QN_OK } };
+    struct qn_buf txs[MANY] = { { .len = 0 } };
+    uint64_t wait, height;
+    for (unsigned i = 0; i < 2; i++) {
+        QN_ASSERT(mkdtemp(homes[i]) != NULL);
+        CHECK_RC(open_chain(homes[i], false, &r[i], &why), QN_OK);
+    }
+    struct qn_hash chain = qn_chain_id(qn_replica_chain(r[0])), id;
+    uint64_t now = qn_env_now_ms(qn_env_real());
+    for (unsigned i = 0; i < MANY; i++) {
+        struct qn_key key;
+        struct qn_buf body = { 0 };
+        struct ledger_send s = { .to = qn_blake3("many", 4), .amount = QN_UQN(1) };
+        bool again = i % 50 == 7; /* the same as number 6 */
+        struct qn_tx_opts opts = { .salt = again ? 6 : i };
+        person((again ? 6 : i) % ACCT_CNT, &key);
+        qn_encode(ledger_send_record(), &s, &body);
+        qn_tx_build(&chain, QN_TX_SEND, qn_buf_get(&body), &key,
+                    i % 11 == 3 && !again ? now - 100000 : now, &opts, &txs[i], &id);
+        if (i % 13 == 5 && !again) txs[i].ptr[txs[i].len - 1 - i % 60] ^= 1; /* in its signature */
+        if (i % 17 == 9) txs[i].len -= 3;
+        if (i % 19 == 4) txs[i].ptr[40] ^= 1; /* another chain, or kind, or sender */
+        list[i].tx = qn_buf_get(&txs[i]);
+        qn_buf_free(&body);
+    }
+    qn_replica_submit_many(r[0], list, MANY);
+    unsigned good = 0, bad = 0, fresh = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        why.text[0] = 0;
+        qn_rc rc = qn_replica_submit(r[1], list[i].tx, &id, &why);
+        CHECK_RC(list[i].rc, rc);
+        CHECK(rc == QN_OK ? qn_hash_eq(&id, &list[i].id) : why.text[0] && list[i].why.text[0]);
+        good += rc == QN_OK;
+        bad += rc == QN_E_SIGNATURE;
+        fresh += list[i].fresh;
+    }
+    CHECK(good > 100 && bad > 10 && fresh == good - 4); /* number 6 came five times */
+    CHECK(qn_replica_pooled(r[0]) == fresh && qn_replica_pooled(r[1]) == fresh);
+    for (unsigned i = 0; i < 100 && qn_replica_pooled(r[0]); i++)
+        CHECK_RC(qn_replica_turn(r[0], &wait, &why), QN_OK);
+    for (unsigned i = 0; i < MANY; i++) {
+        if (list[i].rc == QN_OK) CHECK(qn_replica_tx(r[0], &list[i].id, &height) == QN_TX_FINAL);
+        qn_buf_free(&txs[i]);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        qn_replica_close(r[i]);
+    snprintf(cmd, sizeof cmd, "rm -rf %s %s", homes[0], homes[1]);
+    CHECK(system(cmd) == 0);
+}
+
 int main(void)
 {
     TEST_BEGIN();
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_misfits);
+    TEST(test_many);
     TEST(test_damage);
     TEST(test_kill);
     TEST(test_once);

@@ -59,6 +59,7 @@ head -c 1100000 /dev/zero >"$home/big"
 check "oversize body: 413" 413 "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $cookie" --data-binary @"$home/big" "$api/v1/tx/send")"
 check "rpc" 2.0 "$(curl -s -H "Authorization: Bearer $cookie" -d '{"jsonrpc":"2.0","id":1,"method":"node.status"}' "$api/rpc" | jq -r .jsonrpc)"
 check "rpc batch" 2 "$(curl -s -H "Authorization: Bearer $cookie" -d '[{"jsonrpc":"2.0","id":1,"method":"node.status"},{"id":2,"method":"zz"}]' "$api/rpc" | jq length)"
+check "rpc batch: sends are judged each for itself" "1 RANGE 2 ok 3 SHORT 4 RANGE" "$(curl -s -H "Authorization: Bearer $cookie" -d '[{"id":1,"method":"tx.send","params":{"tx":"'"$(printf '09%.0s' {1..200})"'"}},{"id":2,"method":"node.status"},{"id":3,"method":"tx.send","params":{"tx":"00"}},{"id":4,"method":"tx.send","params":{"tx":"'"$(printf '09%.0s' {1..200})"'","timeout_ms":0}}]' "$api/rpc" | jq -r '[.[] | "\(.id) \(if .error then .error.data.code else "ok" end)"] | join(" ")')"
 check "openapi" 3.1.0 "$(curl -s -H "Authorization: Bearer $cookie" "$api/openapi.json" | jq -r .openapi)"
 (curl -sN --max-time 2 -H "Authorization: Bearer $cookie" "$api/v1/events" >"$home/events" || true) &
 sleep 0.3
