@@ -221,7 +221,6 @@ static int dispatch(struct qn_cli *cli)
     char *noun = cli->argv[0], *verb = cli->argc > 1 ? cli->argv[1] : NULL;
     char dotted[80], spaced[80];
     int words;
-    if (strcmp(noun, "__complete") == 0) return qn_complete(cli);
     snprintf(dotted, sizeof dotted, "%s.%s", noun, verb ? verb : "");
     for (size_t i = 0; i < QN_COUNT(OWN); i++) {
         if (!begins(OWN[i].name, cli, &words)) continue;
@@ -279,11 +278,14 @@ int qn_cli_main(int argc, char **argv)
     struct qn_why why = { "" };
     bool version;
     signal(SIGPIPE, SIG_DFL);
+    const char *last = argv[argc - 1];
     qn_rc rc = qn_args_global(&cli, argc, argv, &version, &why);
-    if (rc) return qn_fail(&cli, rc, &why);
+    bool asks = cli.argc && strcmp(cli.argv[0], "__complete") == 0; /* what may follow last */
+    if (rc && !asks) return qn_fail(&cli, rc, &why);
     if (version) return qn_version(cli.json, false);
     qn_client_init(&cli.client, cli.home, cli.node);
     if (cli.timeout_ms) cli.client.timeout_ms = cli.timeout_ms + 2000; /* the node's word first */
+    if (asks) return qn_complete(&cli, last);
     int status = cli.argc ? dispatch(&cli) : cli.help ? qn_help(&cli, NULL, NULL) : alone(&cli);
     if (status == 0 && (fflush(stdout) || ferror(stdout)))
         status =

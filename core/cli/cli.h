@@ -111,12 +111,13 @@ int qn_help(const struct qn_cli *cli, const char *noun, const char *verb);
 void qn_help_first(const char *home);
 /* qn_ref prints the reference: "calls", "txs", "records", "errors", "config", the name of a page of docs/ref, or NULL for what there is. */
 int qn_ref(const struct qn_cli *cli, const char *part);
+void qn_ref_parts(void); /* prints their names */
 /* qn_man prints the manual page in mdoc. */
 void qn_man(void);
 /* qn_completion prints a shell's completion; false: it is not one of bash, zsh, fish. qn_complete prints the words that may follow
- * cli's words. */
+ * cli's words; last is the last of them, global flags included. */
 QN_CHECK bool qn_completion(const char *shell);
-int qn_complete(struct qn_cli *cli);
+int qn_complete(struct qn_cli *cli, const char *last);
 /* qn_fail prints an error in the form of all commands and returns its exit status. */
 int qn_fail(const struct qn_cli *cli, qn_rc rc, const struct qn_why *why);
 /* qn_print prints a call's result: NDJSON with --json, a card or a table for people, tabs into a pipe. */

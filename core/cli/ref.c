@@ -131,6 +131,26 @@ static const struct {
     { "config", "every setting", config },
 };
 
+/* A page of docs/ref: its name, and its length. */
+static const char *page_name(const struct qn_embed *e, int *ret_len)
+{
+    size_t len = strlen(e->path);
+    if (strncmp(e->path, "docs/ref/", 9) != 0 || strchr(e->path + 9, '/') || len < 12) return NULL;
+    *ret_len = (int)(len - 12);
+    return e->path + 9;
+}
+
+void qn_ref_parts(void)
+{
+    int len;
+    for (size_t i = 0; i < QN_COUNT(PARTS); i++)
+        puts(PARTS[i].name);
+    for (const struct qn_embed *e = qn_embed_all(); e->path; e++) {
+        const char *name = page_name(e, &len);
+        if (name) printf("%.*s\n", len, name);
+    }
+}
+
 int qn_ref(const struct qn_cli *cli, const char *part)
 {
     struct qn_span page;
@@ -145,11 +165,11 @@ int qn_ref(const struct qn_cli *cli, const char *part)
         }
     }
     for (const struct qn_embed *e = qn_embed_all(); e->path && !part; e++) {
-        size_t len = strlen(e->path);
+        int len;
         const char *title = (const char *)e->ptr + (e->len > 2 ? 2 : 0); /* behind "# " */
-        if (strncmp(e->path, "docs/ref/", 9) != 0 || strchr(e->path + 9, '/') || len < 12) continue;
-        printf("  quoin help ref %-10.*s %.*s\n", (int)(len - 12), e->path + 9,
-               (int)strcspn(title, "\n"), title);
+        const char *name = page_name(e, &len);
+        if (name)
+            printf("  quoin help ref %-10.*s %.*s\n", len, name, (int)strcspn(title, "\n"), title);
     }
     if (!part) return 0;
     snprintf(path, sizeof path, "docs/ref/%.60s.md", part);
