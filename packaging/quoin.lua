@@ -7,4 +7,5 @@
 -- store_map_gib = 64                    -- address space for the checkpoint, not disk
 -- nat = "auto"                          -- how a port is opened in the router: auto, off, natpmp, upnp
 -- outbound = 8                          -- connections to choose by oneself; 0: only those joined
+-- scrub_hours = 24                      -- hours between two looks at every row, in memory and on the disk
 -- keep_days = 0                         -- days of blocks that stay on the disk; 0: all, an archive

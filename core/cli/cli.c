@@ -72,6 +72,13 @@ static const struct qn_own OWN[] = {
       "snapshot verify /tmp/snap/snapshot.qs", qn_verb_snapshot_verify },
     { "snapshot restore", "FILE [HASH]", "begin a fresh home from a snapshot",
       "snapshot restore /tmp/snap/snapshot.qs --home /tmp/q", qn_verb_snapshot_restore },
+    { "ledger scrub", "",
+      "look whether every row is still the one that was written, in memory and on the disk",
+      "ledger scrub", qn_verb_ledger_scrub },
+    { "ledger repair", "",
+      "make a damaged state.mdb again: of a running node from memory, else from journal or "
+      "snapshot",
+      "ledger repair --home /tmp/q", qn_verb_ledger_repair },
     { "ledger replay", "",
       "execute a home's chain from genesis, without its node, and print the root",
       "ledger replay --home /tmp/q", qn_verb_ledger_replay },

@@ -91,6 +91,8 @@ int qn_verb_ledger_prove(struct qn_cli *cli);
 int qn_verb_ledger_list(struct qn_cli *cli);
 int qn_verb_ledger_verify(struct qn_cli *cli);
 int qn_verb_ledger_replay(struct qn_cli *cli);
+int qn_verb_ledger_scrub(struct qn_cli *cli); /* verb_repair.c */
+int qn_verb_ledger_repair(struct qn_cli *cli);
 int qn_verb_ledger_trace(struct qn_cli *cli);
 int qn_verb_ledger_diff(struct qn_cli *cli);
 int qn_verb_backup_create(struct qn_cli *cli); /* verb_backup.c */

@@ -64,6 +64,7 @@ int qn_verb_up(struct qn_cli *cli)
     opts.map_gib = strtoull(conf.vals[QN_CONF_store_map_gib].text, NULL, 10);
     opts.keep_ms = strtoull(conf.vals[QN_CONF_keep_days].text, NULL, 10) * 86400000;
     opts.snapshots = (uint32_t)strtoul(conf.vals[QN_CONF_snapshots].text, NULL, 10);
+    opts.scrub_ms = strtoull(conf.vals[QN_CONF_scrub_hours].text, NULL, 10) * 3600000;
     opts.sync = conf.vals[QN_CONF_sync].text;
     const char *trust = conf.vals[QN_CONF_trust].text;
     if (*trust && !qn_conf_trust(trust, &opts.trust, &opts.trust_height))

@@ -34,6 +34,7 @@ struct aside {
     struct event *ev;
     struct qn_buf in;
     uint64_t ticket, done, total;
+    char reading[64]; /* what it may die of */
     struct outcome kept[KEPT];
 };
 
@@ -65,6 +66,11 @@ static void say(int fd, json_t *line QN_TAKES)
 void aside_say(struct aside *self, uint64_t done, uint64_t total)
 {
     say(self->fd, json_pack("{s:I, s:I}", "done", (json_int_t)done, "total", (json_int_t)total));
+}
+
+void aside_reading(struct aside *self, const char *what)
+{
+    say(self->fd, json_pack("{s:s}", "reading", what));
 }
 
 static _Noreturn void child(struct aside *a, int fd, pid_t parent, aside_fn fn, void *arg)
@@ -109,6 +115,9 @@ static void take_line(struct aside *a, const char *line, size_t len, bool *ret_l
         keep(a, known ? (qn_rc)code : QN_E_SYSTEM, json_incref(json_object_get(said, "result")),
              why ? why : "");
         *ret_last = true;
+    } else if (json_object_get(said, "reading")) {
+        snprintf(a->reading, sizeof a->reading, "%s",
+                 json_string_value(json_object_get(said, "reading")));
     } else {
         a->done = (uint64_t)json_integer_value(json_object_get(said, "done"));
         a->total = (uint64_t)json_integer_value(json_object_get(said, "total"));
@@ -116,9 +125,10 @@ static void take_line(struct aside *a, const char *line, size_t len, bool *ret_l
     json_decref(said);
 }
 
-static void bury(struct aside *a)
+/* Its last word: how it ended. */
+static int bury(struct aside *a)
 {
-    int how;
+    int how = 0;
     if (a->pid > 0)
         while (waitpid(a->pid, &how, 0) < 0 && errno == EINTR)
             ;
@@ -128,6 +138,23 @@ static void bury(struct aside *a)
     a->ev = NULL;
     a->fd = -1;
     a->pid = 0;
+    return how;
+}
+
+/* It is gone without a word. */
+static void keep_death(struct aside *a, int how)
+{
+    char why[160];
+    int sig = WIFSIGNALED(how) ? WTERMSIG(how) : 0;
+    bool fault = sig == SIGSEGV || sig == SIGBUS || sig == SIGABRT || sig == SIGFPE ||
+                 sig == SIGILL || (WIFEXITED(how) && WEXITSTATUS(how)); /* a sanitizer's exit */
+    if (fault && a->reading[0]) {
+        snprintf(why, sizeof why, "%s is damaged so that reading it is fatal (signal %d)",
+                 a->reading, sig);
+        keep(a, QN_E_CORRUPT, NULL, why);
+    } else {
+        keep(a, QN_E_SYSTEM, NULL, "the process that did the work died");
+    }
 }
 
 static void on_said(evutil_socket_t fd, short what, void *arg)
@@ -152,9 +179,9 @@ static void on_said(evutil_socket_t fd, short what, void *arg)
             return;
         }
     }
-    if (!last) keep(a, QN_E_SYSTEM, NULL, "the process that did the work died");
     kill(a->pid, SIGKILL); /* it is at its end already */
-    bury(a);
+    int how = bury(a);
+    if (!last) keep_death(a, how);
     a->changed(a->arg);
 }
 
@@ -178,6 +205,7 @@ qn_rc aside_start(struct aside *a, const char *what, aside_fn fn, void *arg, uin
     a->fd = pipes[0];
     a->ticket++;
     a->done = a->total = 0;
+    a->reading[0] = 0;
     snprintf(a->what, sizeof a->what, "%s", what);
     a->ev = event_new(a->base, a->fd, EV_READ | EV_PERSIST, on_said, a);
     QN_ASSERT(a->ev != NULL);

@@ -31,5 +31,8 @@ const char *aside_busy(const struct aside *a, uint64_t *ret_done, uint64_t *ret_
 
 /* aside_say is the child's: how far it is. */
 void aside_say(struct aside *self, uint64_t done, uint64_t total);
+/* aside_reading is the child's as well: what it reads from here on, which may be damaged so that reading it is its death. The outcome is QN_E_CORRUPT
+ * then, and names it. */
+void aside_reading(struct aside *self, const char *what);
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/node/node.h"
 #include "core/node/proofs.h"
 #include "core/node/rearm.h"
+#include "core/node/scrub.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -167,6 +168,10 @@ static qn_rc tx_get(struct qn_call_ctx *ctx, const void *params, json_t **ret, s
     case QN_TX_POOLED: *ret = json_pack("{s:s}", "state", "pool"); return QN_OK;
     case QN_TX_UNKNOWN: break;
     }
+    if (qn_node_scrub(ctx->node) && scrub_damage(qn_node_scrub(ctx->node)))
+        return qn_why(why, QN_E_CORRUPT,
+                      "state.mdb is damaged, and with it the index of old transactions: quoin "
+                      "ledger repair");
     return qn_why(why, QN_E_NOTFOUND, "no such transaction is final or waits");
 }
 
@@ -458,6 +463,14 @@ const struct qn_call QN_CORE_CALLS[] = {
     { "ledger.audit", "add up every account and compare with the supply", "ledger audit",
       QN_CALL_QUERY, NULL, NULL, "ok supply_uqn sum_uqn accounts height state_root held keys",
       audit },
+    { "ledger.scrub",
+      "look whether every row is still the one that was written, in memory and on the disk",
+      "ledger scrub", QN_CALL_LOCAL, node_scrub_record, NULL, "ok rows all run ms height",
+      qn_call_ledger_scrub },
+    { "ledger.repair",
+      "make a damaged state.mdb again: of a running node from memory, else from journal or "
+      "snapshot",
+      "ledger repair", QN_CALL_LOCAL, NULL, NULL, "from height rows", qn_call_ledger_repair },
     { "ledger.row", "the proof of a row or of its absence, as hex", "ledger row account 5f3a..",
       QN_CALL_QUERY, node_row_record, "table key", "height proof", qn_call_ledger_row },
     { "ledger.list",

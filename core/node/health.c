@@ -2,6 +2,7 @@
 #include "core/node/health.h"
 
 #include "core/net/net.h"
+#include "core/node/scrub.h"
 #include "ledger/state/stake.h"
 
 #include <inttypes.h>
@@ -40,6 +41,14 @@ bool health_self(const struct qn_call_ctx *ctx, char dst[HEALTH_TEXT])
         snprintf(dst, HEALTH_TEXT, "validator %d of %u", info.self + 1, info.validators);
     else
         snprintf(dst, HEALTH_TEXT, "follows %u validators", info.validators);
+    const struct scrub *scrub = qn_node_scrub(ctx->node);
+    if (scrub && scrub_damage(scrub)) {
+        snprintf(dst, HEALTH_TEXT,
+                 "votes no more, state.mdb is damaged (%.120s): quoin ledger repair, and look "
+                 "after the disk",
+                 scrub_damage(scrub));
+        return true;
+    }
     if (qn_stake_get(ctx->view, &id, ctx->arena, &v)) return false;
     if (!qn_node_signs(ctx->node) && !v.barred && !qn_node_join(ctx->node)) {
         snprintf(dst, HEALTH_TEXT,

@@ -13,6 +13,7 @@
 #include "core/node/evidence.h"
 #include "core/node/join.h"
 #include "core/node/rearm.h"
+#include "core/node/scrub.h"
 #include "core/node/sends.h"
 #include "core/node/snaps.h"
 #include "core/node/wallet.h"
@@ -57,6 +58,7 @@ struct qn_node {
     struct share *share;
     struct net_desk *desk;
     struct aside *aside;
+    struct scrub *scrub; /* NULL while it joins */
     struct snaps *snaps;
     struct join *join;     /* the home has no chain: its state is fetched; see want_snapshot */
     char chain_home[4000]; /* of the chain that is open: HOME, or HOME/joining until then */
@@ -126,6 +128,11 @@ struct share *qn_node_share(struct qn_node *node)
 struct aside *qn_node_aside(struct qn_node *node)
 {
     return node->aside;
+}
+
+struct scrub *qn_node_scrub(struct qn_node *node)
+{
+    return node->scrub;
 }
 
 struct snaps *qn_node_snaps(struct qn_node *node)
@@ -463,6 +470,11 @@ static void on_turn(int fd, short what, void *arg)
         return;
     }
     if (node->snaps) snaps_turn(node->snaps);
+    if (node->scrub) scrub_turn(node->scrub);
+    if (node->rc) { /* what is in memory is not to be trusted */
+        event_base_loopbreak(node->base);
+        return;
+    }
     qn_api_retry(node->api);
     uint64_t now_us = qn_env_mono_us(qn_env_real());
     if (now_us - node->watched_us > 5000000) { /* the unit's watchdog waits 30 s */
@@ -828,10 +840,30 @@ static qn_rc open_snaps(struct qn_node *node, struct qn_why *why)
     return snaps_open(&conf, &node->snaps, why);
 }
 
-static void on_join_log(void *arg, const char *line)
+static void on_log(void *arg, const char *line)
 {
     (void)arg;
     fprintf(stderr, "quoin: %s\n", line);
+}
+
+static void on_wrong(void *arg, qn_rc rc, const struct qn_why *why)
+{
+    struct qn_node *node = arg;
+    node->rc = rc;
+    node->why = *why;
+}
+
+static void open_scrub(struct qn_node *node)
+{
+    const struct scrub_conf conf = { .home = node->chain_home,
+                                     .env = qn_env_real(),
+                                     .aside = node->aside,
+                                     .replica = node->replica,
+                                     .every_ms = node->opts->scrub_ms,
+                                     .arg = node,
+                                     .log = on_log,
+                                     .wrong = on_wrong };
+    node->scrub = scrub_open(&conf);
 }
 
 /* A key that stood beside no journal yet signed nowhere: as where a node joins by blocks, this one is its own. Else it is a restored one's. */
@@ -879,7 +911,7 @@ static qn_rc open_join(struct qn_node *node, struct qn_why *why)
                                     .trust_height = o->trust_height,
                                     .patient = strcmp(o->sync, "snapshot") == 0,
                                     .arg = node,
-                                    .log = on_join_log,
+                                    .log = on_log,
                                     .end = on_join_end };
     return join_open(&conf, &node->join, why);
 }
@@ -1031,6 +1063,7 @@ static qn_rc run(const struct qn_up_opts *opts, struct again *again, struct qn_w
     else
         rc = open_snaps(node, &why);
     if (rc) goto out;
+    if (!joining(node)) open_scrub(node);
     node->started_ms = qn_env_now_ms(qn_env_real());
     node->sends = sends_open(&(struct sends_conf){ node->base, node->replica, on_sends, node });
     node->turn = event_new(node->base, -1, 0, on_turn, node);
@@ -1087,6 +1120,7 @@ out:
     net_desk_close(node->desk);
     share_close(node->share);
     snaps_close(node->snaps);
+    scrub_close(node->scrub);
     join_close(node->join);
     sends_close(node->sends);
     qn_replica_close(node->replica);

@@ -17,6 +17,7 @@ struct qn_up_opts {
     struct qn_hash trust;  /* zero: none */
     uint64_t trust_height; /* 0: trust is the genesis' */
     uint32_t snapshots;    /* kept for others */
+    uint64_t scrub_ms;     /* how often the rows are looked over; 0: when asked */
     bool json, quiet;
 };
 
@@ -24,6 +25,7 @@ struct qn_up_opts {
 QN_CHECK qn_rc qn_node_up(const struct qn_up_opts *opts, struct qn_why *why);
 
 struct aside;
+struct scrub;
 struct join;
 struct net_desk;
 struct snaps;
@@ -48,6 +50,7 @@ const struct qn_route *qn_node_route(struct qn_node *node, const char *path, voi
 struct share *qn_node_share(struct qn_node *node);   /* NULL: a network of one */
 struct net_desk *qn_node_desk(struct qn_node *node); /* NULL as well then */
 struct aside *qn_node_aside(struct qn_node *node);
+struct scrub *qn_node_scrub(struct qn_node *node); /* NULL: it is joining */
 struct snaps *qn_node_snaps(struct qn_node *node);
 struct join *qn_node_join(struct qn_node *node); /* NULL: its chain is its own */
 void qn_node_stop(struct qn_node *node);

@@ -224,7 +224,7 @@ static qn_rc checkpoint(struct qn_chain *c, struct qn_why *why)
     uint8_t last[QN_TRIE_KEY_MAX];
     struct qn_span key = QN_SPAN(last, 0), val, row;
     uint64_t noted;
-    if (!c->store || c->header.height == c->saved.height) return QN_OK;
+    if (!c->store || c->store_bad || c->header.height == c->saved.height) return QN_OK;
     qn_chain_to_head(c);
     qn_rc rc = qn_journal_flush(c->journal, why); /* it is never behind its checkpoint */
     if (rc == QN_OK) rc = qn_store_begin(c->store, why);

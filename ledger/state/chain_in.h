@@ -45,9 +45,10 @@ struct qn_chain {
     struct qn_buf cert, by;  /* of the head, Borsh; empty: it has none of its own; or a filler's */
     struct qn_buf genesis;   /* Borsh */
     struct qn_store_meta saved; /* what the checkpoint holds */
-    struct qn_trie *dirty;      /* keys changed since */
-    struct qn_recent *recent;   /* ids and slots of blocks that are not aged, or not noted */
-    struct qn_place *at;        /* at[at_off + i] says where block at_low + i + 1 lies */
+    bool store_bad; /* state.mdb is damaged: it is neither written nor read; ledger/state/scrub.h */
+    struct qn_trie *dirty;    /* keys changed since */
+    struct qn_recent *recent; /* ids and slots of blocks that are not aged, or not noted */
+    struct qn_place *at;      /* at[at_off + i] says where block at_low + i + 1 lies */
     size_t at_off, at_cnt, at_cap;
     uint64_t at_base;       /* the journal begins above this block, */
     uint64_t at_low;        /* places are in memory above this one */

@@ -133,7 +133,7 @@ static qn_rc open_frame(struct qn_chain *c, const struct qn_frame *frame, struct
         if (!qn_hash_eq(&hash, &c->saved.block) || !qn_hash_eq(&root, &h->state_root))
             return qn_why(why, QN_E_CORRUPT,
                           "state.mdb is not the state after block %" PRIu64
-                          "; remove it and start again: the journal has all",
+                          ": quoin ledger repair makes it again",
                           h->height);
         qn_state_at(c->st, &c->id, h->height, h->t_ms, &c->header.beacon);
         read_set(c);
@@ -207,7 +207,7 @@ static qn_rc open_begin(struct qn_chain *c, const struct qn_anchor *a, struct qn
     if (c->saved.height < h->height)
         return qn_why(why, QN_E_CORRUPT,
                       "state.mdb is of block %" PRIu64 ", the journal begins above block %" PRIu64
-                      "; restore a snapshot or a backup",
+                      ": quoin ledger repair, or restore a snapshot or a backup",
                       c->saved.height, h->height);
     qn_rc rc = open_genesis(c, a->genesis, arena, why);
     if (rc) return rc;
@@ -221,7 +221,7 @@ static qn_rc open_begin(struct qn_chain *c, const struct qn_anchor *a, struct qn
         if (!qn_hash_eq(&c->head, &c->saved.block) || !qn_hash_eq(&root, &h->state_root))
             return qn_why(why, QN_E_CORRUPT,
                           "state.mdb is not the state after block %" PRIu64
-                          "; restore a snapshot or a backup",
+                          ": quoin ledger repair makes it again",
                           h->height);
         qn_state_at(c->st, &c->id, h->height, h->t_ms, &h->beacon);
         read_set(c);

@@ -123,6 +123,11 @@ qn_rc qn_chain_place(struct qn_chain *c, uint64_t height, struct qn_place *ret, 
         *ret = c->at[c->at_off + (size_t)(height - c->at_low - 1)];
         return QN_OK;
     }
+    if (c->store_bad)
+        return qn_why(why, QN_E_CORRUPT,
+                      "state.mdb is damaged, which knows where block %" PRIu64
+                      " lies: quoin ledger repair",
+                      height);
     qn_rc rc = qn_annals_place(c->store, height, ret, why);
     return rc == QN_E_NOTFOUND
                ? qn_why(why, QN_E_CORRUPT, "state.mdb does not know where block %" PRIu64 " lies",
@@ -180,7 +185,8 @@ bool qn_chain_tx(struct qn_chain *c, const struct qn_hash *id, uint64_t *ret_hei
 {
     const struct qn_recent_block *b = qn_recent_find(c->recent, id);
     struct search s = { c, id, b ? b->height : 0 };
-    if (!b && (!c->store || qn_annals_find(c->store, id, is_in, &s, NULL))) return false;
+    if (!b && (!c->store || c->store_bad || qn_annals_find(c->store, id, is_in, &s, NULL)))
+        return false;
     *ret_height = s.height;
     return true;
 }

@@ -206,13 +206,18 @@ bool qn_trie_next(const struct qn_trie *trie, struct qn_span key, bool or_equal,
     return true;
 }
 
+static struct qn_hash leaf_hash(const struct leaf *l)
+{
+    struct qn_span val = leaf_val(l);
+    struct qn_hash value = qn_h("value", val.ptr, val.len);
+    return qn_trie_leaf(leaf_key(l), &value);
+}
+
 static void rehash(struct node *n)
 {
     if (!n->dirty) return;
     if (n->kind == LEAF) {
-        struct qn_span val = leaf_val(as_leaf(n));
-        struct qn_hash value = qn_h("value", val.ptr, val.len);
-        n->hash = qn_trie_leaf(leaf_key(as_leaf(n)), &value);
+        n->hash = leaf_hash(as_leaf(n));
     } else {
         struct inner *in = as_inner(n);
         rehash(in->child[0]);
@@ -234,6 +239,41 @@ static struct leaf *most(const struct node *n)
     while (n->kind == INNER)
         n = as_inner(n)->child[1];
     return as_leaf(n);
+}
+
+struct scrub {
+    struct qn_span after, last;
+    size_t cnt, max;
+};
+
+static bool scrub(const struct node *n, struct scrub *s)
+{
+    if (s->cnt == s->max) return true;
+    if (s->after.len && qn_span_cmp(leaf_key(most(n)), s->after) <= 0) return true;
+    if (n->kind == LEAF) {
+        struct qn_hash hash = leaf_hash(as_leaf(n));
+        s->last = leaf_key(as_leaf(n));
+        s->cnt++;
+        return qn_hash_eq(&hash, &n->hash);
+    }
+    const struct inner *in = as_inner(n);
+    struct qn_hash hash = qn_trie_inner(in->child[0]->hash.b, in->child[1]->hash.b, n->bit);
+    if (!qn_hash_eq(&hash, &n->hash)) {
+        s->last = leaf_key(least(n));
+        return false;
+    }
+    return scrub(in->child[0], s) && scrub(in->child[1], s);
+}
+
+bool qn_trie_scrub(struct qn_trie *trie, struct qn_span after, size_t max, struct qn_span *ret_last,
+                   size_t *ret_cnt)
+{
+    struct scrub s = { .after = after, .last = after, .max = max };
+    qn_trie_root(trie);
+    bool ok = !trie->root || scrub(trie->root, &s);
+    *ret_last = s.last;
+    *ret_cnt = s.cnt;
+    return ok;
 }
 
 static uint32_t put_rows(const struct node *n, struct qn_buf *rows)

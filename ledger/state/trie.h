@@ -34,6 +34,12 @@ size_t qn_trie_cnt(const struct qn_trie *trie);
 /* qn_trie_root hashes what changed since the last call. */
 struct qn_hash qn_trie_root(struct qn_trie *trie);
 
+/* qn_trie_scrub hashes what qn_trie_root has hashed once more, rows with a key behind `after` in their order, and the nodes above them, at most max
+ * rows, and says whether the hashes are still those. ret_last gets the key of the last row that was looked at, or of a row that is wrong, or below a
+ * node that is; *ret_cnt how many. What a memory changed by itself shows so. */
+QN_CHECK bool qn_trie_scrub(struct qn_trie *trie, struct qn_span after, size_t max,
+                            struct qn_span *ret_last, size_t *ret_cnt);
+
 /* --- proofs (ledger/state/range.c) ---------------------------------------------------------------------------------------
  *
  * Which rows have a key in [from, to), all of them, and that there is no other; to empty: no upper bound. A row, or its absence, is

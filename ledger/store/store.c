@@ -3,6 +3,7 @@
 
 #include "core/env/crash.h"
 #include "ledger/store/rowlog.h"
+#include "ledger/store/store_in.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +15,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define KEY_MAX 511u /* of LMDB as of the state */
-
-static const char META_KEY[] = "quoin-state-1";
 
 struct qn_store {
     MDB_env *env;
@@ -44,11 +41,8 @@ static qn_rc fail(struct qn_why *why, const char *what, int err)
 
 static qn_rc damaged(struct qn_why *why, const char *path, const char *how)
 {
-    return qn_why(
-        why, QN_E_CORRUPT,
-        "%s %s; it was left as it is. Where the journal begins at block 1, remove the file "
-        "and start again; else restore a snapshot or a backup",
-        path, how);
+    return qn_why(why, QN_E_CORRUPT,
+                  "%s %s; it was left as it is: quoin ledger repair makes it again", path, how);
 }
 
 /* What we look at of LMDB's two heads, its pages 0 and 1; the one with the higher txn counts. */
@@ -164,7 +158,7 @@ qn_rc qn_store_open(const char *path, uint64_t map_gib, struct qn_store **ret,
     if (rc) return rc;
     struct qn_store *st = calloc(1, sizeof *st);
     QN_ASSERT(st != NULL);
-    MDB_val key = { sizeof META_KEY, (void *)(uintptr_t)META_KEY }, val;
+    MDB_val key = { sizeof STORE_META_KEY, (void *)(uintptr_t)STORE_META_KEY }, val;
     int err = mdb_env_create(&st->env);
     if (!err) err = mdb_env_set_mapsize(st->env, map_gib << 30);
     if (!err) err = mdb_env_set_maxdbs(st->env, 4);
@@ -218,13 +212,13 @@ qn_rc qn_store_load(struct qn_store *st,
     MDB_txn *txn = NULL;
     MDB_cursor *cur = NULL;
     MDB_val key, val;
-    uint8_t last[KEY_MAX];
+    uint8_t last[STORE_KEY_MAX];
     size_t len = 0; /* of last; 0: none */
     int err = mdb_txn_begin(st->env, NULL, MDB_RDONLY, &txn);
     if (!err) err = mdb_cursor_open(txn, st->rows, &cur);
     while (!err && (err = mdb_cursor_get(cur, &key, &val, MDB_NEXT)) == 0) {
         /* Ascending, and none starts another, else its row would follow at once. */
-        if (key.mv_size == 0 || key.mv_size > KEY_MAX ||
+        if (key.mv_size == 0 || key.mv_size > STORE_KEY_MAX ||
             (len && memcmp(last, key.mv_data, QN_MIN(len, key.mv_size)) >= 0)) {
             err = MDB_CORRUPTED;
             break;
@@ -246,7 +240,9 @@ qn_rc qn_store_begin(struct qn_store *st, struct qn_why *why)
         qn_rowlog_begin(st->log);
         return QN_OK;
     }
-    int err = mdb_txn_begin(st->env, NULL, 0, &st->txn);
+    int gone; /* a reader that died holds what it read until somebody looks */
+    int err = mdb_reader_check(st->env, &gone);
+    if (!err) err = mdb_txn_begin(st->env, NULL, 0, &st->txn);
     return err ? fail(why, "state.mdb", err) : QN_OK;
 }
 
@@ -276,7 +272,7 @@ qn_rc qn_store_del(struct qn_store *st, struct qn_span key, struct qn_why *why)
 qn_rc qn_store_commit(struct qn_store *st, const struct qn_store_meta *meta, struct qn_why *why)
 {
     if (st->log) return qn_rowlog_commit(st->log, meta, why);
-    MDB_val key = { sizeof META_KEY, (void *)(uintptr_t)META_KEY };
+    MDB_val key = { sizeof STORE_META_KEY, (void *)(uintptr_t)STORE_META_KEY };
     MDB_val val = { sizeof *meta, (void *)(uintptr_t)meta };
     int err = mdb_put(st->txn, st->meta, &key, &val, 0);
     if (err) {
@@ -300,8 +296,14 @@ qn_rc qn_store_note(struct qn_store *st, struct qn_span key, const struct qn_spa
         return QN_OK;
     }
     MDB_val k = { key.len, (void *)(uintptr_t)key.ptr }, v;
-    if (val) v = (MDB_val){ val->len, (void *)(uintptr_t)val->ptr };
+    struct qn_buf row = { 0 };
+    if (val) { /* no root speaks for these rows: each has its sum behind it */
+        qn_buf_span(&row, *val);
+        qn_buf_u32(&row, store_past_sum(key, *val));
+        v = (MDB_val){ row.len, row.ptr };
+    }
     int err = val ? mdb_put(st->txn, st->past, &k, &v, 0) : mdb_del(st->txn, st->past, &k, NULL);
+    qn_buf_free(&row);
     return err && err != MDB_NOTFOUND ? fail(why, "state.mdb", err) : QN_OK;
 }
 
@@ -320,13 +322,17 @@ static qn_rc look(struct qn_store *st, struct qn_span key, bool up, struct qn_bu
         if (!up && !same && (!err || err == MDB_NOTFOUND))
             err = mdb_cursor_get(cur, &k, &v, err ? MDB_LAST : MDB_PREV);
     }
+    bool sound = true;
     if (!err) {
+        struct qn_span val = QN_SPAN(v.mv_data, v.mv_size);
+        sound = store_past_take(QN_SPAN(k.mv_data, k.mv_size), &val);
         qn_buf_put(ret_key, k.mv_data, k.mv_size);
-        qn_buf_put(ret_val, v.mv_data, v.mv_size);
+        qn_buf_span(ret_val, val);
     }
     if (cur) mdb_cursor_close(cur);
     mdb_txn_abort(txn);
     if (err == MDB_NOTFOUND) return QN_E_NOTFOUND;
+    if (!sound) return damaged(why, "state.mdb", "holds damaged rows of old blocks");
     return err ? fail(why, "state.mdb", err) : QN_OK;
 }
 

@@ -260,9 +260,21 @@ static void listen(struct qn_replica *r, uint64_t now_ms)
     if (r->listen_ms == 0 && r->peer_cnt) r->listen_ms = now_ms;
     if (r->listen_ms == 0 || now_ms - r->listen_ms < LISTEN_MS) return;
     r->listening = false;
-    if (r->twin || r->number < 0) return;
+    if (r->twin || r->silent || r->number < 0) return;
     r->self = r->number;
     qn_bft_speak(r->bft, r->self);
+}
+
+void qn_replica_silence(struct qn_replica *r, bool silent)
+{
+    if (silent == r->silent) return;
+    r->silent = silent;
+    if (silent) {
+        if (r->self >= 0) qn_replica_mute(r);
+    } else if (!r->twin && !r->listening && r->number >= 0) {
+        r->self = r->number;
+        qn_bft_speak(r->bft, r->self);
+    }
 }
 
 qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why *why)
@@ -340,7 +352,7 @@ struct qn_replica_info qn_replica_info(const struct qn_replica *r)
                                      .weight = q.all,
                                      .quorum = q.q,
                                      .heard = heard(r),
-                                     .self = r->twin ? -1 : r->number,
+                                     .self = r->twin || r->silent ? -1 : r->number,
                                      .twin = r->twin,
                                      .syncing =
                                          qn_replica_most(r) > qn_replica_head_height(r) + 4 };

@@ -87,6 +87,9 @@ QN_CHECK qn_rc qn_replica_submit(struct qn_replica *r, struct qn_span tx, struct
  * it then). An error (disk) is final: close, and open again from what is there. */
 QN_CHECK qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why *why);
 
+/* qn_replica_silence lets this validator sign nothing more, and takes back what has not left; or lets it sign again. */
+void qn_replica_silence(struct qn_replica *r, bool silent);
+
 /* The chain, at its last final block: reads between two calls never see what is not final. */
 struct qn_chain *qn_replica_chain(struct qn_replica *r);
 size_t qn_replica_pooled(const struct qn_replica *r);

@@ -63,6 +63,7 @@ struct qn_replica {
     int self;
     int number;         /* ours in the set, -1; self is the same once we may speak */
     bool twin;          /* our key voted elsewhere */
+    bool silent;        /* told to sign nothing */
     bool listening;     /* for that, after a start */
     uint64_t listen_ms; /* since when somebody is there to be heard; 0: nobody was */
     struct body *bodies;
@@ -116,6 +117,8 @@ qn_rc qn_replica_check_txs(const struct qn_replica *r, struct qn_parcel *parcel,
                            struct qn_why *why);
 void qn_replica_on_block(void *arg, const struct qn_frame *f, const struct qn_hash *hash);
 void qn_replica_forget_pledge(struct qn_replica *r);
+/* Signs nothing from here on, and takes back what has not left. */
+void qn_replica_mute(struct qn_replica *r);
 /* Begins to decide with the chain's present set, on its head, which cert made final (NULL: not known here). */
 void qn_replica_begin_bft(struct qn_replica *r, const struct qn_cert *cert);
 /* The head ended its epoch: what waited in the old one was never said, and need not be. */

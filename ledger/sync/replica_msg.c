@@ -171,10 +171,7 @@ static enum qn_verdict on_vote(struct qn_replica *r, const struct qn_vote *vote,
     }
     if (twin) { /* what we sign beside it would cost the stake */
         r->twin = true;
-        r->self = -1;
-        r->asked = false;
-        qn_replica_forget_pledge(r);
-        qn_bft_mute(r->bft);
+        qn_replica_mute(r);
     }
     qn_bft_vote(r->bft, vote);
     return QN_ACCEPT;

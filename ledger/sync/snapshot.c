@@ -2,11 +2,13 @@
 #include "ledger/sync/snapshot.h"
 
 #include "core/crypto/hash.h"
+#include "ledger/store/store.h"
 #include "ledger/sync/home.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CUT_BITS    14         /* 16,384 rows a chunk: 2.4 MB at 148 bytes a row */
 #define CHUNK_BYTES (8u << 20) /* cut anyway beyond this */
@@ -422,5 +424,38 @@ qn_rc qn_snapshot_restore(struct qn_span manifest, const struct qn_hash *trust,
     if (rc == QN_OK) rc = qn_home_done(r.home, &ret->proof.header, why);
     qn_home_free(r.home);
     qn_arena_free(&arena);
+    return rc;
+}
+
+static qn_rc store_row(void *self, struct qn_span key, struct qn_span val, struct qn_why *why)
+{
+    return qn_store_put(self, key, val, why);
+}
+
+/* What is dirty stays small; until the last commit the file says that it is of no block. */
+static qn_rc store_chunk(void *self, struct qn_why *why)
+{
+    const struct qn_store_meta none = { 0 };
+    qn_rc rc = qn_store_commit(self, &none, why);
+    return rc ? rc : qn_store_begin(self, why);
+}
+
+qn_rc qn_snapshot_store(struct qn_span manifest, const struct qn_chunks *chunks, const char *path,
+                        uint64_t map_gib, struct qn_snapshot *ret, struct qn_why *why)
+{
+    struct qn_store *st = NULL;
+    struct qn_store_meta meta;
+    struct taker taker = { .row = store_row, .chunk = store_chunk };
+    unlink(path);
+    qn_rc rc = qn_snapshot_read(manifest, NULL, NULL, ret, why);
+    if (rc == QN_OK) rc = qn_store_open(path, map_gib ? map_gib : 64, &st, &meta, why);
+    if (rc) return rc;
+    taker.self = st;
+    rc = qn_store_begin(st, why);
+    if (rc == QN_OK) rc = check_chunks(ret, chunks, &taker, &ret->row_cnt, why);
+    const struct qn_header *h = &ret->proof.header;
+    meta = (struct qn_store_meta){ ret->proof.chain, ret->proof.block, h->state_root, h->height };
+    if (rc == QN_OK) rc = qn_store_commit(st, &meta, why);
+    qn_store_close(st);
     return rc;
 }

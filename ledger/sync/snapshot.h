@@ -72,4 +72,10 @@ QN_CHECK qn_rc qn_snapshot_restore(struct qn_span manifest, const struct qn_hash
                                    const char *home, uint64_t map_gib, struct qn_snapshot *ret,
                                    struct qn_why *why);
 
+/* qn_snapshot_store makes a checkpoint alone, a new file at path, of the block's rows, each chunk checked: beside a journal that holds that block and
+ * those after it, it stands for one that was damaged. No body is read. */
+QN_CHECK qn_rc qn_snapshot_store(struct qn_span manifest, const struct qn_chunks *chunks,
+                                 const char *path, uint64_t map_gib, struct qn_snapshot *ret,
+                                 struct qn_why *why);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct world {
     char home[64];
@@ -328,7 +329,8 @@ static void go_on(struct qn_test_state *t, const struct world *from, const char 
 static void test_copies(struct qn_test_state *t)
 {
     char snap_home[] = "/tmp/quoin-snap-XXXXXX", copy_home[] = "/tmp/quoin-copy-XXXXXX",
-         empty_home[] = "/tmp/quoin-none-XXXXXX", cmd[200];
+         empty_home[] = "/tmp/quoin-none-XXXXXX", again_home[] = "/tmp/quoin-again-XXXXXX",
+         path[60], cmd[200];
     struct world w;
     struct qn_snapshot sn, checked;
     struct qn_backup backup;
@@ -337,7 +339,8 @@ static void test_copies(struct qn_test_state *t)
         .self = qn_trie_new(), .cut_bits = 2, .put = chunk_put, .get = chunk_get
     };
     struct qn_proof said;
-    QN_ASSERT(mkdtemp(snap_home) && mkdtemp(copy_home) && mkdtemp(empty_home));
+    QN_ASSERT(mkdtemp(snap_home) && mkdtemp(copy_home) && mkdtemp(empty_home) &&
+              mkdtemp(again_home));
     world_init(&w);
     CHECK_RC(up(&w, false), QN_OK);
     for (uint64_t i = 0; i < 300; i++)
@@ -362,7 +365,17 @@ static void test_copies(struct qn_test_state *t)
              QN_OK);
     CHECK_RC(qn_backup_make(c, copy_home, 1, &backup, &w.why), QN_OK);
     uint64_t first = qn_chain_first(c) + 1; /* the one below is what the copy begins above */
+    /* A checkpoint alone, of an older block than the journal's last. */
+    for (uint64_t i = 300; i < 310; i++)
+        block(&w, i);
+    struct qn_hash later_head = qn_chain_head(c), later_root = qn_chain_root(c);
+    CHECK_RC(qn_backup_make(c, again_home, 1, &backup, &w.why), QN_OK);
+    snprintf(path, sizeof path, "%s/state.mdb", again_home);
+    QN_ASSERT(truncate(path, 0) == 0);
+    CHECK_RC(qn_snapshot_store(qn_buf_get(&manifest), &chunks, path, 1, &checked, &w.why), QN_OK);
+    CHECK(checked.row_cnt == sn.row_cnt);
     qn_replica_close(w.r);
+    go_on(t, &w, again_home, backup.first + 1, &later_head, &later_root);
     go_on(t, &w, snap_home, sn.begin.height + 1, &head, &root);
     go_on(t, &w, copy_home, first, &head, &root);
 
