@@ -1,6 +1,7 @@
 /* bench_net_finality.c - four real nodes, a host each, 50 ms of wire between any two: how long from a block's time, which its leader takes from
  * the clock as it proposes, until each node says that it is final; and from a transfer's sending until its sender is told. A way across the
  * wire is the unit: two are what any agreement of several takes. Without network namespaces (tests/wire.h) it says so and no figure. */
+#include "tests/bench/ear.h"
 #include "tests/wire.h"
 
 #include "core/cli/client.h"
@@ -13,38 +14,8 @@
 
 enum { NODES = 4, DELAY_US = 50000, BLOCKS = 60, SENDS = 24 };
 
-struct ear { /* to one node's events */
-    int fd;
-    size_t have;
-    char text[1 << 16];
-};
-
-struct times {
-    uint32_t cnt;
-    double ms[4096];
-};
-
 static char home[] = "/tmp/quoin-bench-XXXXXX";
 static pid_t node[NODES];
-
-static double now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
-static double at(struct times *t, double part)
-{
-    qsort(t->ms, t->cnt, sizeof t->ms[0], by_value);
-    return t->cnt ? t->ms[(uint32_t)(part * (t->cnt - 1))] : 0;
-}
 
 static const char *program(void)
 {
@@ -97,51 +68,6 @@ static pid_t up(const struct wire *w, unsigned i)
     return pid;
 }
 
-static json_int_t status_of(unsigned i, const char *field)
-{
-    struct qn_client c;
-    struct qn_why why;
-    json_t *s = NULL;
-    json_int_t n = -1;
-    char dir[128];
-    snprintf(dir, sizeof dir, "%s/node-%u", home, i);
-    qn_client_init(&c, dir, NULL);
-    if (qn_client_call(&c, "node.status", NULL, &s, &why) == QN_OK)
-        n = json_integer_value(json_object_get(s, field));
-    json_decref(s);
-    return n;
-}
-
-static void listen_to(struct ear *e, unsigned i)
-{
-    struct sockaddr_un sun = { .sun_family = AF_UNIX };
-    static const char ASK[] = "GET /v1/events HTTP/1.1\r\nHost: q\r\n\r\n";
-    snprintf(sun.sun_path, sizeof sun.sun_path, "%s/node-%u/api.sock", home, i);
-    e->have = 0;
-    e->fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    QN_ASSERT(connect(e->fd, (struct sockaddr *)(void *)&sun, sizeof sun) == 0);
-    QN_ASSERT(write(e->fd, ASK, sizeof ASK - 1) == sizeof ASK - 1);
-}
-
-/* Reads what there is: each block that is final now. */
-static void hear(struct ear *e, struct times *t)
-{
-    ssize_t n = read(e->fd, e->text + e->have, sizeof e->text - 1 - e->have);
-    double now = now_ms();
-    QN_ASSERT(n > 0);
-    e->have += (size_t)n;
-    e->text[e->have] = 0;
-    for (char *end; (end = strchr(e->text, '\n')) != NULL;) {
-        const char *at_ms = strstr(e->text, "\"t_ms\":");
-        if (strncmp(e->text, "data: {\"height\"", 15) == 0 && at_ms && at_ms < end &&
-            t->cnt < QN_COUNT(t->ms))
-            t->ms[t->cnt++] = now - strtod(at_ms + 7, NULL);
-        e->have -= (size_t)(end + 1 - e->text);
-        memmove(e->text, end + 1, e->have + 1);
-    }
-    if (e->have > sizeof e->text / 2) e->have = 0; /* no line of ours is so long */
-}
-
 /* Money from one node after the other, each when the last is final; prints how long each took. */
 static void sender(int out)
 {
@@ -155,9 +81,9 @@ static void sender(int out)
         json_t *ret = NULL, *fields = json_pack("{s:s, s:i}", "to", sink_hex, "amount", 1000);
         snprintf(dir, sizeof dir, "%s/node-%u", home, i % NODES);
         qn_client_init(&c, dir, NULL);
-        double begin = now_ms();
+        double begin = ear_now_ms();
         qn_rc rc = qn_client_tx(&c, "wallet.send", fields, "faucet", NULL, true, &ret, &why);
-        double took = now_ms() - begin;
+        double took = ear_now_ms() - begin;
         if (rc) fprintf(stderr, "%s\n", why.text);
         if (rc == QN_OK && write(out, &took, sizeof took) != sizeof took) _exit(1);
         json_decref(ret);
@@ -169,7 +95,7 @@ static void sender(int out)
 
 static void say(const char *name, struct times *t)
 {
-    double way = DELAY_US / 1e3, p50 = at(t, .5), p90 = at(t, .9);
+    double way = DELAY_US / 1e3, p50 = times_at(t, .5), p90 = times_at(t, .9);
     printf("{\"name\":\"%s, p50\",\"value\":%.2f,\"unit\":\"ways of 50 ms\",\"limit\":\"two "
            "ways, nothing else\",\"limit_ratio\":%.3f}\n"
            "{\"name\":\"%s, p90\",\"value\":%.2f,\"unit\":\"ways of 50 ms\"}\n",
@@ -184,12 +110,12 @@ static void measure(void)
     int fds[2];
     struct pollfd p[NODES];
     for (unsigned i = 0; i < NODES; i++) {
-        listen_to(&ears[i], i);
+        QN_ASSERT(ear_open(&ears[i], home, i));
         p[i] = (struct pollfd){ .fd = ears[i].fd, .events = POLLIN };
     }
     while (blocks.cnt < BLOCKS * NODES && poll(p, NODES, 30000) > 0)
         for (unsigned i = 0; i < NODES; i++)
-            if (p[i].revents) hear(&ears[i], &blocks);
+            if (p[i].revents) QN_ASSERT(ear_hear(&ears[i], &blocks));
     say("finality over 50 ms, from proposed to final at each of four", &blocks);
     QN_ASSERT(pipe(fds) == 0);
     pid_t pid = fork();
@@ -229,8 +155,8 @@ int main(void)
     for (unsigned i = 0; i < NODES; i++)
         node[i] = up(&w, i);
     json_int_t begun = -1;
-    for (int k = 0; k < 3000 && (begun < 0 || status_of(3, "height") < begun + 10); k++) {
-        if (begun < 0) begun = status_of(0, "height");
+    for (int k = 0; k < 3000 && (begun < 0 || ear_status(home, 3, "height") < begun + 10); k++) {
+        if (begun < 0) begun = ear_status(home, 0, "height");
         usleep(10000);
     }
     measure();
