@@ -5,7 +5,7 @@ cd "$(dirname "$0")"
 
 deps="gcc clang lld cmake ninja-build pkg-config git nodejs npm jq curl file
  libevent-dev liblmdb-dev libsodium-dev libjansson-dev libssl-dev libseccomp-dev libprotobuf-c-dev libyaml-dev
- libminiupnpc-dev libnatpmp-dev
+ libminiupnpc-dev libnatpmp-dev libc-ares-dev
  zlib1g-dev libclang-rt-14-dev glslang-tools libvulkan-dev mesa-vulkan-drivers dataset-fashion-mnist
  b3sum clang-format rpm lintian mandoc libisal-dev libopenblas-dev liblua5.4-dev zsh fish"
 
@@ -72,7 +72,7 @@ build() { # PRESET TARGET..
     said=$(cmake --preset "$preset" 2>&1) || { echo "$said"; exit 1; }
     # The linker's words on getaddrinfo and its like in a static program are known and harmless here.
     cmake --build --preset "$preset" -- --quiet "$@" |
-        sed '/in statically linked applications requires at runtime/d; /lib\(event_core\|crypto\|miniupnpc\)\.a(.*: in function/d'
+        sed '/in statically linked applications requires at runtime/d; /lib\(event_core\|crypto\|miniupnpc\|cares\)\.a(.*: in function/d'
 }
 
 verb=${1:-help}

@@ -17,6 +17,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             QN_ASSERT(qn_maddr_eq(&a, &b));
             (void)qn_endpoint_public(&e);
         }
+        struct qn_named named;
+        if (qn_maddr_named(&a, &named) == QN_OK)
+            QN_ASSERT(named.text != (named.v4 || named.v6) &&
+                      strlen(named.name) < sizeof named.name);
+        (void)qn_maddr_house(&a);
     }
     size_t len = QN_MIN(size, sizeof text - 1);
     memcpy(text, data, len);

@@ -281,6 +281,7 @@ void qn_host_close(struct qn_host *h)
         conn_kill(c, QN_E_STATE, "the host closes");
     }
     names_fini(h);
+    dnsaddr_fini(h);
     deliver(h);
     QN_ASSERT(h->conns == NULL && h->peer_cnt == 0 && h->memory.used == 0);
     event_del(&h->turn);
@@ -473,10 +474,12 @@ qn_rc qn_host_dial(struct qn_host *h, const char *addr, qn_dial_fn *done, void *
     struct qn_named named;
     qn_rc rc = qn_maddr_parse(addr, &a, why);
     if (rc) return rc;
-    if (qn_maddr_named(&a, &named) == QN_OK) return names_dial(h, &named, done, arg, why);
+    if (qn_maddr_named(&a, &named) == QN_OK)
+        return (named.text ? dnsaddr_dial : names_dial)(h, &named, done, arg, why);
     rc = qn_maddr_endpoint(&a, &to);
     if (rc)
-        return qn_why(why, rc, "%.120s: only /ip4|ip6|dns4|dns6|dns/../tcp/.. can be dialled",
-                      addr);
+        return qn_why(
+            why, rc, "%.120s: only /ip4|ip6|dns4|dns6|dns/../tcp/.. and /dnsaddr/.. can be dialled",
+            addr);
     return qn_host_dial_to(h, &to, done, arg, why);
 }

@@ -133,6 +133,7 @@ struct ban {
 };
 
 struct naming; /* names.c */
+struct lookup; /* dnsaddr.c */
 
 struct qn_host {
     struct qn_host_conf conf;
@@ -167,6 +168,7 @@ struct qn_host {
     char nameserver[64];
     struct evdns_base *dns; /* NULL: no name was dialled yet */
     struct naming *namings;
+    struct lookup *lookups;
     struct peer **peers; /* by number, rising */
     uint32_t peer_cnt, peer_cap, next_peer;
     struct qn_peer_id *explicits;
@@ -210,6 +212,11 @@ void stream_stuck_clear(struct conn *c);
 QN_CHECK qn_rc names_dial(struct qn_host *h, const struct qn_named *named, qn_dial_fn *done,
                           void *arg, struct qn_why *why);
 void names_fini(struct qn_host *h);
+
+/* dnsaddr.c: the same for named->text. */
+QN_CHECK qn_rc dnsaddr_dial(struct qn_host *h, const struct qn_named *named, qn_dial_fn *done,
+                            void *arg, struct qn_why *why);
+void dnsaddr_fini(struct qn_host *h);
 
 /* peer.c */
 struct peer *peer_find(const struct qn_host *h, uint32_t num);

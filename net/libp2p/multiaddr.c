@@ -253,8 +253,9 @@ qn_rc qn_maddr_parse(const char *text, struct qn_maddr *ret, struct qn_why *why)
     char word[QN_MADDR_TEXT];
     if (text[0] != '/') {
         if (parse_plain(text, ret)) return QN_OK;
-        return qn_why(why, QN_E_FORMAT,
-                      "%.80s: expected IP:PORT, NAME:PORT or /ip4/IP/tcp/PORT/p2p/ID", text);
+        return qn_why(
+            why, QN_E_FORMAT,
+            "%.80s: expected IP:PORT, NAME:PORT, /ip4/IP/tcp/PORT/p2p/ID or /dnsaddr/NAME", text);
     }
     size_t len = strlen(text);
     if (len >= sizeof word) return qn_why(why, QN_E_TOOBIG, "%.80s..: too long", text);
@@ -296,6 +297,17 @@ void qn_maddr_of(const struct qn_endpoint *e, struct qn_maddr *ret)
     *ret = a;
 }
 
+/* Who is expected there, or nothing. */
+static bool read_id(struct qn_span s, struct qn_endpoint *e)
+{
+    struct qn_span value;
+    const struct part *part;
+    if (!s.len) return true;
+    if (!next_part(&s, &part, &value) || part->code != 421 || s.len) return false;
+    e->has_id = qn_peer_id_read(value, &e->id) == QN_OK;
+    return e->has_id;
+}
+
 /* What comes behind where a machine is: a TCP port, and who is expected there. */
 static bool read_tail(struct qn_span s, struct qn_endpoint *e)
 {
@@ -303,11 +315,7 @@ static bool read_tail(struct qn_span s, struct qn_endpoint *e)
     const struct part *part;
     if (!next_part(&s, &part, &value) || part->code != 6) return false;
     e->port = (uint16_t)(value.ptr[0] << 8 | value.ptr[1]);
-    if (e->port == 0) return false;
-    if (!s.len) return true;
-    if (!next_part(&s, &part, &value) || part->code != 421 || s.len) return false;
-    e->has_id = qn_peer_id_read(value, &e->id) == QN_OK;
-    return e->has_id;
+    return e->port != 0 && read_id(s, e);
 }
 
 qn_rc qn_maddr_endpoint(const struct qn_maddr *a, struct qn_endpoint *ret)
@@ -328,11 +336,12 @@ qn_rc qn_maddr_named(const struct qn_maddr *a, struct qn_named *ret)
     struct qn_span s = QN_SPAN(a->b, a->len), value;
     struct qn_named n = { .v4 = false };
     const struct part *part;
-    if (!next_part(&s, &part, &value) || part->code < 53 || part->code > 55) return QN_E_ABSENT;
-    n.v4 = part->code != 55;
-    n.v6 = part->code != 54;
+    if (!next_part(&s, &part, &value) || part->code < 53 || part->code > 56) return QN_E_ABSENT;
+    n.text = part->code == 56;
+    n.v4 = !n.text && part->code != 55;
+    n.v6 = !n.text && part->code != 54;
     memcpy(n.name, value.ptr, value.len); /* name_ok: 253 bytes at most */
-    if (!read_tail(s, &n.to)) return QN_E_ABSENT;
+    if (!(n.text ? read_id(s, &n.to) : read_tail(s, &n.to))) return QN_E_ABSENT;
     *ret = n;
     return QN_OK;
 }

@@ -25,7 +25,8 @@ struct qn_endpoint {
 struct qn_named {
     char name[254];
     bool v4, v6;           /* which addresses are wanted */
-    struct qn_endpoint to; /* but for its address */
+    bool text;             /* neither: text records that hold whole addresses (dnsaddr) */
+    struct qn_endpoint to; /* but for its address; of text: id alone */
 };
 
 /* qn_maddr_read checks bytes: known codes, whole values. QN_E_FORMAT (drop the address, not the peer), QN_E_TOOBIG. */
@@ -36,7 +37,7 @@ void qn_maddr_print(const struct qn_maddr *a, char dst[QN_MADDR_TEXT]);
 
 /* qn_maddr_endpoint says how to dial it; QN_E_ABSENT when not over plain TCP to an IP address (names, QUIC, relays). */
 QN_CHECK qn_rc qn_maddr_endpoint(const struct qn_maddr *a, struct qn_endpoint *ret);
-/* qn_maddr_named reads /dns4|dns6|dns/NAME/tcp/PORT, with /p2p/ID or without; QN_E_ABSENT when it is something else. */
+/* qn_maddr_named reads /dns4|dns6|dns/NAME/tcp/PORT and /dnsaddr/NAME, with /p2p/ID or without; QN_E_ABSENT when it is something else. */
 QN_CHECK qn_rc qn_maddr_named(const struct qn_maddr *a, struct qn_named *ret);
 /* qn_maddr_of writes an endpoint, with /p2p/ when it has an id. */
 void qn_maddr_of(const struct qn_endpoint *e, struct qn_maddr *ret);
