@@ -33,10 +33,13 @@ static uint32_t more(enum part part, uint32_t n, uint32_t by)
     return (uint32_t)QN_MIN(cap, (uint64_t)n + by);
 }
 
-/* P3: of what was withheld from it in these five minutes, how much did it bring? */
-static int64_t silent(const struct deed *d)
+/* P3: of what was withheld from it in these five minutes, how much did it bring? What it brought before it fell silent buys it no time: an honest
+ * peer misses one in 16, so eight in a row once in 4 billion. */
+static int64_t silent(const struct gossip *g, const struct deed *d)
 {
     uint32_t withheld = 0, brought = 0;
+    if (d->missed >= QUIET_CNT && g->now_ms - d->brought_ms >= QUIET_MS)
+        return parts[PART_SILENT].points;
     for (size_t i = 0; i < QN_COUNT(d->minute); i++) {
         withheld += d->minute[i].withheld;
         brought += d->minute[i].brought;
@@ -54,7 +57,7 @@ void gossip_score_refresh(struct gossip *g, struct peer *p)
         int64_t own = (int64_t)d->first * 1000 >> 16; /* P2 */
         if (p->mesh >> i & 1) {
             own += (int64_t)QN_MIN((g->now_ms - d->graft_ms) / 3600, (uint64_t)1000); /* P1 */
-            bad += silent(d);
+            bad += silent(g, d);
         }
         good += own * g->topic[i].weight_milli / 1000;
     }
@@ -86,13 +89,14 @@ void gossip_score_first(struct gossip *g, struct peer *p, uint32_t topic)
 
 void gossip_score_graft(struct gossip *g, struct peer *p, uint32_t topic)
 {
-    p->deed[topic].graft_ms = g->now_ms;
+    p->deed[topic].graft_ms = p->deed[topic].brought_ms = g->now_ms;
+    p->deed[topic].missed = 0;
     memset(p->deed[topic].minute, 0, sizeof p->deed[topic].minute);
 }
 
 void gossip_score_prune(struct gossip *g, struct peer *p, uint32_t topic)
 {
-    int64_t p3 = silent(&p->deed[topic]);
+    int64_t p3 = silent(g, &p->deed[topic]);
     uint64_t sum = p->pruned + (uint64_t)-p3;
     p->pruned = (uint32_t)QN_MIN(sum, (uint64_t)parts[PART_PRUNED].cap);
     memset(p->deed[topic].minute, 0, sizeof p->deed[topic].minute);
@@ -103,6 +107,8 @@ void gossip_score_sample(struct gossip *g, struct peer *p, uint32_t topic, bool 
 {
     struct deed *d = &p->deed[topic];
     size_t at = (size_t)(g->now_ms / 60000 % QN_COUNT(d->minute));
+    d->missed = brought ? 0 : QN_MIN(d->missed + 1, QUIET_CNT);
+    if (brought) d->brought_ms = g->now_ms;
     if (d->minute[at].withheld == UINT16_MAX) return;
     d->minute[at].withheld++;
     d->minute[at].brought = (uint16_t)(d->minute[at].brought + brought);

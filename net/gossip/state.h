@@ -57,9 +57,12 @@
 #define SAMPLE_CNT       4096u /* withheld at once */
 #define STAGGER_LEN                                                                                \
     8192u /* bytes; longer bodies go to EAGER at once, to the others of the mesh after STAGGER_MS */
-#define STAGGER_EAGER  4u
-#define STAGGER_MS     250u
-#define STAGGER_CNT    4096u
+#define STAGGER_EAGER 4u
+#define STAGGER_MS    250u
+#define STAGGER_CNT   4096u
+#define QUIET_CNT     8u /* samples in a row without one brought .. */
+#define QUIET_MS                                                                                   \
+    10000u /* .. and so long: silent, whatever it did before; a stall of some seconds is none */
 #define SAMPLE_MESH    4u /* in smaller meshes an honest peer may have nobody else to hear from */
 #define SINS_MS        (6u * 3600u * 1000u)
 #define SINS_CNT       65536u
@@ -137,7 +140,9 @@ struct deed {
     uint32_t first;                     /* P2, 16.16 */
     struct {
         uint16_t withheld, brought;
-    } minute[5]; /* P3: a ring, minute[now % 5] */
+    } minute[5];         /* P3: a ring, minute[now % 5] */
+    uint32_t missed;     /* samples in a row that it did not bring */
+    uint64_t brought_ms; /* the last that it did, or when it entered the mesh */
 };
 
 struct peer {

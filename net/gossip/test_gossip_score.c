@@ -91,6 +91,37 @@ static void test_theorem(struct qn_test_state *t)
     gossip_free(r.g);
 }
 
+/* What was brought before buys no time to be silent in: eight samples in a row, over ten seconds at least, are enough. One of them brought, or all
+ * of them lost in a stall of some seconds, are no silence. */
+static void test_streak(struct qn_test_state *t)
+{
+    struct rig r;
+    rig_init(&r);
+    rig_run(&r, 7200000);
+    rig_peer(&r, 1, true);
+    struct peer *p = gossip_peer_get(r.g, 1);
+    for (uint32_t i = 0; i < 600; i++) { /* ten minutes without fault */
+        gossip_score_sample(r.g, p, r.tx, true);
+        rig_run(&r, 1000);
+    }
+    p->deed[r.tx].first = 40u << 16;
+    for (uint32_t i = 0; i < QUIET_CNT; i++)
+        gossip_score_sample(r.g, p, r.tx, false);
+    gossip_score_refresh(r.g, p);
+    CHECK(p->mesh_score >= 0);
+    gossip_score_sample(r.g, p, r.tx, true); /* it is back */
+    for (uint32_t i = 1; i < QUIET_CNT; i++) {
+        rig_run(&r, 2000);
+        gossip_score_sample(r.g, p, r.tx, false);
+        gossip_score_refresh(r.g, p);
+        CHECK(p->mesh_score >= 0);
+    }
+    gossip_score_sample(r.g, p, r.tx, false);
+    gossip_score_refresh(r.g, p);
+    CHECK(p->mesh_score < 0 && p->mesh_score > -100000 + 35000);
+    gossip_free(r.g);
+}
+
 /* The same by behaviour: a peer first with everything in two topics, an echo in the third, and one that brings its share. */
 static void test_silent(struct qn_test_state *t)
 {
@@ -194,6 +225,7 @@ int main(void)
     TEST_BEGIN();
     TEST(test_decay);
     TEST(test_theorem);
+    TEST(test_streak);
     TEST(test_silent);
     TEST(test_unsampled);
     TEST(test_kept);

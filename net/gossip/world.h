@@ -24,6 +24,8 @@ struct world_event {
 enum world_role {
     WORLD_HONEST,
     WORLD_SILENT, /* subscribes, grafts, takes, never passes on */
+    WORLD_COVERT, /* does all that the honest do, until the test gives it another role */
+    WORLD_CENSOR, /* the same, but for what `victim` says: that it never passes on */
     WORLD_LIAR /* silent, and each beat announces what is not, grafts what it was refused, sends rubbish */
 };
 
@@ -47,7 +49,7 @@ struct world_node {
 
 struct world {
     struct world_node *node;
-    uint32_t cnt, topic;
+    uint32_t cnt, topic, victim;
     uint64_t now_us, order, rng, uplink_bps, validate_us, bytes, events;
     struct world_event *heap;
     size_t heap_cnt, heap_cap;
@@ -164,7 +166,9 @@ static inline enum gossip_verdict world_deliver(void *self, uint32_t topic, uint
     QN_ASSERT(*took == 0); /* never twice */
     *took = (uint32_t)QN_MAX(w->now_us - w->left_us[number], (uint64_t)1);
     n->got_cnt++;
-    if (n->role != WORLD_HONEST) return GOSSIP_IGNORE;
+    if (n->role == WORLD_SILENT || n->role == WORLD_LIAR ||
+        (n->role == WORLD_CENSOR && w->origin[number] == w->victim))
+        return GOSSIP_IGNORE;
     world_push(w, (struct world_event){ .at_us = w->now_us + w->validate_us,
                                         .kind = WORLD_VERDICT,
                                         .node = n->idx,
@@ -354,13 +358,11 @@ static inline void world_run(struct world *w, uint64_t ms)
     w->now_us = end_us;
 }
 
-/* world_publish has an honest node, by chance, send the next message. */
-static inline void world_publish(struct world *w)
+/* world_publish_from has a node send the next message. */
+static inline void world_publish_from(struct world *w, uint32_t from)
 {
     QN_ASSERT(w->message_cnt < w->message_max);
-    uint32_t from = (uint32_t)(world_rand(w) % w->cnt), number = w->message_cnt++;
-    while (w->node[from].role != WORLD_HONEST)
-        from = (from + 1) % w->cnt;
+    uint32_t number = w->message_cnt++;
     struct world_node *n = &w->node[from];
     w->left_us[number] = w->now_us;
     w->origin[number] = from;
@@ -374,6 +376,15 @@ static inline void world_publish(struct world *w)
     QN_ASSERT(rc == QN_OK);
     qn_buf_free(&data);
     world_turn(w, n);
+}
+
+/* world_publish has an honest node, by chance, do so. */
+static inline void world_publish(struct world *w)
+{
+    uint32_t from = (uint32_t)(world_rand(w) % w->cnt);
+    while (w->node[from].role != WORLD_HONEST)
+        from = (from + 1) % w->cnt;
+    world_publish_from(w, from);
 }
 
 static inline int world_u32_cmp(const void *a, const void *b)
