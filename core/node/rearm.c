@@ -13,8 +13,6 @@
 
 #include "core/node/node.def"
 
-#define CLOCKS_MS 10000 /* ten times what block time may be off an honest clock */
-
 struct name {
     bool there;
     char hex[33],
@@ -101,7 +99,7 @@ qn_rc qn_call_validator_rearm(struct qn_call_ctx *ctx, const void *params, json_
         return qn_why(why, QN_E_REFUSED,
                       "alone: there are %u validators; wait for a block of theirs",
                       qn_chain_set(chain)->cnt);
-    if (!armed && !p->alone && t_ms < journal.restored_ms + CLOCKS_MS)
+    if (!armed && !p->alone && t_ms < journal.restored_ms + QN_REARM_MS)
         return qn_why(
             why, QN_E_AGAIN,
             "no final block is later than the restoring yet: the network has to go on first");

@@ -6,6 +6,9 @@
 
 #include "core/module/call.h"
 
+#define QN_REARM_MS                                                                                \
+    10000 /* a block so much later than the restoring: ten times what block time may be off an honest clock */
+
 /* What is known of a home whose validator is about to sign. */
 struct qn_rearm {
     const char *home;

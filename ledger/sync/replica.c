@@ -103,7 +103,7 @@ void qn_replica_say_status(struct qn_replica *r, const uint32_t *peer)
     struct sync_status s = { .chain = qn_chain_id(r->chain),
                              .height = qn_replica_head_height(r),
                              .head = qn_chain_head(r->chain),
-                             .oldest = qn_chain_first(r->chain) };
+                             .oldest = qn_replica_gives(r) };
     if (peer)
         qn_replica_send(r, *peer, QN_CLASS_CONTROL, SAY_STATUS, sync_status_record(), &s);
     else
@@ -478,6 +478,7 @@ qn_rc qn_replica_open(const struct qn_replica_conf *conf, struct qn_replica **re
         qn_replica_close(r);
         return rc;
     }
+    qn_replica_find_gives(r);
     open_bft(r);
     *ret = r;
     return QN_OK;

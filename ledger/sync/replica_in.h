@@ -70,6 +70,7 @@ struct qn_replica {
     struct peer *peers;
     uint32_t peer_cnt, peer_cap, turn_peer;
     struct slot slots[SLOTS];
+    uint64_t gives;     /* qn_replica_gives, while that is kept */
     uint64_t behind_ms; /* since when a peer has more; 0: none has */
     bool asked;         /* consensus waits for the block that `ask` describes */
     bool fresh;         /* the pool has something that was not tried for it */
@@ -144,6 +145,10 @@ void qn_replica_slot_clear(struct slot *s);
 uint64_t qn_replica_most(const struct qn_replica *r);
 /* The first block that any peer with more blocks than are here still has; 0: there is no such peer. */
 uint64_t qn_replica_oldest(const struct qn_replica *r);
+/* The first block that peers can be given: of what is kept, where an epoch begins whose blocks have a certificate of its voters behind them. A
+ * snapshot brings the blocks of ten minutes and one certificate, which nobody an epoch behind could check. */
+uint64_t qn_replica_gives(const struct qn_replica *r);
+void qn_replica_find_gives(struct qn_replica *r);
 /* The set of an epoch that the head's state knows: the present one or the next. */
 bool qn_replica_set_of(struct qn_replica *r, uint32_t epoch, struct qn_set *ret);
 enum qn_verdict qn_replica_take_answers(struct qn_replica *r, struct qn_why *why);

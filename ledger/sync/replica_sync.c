@@ -273,6 +273,26 @@ enum qn_verdict qn_replica_on_status(struct qn_replica *r, uint32_t from,
     return QN_IGNORE;
 }
 
+uint64_t qn_replica_gives(const struct qn_replica *r)
+{
+    return QN_MAX(r->gives, qn_chain_first(r->chain));
+}
+
+void qn_replica_find_gives(struct qn_replica *r)
+{
+    struct qn_arena arena = { .max = DECODE_MAX };
+    struct qn_frame f = { 0 };
+    struct qn_why why;
+    uint32_t epoch = UINT32_MAX;
+    uint64_t h = r->gives = qn_chain_first(r->chain);
+    for (; f.cert.kind == 0 && qn_chain_frame(r->chain, h, &arena, &f, &why) == QN_OK; h++) {
+        if (f.block.header.epoch != epoch) r->gives = h;
+        epoch = f.block.header.epoch;
+        qn_arena_free(&arena);
+    }
+    qn_arena_free(&arena);
+}
+
 void qn_replica_on_get(struct qn_replica *r, uint32_t from, const struct sync_get *get)
 {
     struct sync_block *list = calloc(GET_MAX, sizeof *list);
@@ -283,7 +303,8 @@ void qn_replica_on_get(struct qn_replica *r, uint32_t from, const struct sync_ge
     size_t bytes = 0;
     uint32_t cnt = 0;
     QN_ASSERT(list != NULL);
-    for (uint64_t h = get->from; h && cnt < GET_MAX && bytes < GET_BYTES; h++) {
+    uint64_t begin = get->from >= qn_replica_gives(r) ? get->from : 0;
+    for (uint64_t h = begin; h && cnt < GET_MAX && bytes < GET_BYTES; h++) {
         struct qn_buf one = { 0 };
         if (qn_chain_frame(r->chain, h, &arena, &f, &why)) break;
         list[cnt] = (struct sync_block){ .block = f.block, .cert = f.cert };

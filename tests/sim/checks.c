@@ -20,26 +20,6 @@ struct sim_signed {
     struct said *said; /* SIM_HOSTS of SIM_VIEWS */
 };
 
-const char *sim_seen_word(enum sim_seen what)
-{
-    static const char *const WORDS[] = {
-#define SEEN(word, doc) #word,
-        SIM_SEEN
-#undef SEEN
-    };
-    return WORDS[what];
-}
-
-const char *sim_seen_doc(enum sim_seen what)
-{
-    static const char *const DOCS[] = {
-#define SEEN(word, doc) doc,
-        SIM_SEEN
-#undef SEEN
-    };
-    return DOCS[what];
-}
-
 void sim_saw(struct sim_world *w, enum sim_seen what)
 {
     w->res->seen[what]++;
@@ -262,6 +242,11 @@ static void note_block(struct sim_host *h, const struct qn_frame *f)
     sim_saw(w, SEEN_epoch);
     if (f->fillers.cnt) sim_saw(w, SEEN_epoch_fillers);
     if (!same_set(set, &w->voters)) sim_saw(w, SEEN_new_weights);
+    if (w->leaver >= 0) {
+        bool was = qn_set_find(&w->voters, &w->keys[w->leaver].pub) >= 0;
+        bool is = qn_set_find(set, &w->keys[w->leaver].pub) >= 0;
+        if (was != is) sim_saw(w, is ? SEEN_came_back : SEEN_left);
+    }
     bool down = false, cut = w->faulty && w->k.loss_ppm;
     for (uint32_t i = 0; i < w->host_cnt; i++) {
         down |= !w->host[i].r;
@@ -301,6 +286,9 @@ void sim_check_block(struct sim_host *h, const struct qn_frame *f, const struct 
         w->t_ms[at] = head->t_ms;
         w->views[at] = head->view;
         check_place(w, head);
+        if (!sim_beacon_good(w, head))
+            sim_wrong(w, "block %" PRIu64 " has a beacon that its proposer chose", at);
+        w->beacon = head->beacon;
         note_block(h, f);
         if (head->t_ms <= w->t_ms[at - 1])
             sim_wrong(w, "block %" PRIu64 " is not later than the one before", at);

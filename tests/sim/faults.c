@@ -1,28 +1,6 @@
 /* faults.c - which faults a seed's world has, how often, and who the traitors are. */
 #include "tests/sim/sim.h"
 
-#define ALL_FAULTS ((1u << SIM_FAULT_COUNT) - 1)
-
-const char *sim_fault_word(enum sim_fault f)
-{
-    static const char *const WORDS[] = {
-#define FAULT(word, doc) #word,
-        SIM_FAULTS
-#undef FAULT
-    };
-    return WORDS[f];
-}
-
-const char *sim_fault_doc(enum sim_fault f)
-{
-    static const char *const DOCS[] = {
-#define FAULT(word, doc) doc,
-        SIM_FAULTS
-#undef FAULT
-    };
-    return DOCS[f];
-}
-
 static bool has(const struct sim_world *w, enum sim_fault f)
 {
     return w->k.faults >> f & 1;
@@ -41,8 +19,8 @@ void sim_knobs_draw(const struct sim_opts *o, struct sim_knobs *ret)
     k.followers = sim_below(&r, 3) == 0;
     k.faults_ms = 20000 + (uint32_t)sim_below(&r, 60000);
     unsigned mood = (unsigned)sim_below(&r, 8); /* quiet, one kind, or some */
-    for (unsigned f = 0; f < SIM_FAULT_COUNT; f++)
-        if (sim_below(&r, 100) < (mood == 0 ? 0 : mood < 5 ? 15 : 40)) k.faults |= 1u << f;
+    for (unsigned f = 0; f < SIM_LATER; f++)
+        if (sim_below(&r, 100) < (mood == 0 ? 0 : mood < 5 ? 15 : 40)) k.faults |= SIM_BIT(f);
     k.delay_us = DELAYS[sim_below(&r, QN_COUNT(DELAYS))];
     k.jitter_us = (uint32_t)sim_below(&r, k.delay_us + 1);
     k.bytes_us = 1 + (uint32_t)sim_below(&r, 100);
@@ -61,14 +39,20 @@ void sim_knobs_draw(const struct sim_opts *o, struct sim_knobs *ret)
     k.real_keys = sim_below(&r, 64) == 0;
     k.epoch_ms = EPOCHS[sim_below(&r, QN_COUNT(EPOCHS))];
     k.stake = sim_below(&r, 2);
+    for (unsigned f = SIM_LATER; f < SIM_FAULT_COUNT; f++)
+        if (sim_below(&r, 100) < (mood == 0 ? 0 : mood < 5 ? 8 : 20)) k.faults |= SIM_BIT(f);
     if (o->nodes) k.nodes = o->nodes;
     if (o->epoch_ms) k.epoch_ms = o->epoch_ms;
     if (o->minutes) k.faults_ms = o->minutes * 60000;
-    k.faults = (k.faults | o->with) & ~o->without & ALL_FAULTS;
+    k.faults = (k.faults | o->with) & ~o->without;
     if (!(k.faults >> SIM_loss & 1)) k.loss_ppm = 0;
     if (!(k.faults >> SIM_copies & 1)) k.copy_ppm = 0;
     if (!(k.faults >> SIM_reorder & 1)) k.late_ppm = 0;
     if (o->tx_max == 1) k.tx_ms = 0;
+    if (k.faults >> SIM_leave & 1) { /* it takes two epochs */
+        k.stake = true;
+        k.epoch_ms = QN_MIN(k.epoch_ms, 3000u);
+    }
     *ret = k;
 }
 
@@ -81,7 +65,7 @@ void sim_knobs_print(const struct sim_knobs *k, FILE *to)
             k->tx_ms, k->modules, k->epoch_ms / 1000, k->stake ? ", stake" : "",
             k->real_keys ? ", Ed25519" : "");
     for (unsigned f = 0; f < SIM_FAULT_COUNT; f++)
-        if (k->faults >> f & 1) fprintf(to, " %s", sim_fault_word(f));
+        if (k->faults >> f & 1) fprintf(to, " %s", SIM_FAULT_WORDS[f].word);
     fprintf(to, "\n");
 }
 
@@ -108,6 +92,14 @@ static void draw_traitors(struct sim_world *w)
         { SIM_flood, TRAIT_FLOOD },       { SIM_rearm, TRAIT_REARM },
         { SIM_rot, TRAIT_ROT },
     };
+    static const struct {
+        enum sim_fault fault;
+        enum sim_trait trait;
+    } MORE[] = {
+        { SIM_late, TRAIT_LATE },
+        { SIM_newer, TRAIT_NEWER },
+        { SIM_grind, TRAIT_GRIND },
+    };
     uint32_t cnt = QN_MIN(w->k.traitors, w->need_traitors);
     for (uint32_t i = 0; i < cnt; i++) {
         struct sim_host *h = &w->host[sim_below(&w->rng, w->k.nodes)];
@@ -115,6 +107,8 @@ static void draw_traitors(struct sim_world *w)
             bool pick = sim_draw(&w->rng) % 4 != 0;
             if (pick && has(w, WAYS[k].fault)) h->traits |= WAYS[k].trait;
         }
+        for (unsigned k = 0; k < QN_COUNT(MORE); k++)
+            if (has(w, MORE[k].fault) && sim_draw(&w->rng) % 4) h->traits |= MORE[k].trait;
         /* What heals a machine is tried on honest ones. */
         const uint32_t heals = TRAIT_REARM | TRAIT_ROT;
         bool honest = sim_draw(&w->rng) % 2;
@@ -134,9 +128,28 @@ static void draw_traitors(struct sim_world *w)
     }
 }
 
+/* Whose owner takes it out: one without whom the others still bear the traitors among them. */
+static int draw_leaver(struct sim_world *w)
+{
+    uint32_t bad = 0, leaver = (uint32_t)sim_below(&w->rng, w->k.nodes);
+    for (uint32_t i = 0; i < w->k.nodes; i++)
+        bad += w->host[i].traits && i != leaver;
+    return w->k.nodes > 1 && 3 * bad < w->k.nodes - 1 ? (int)leaver : -1;
+}
+
 void sim_faults_init(struct sim_world *w)
 {
     draw_traitors(w);
+    if (has(w, SIM_join) && w->host_cnt < SIM_HOSTS) {
+        struct sim_host *h = &w->host[w->host_cnt++];
+        h->validator = -1;
+        h->joins = true;
+        later(w, SIM_join, 3000 + sim_below(&w->rng, 20000), h->idx);
+    }
+    w->leaver = has(w, SIM_leave) ? draw_leaver(w) : -1;
+    if (w->leaver >= 0) later(w, SIM_leave, sim_below(&w->rng, 10000), w->leaver);
+    if (has(w, SIM_minutes)) later(w, SIM_minutes, sim_below(&w->rng, 10000), 0);
+    if (has(w, SIM_light)) later(w, SIM_light, sim_below(&w->rng, 5000), 0);
     for (uint32_t i = 0; i < w->host_cnt; i++) {
         struct sim_host *h = &w->host[i];
         int64_t off = (int64_t)sim_below(&w->rng, 600) - 300;
@@ -190,8 +203,8 @@ void sim_faults_event(struct sim_world *w, const struct sim_event *e)
     struct sim_host *h = &w->host[e->host];
     enum sim_fault f = (enum sim_fault)e->fault;
     if (!w->faulty && f != SIM_garbage) return;
-    sim_trace(w, "fault %s at %d", sim_fault_word(f), e->host);
-    if (f != SIM_power) w->res->struck[f]++; /* that counts when it comes to it */
+    sim_trace(w, "fault %s at %d", SIM_FAULT_WORDS[f].word, e->host);
+    if (f != SIM_power && f != SIM_leave) w->res->struck[f]++; /* that counts when it comes to it */
     switch (f) {
     case SIM_split:
         split(w, sim_draw(&w->rng) % 3 == 0);
@@ -302,6 +315,31 @@ void sim_faults_event(struct sim_world *w, const struct sim_event *e)
             sim_crash(w, h, rest_ms(w)); /* else it reads on, until something else ends it */
         later(w, f, 2000 + sim_below(&w->rng, 20000), e->host);
         break;
+    case SIM_minutes: {
+        int a = anybody(w)->idx, b = anybody(w)->idx;
+        w->link[a][b].slow_us = w->link[a][b].slow_us ? 0 : (uint32_t)sim_below(&w->rng, 120000000);
+        later(w, f, 200 + sim_below(&w->rng, 5000), 0);
+        break;
+    }
+    case SIM_leave: {
+        bool out = sim_draw(&w->rng) % 2;
+        h = anybody(w);
+        if (h->r) sim_load_stake(w, h, out);
+        later(w, f, 1000 + sim_below(&w->rng, 12000), e->host);
+        break;
+    }
+    case SIM_join:
+        if (h->r) sim_crash(w, h, 100 + sim_below(&w->rng, 10000));
+        if (!w->snapshot || sim_draw(&w->rng) % 2) sim_snapshot_take(w, anybody(w));
+        if (h->joins) sim_boot_later(w, h, 100);
+        h->joins = false;
+        sim_join(w, h);
+        later(w, f, 10000 + sim_below(&w->rng, 40000), e->host);
+        break;
+    case SIM_light:
+        sim_light_asks(w, anybody(w));
+        later(w, f, 100 + sim_below(&w->rng, 4000), 0);
+        break;
     case SIM_loss:
     case SIM_copies:
     case SIM_reorder:
@@ -312,6 +350,10 @@ void sim_faults_event(struct sim_world *w, const struct sim_event *e)
     case SIM_censor:
     case SIM_forge:
     case SIM_fork:
+    case SIM_late:
+    case SIM_newer:
+    case SIM_grind:
+    case SIM_again:
     case SIM_FAULT_COUNT: break; /* not by event */
     }
 }
@@ -323,6 +365,8 @@ void sim_faults_stop(struct sim_world *w)
     for (uint32_t i = 0; i < w->host_cnt; i++) {
         struct sim_host *h = &w->host[i];
         h->disk.full = h->disk.lying = h->map_full = false;
+        if (h->joins) sim_boot_later(w, h, 100);
+        h->joins = false;
         h->disk.astray_ppm = 0;
         h->disk.power_at = h->disk.fail_at = 0;
         sim_disk_settle(&h->disk);

@@ -5,12 +5,23 @@
 #include "core/crypto/hash.h"
 #include "core/node/evidence.h"
 #include "core/node/registry.h"
+#include "ledger/state/stake.h"
 #include "modules/zkml/zkml.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { IDS = 512, SENT = 1 << 16, PROBER = SIM_PEOPLE - 1, ACTORS = 6, KINDS_MAX = 128, TAG = 24 };
+enum {
+    IDS = 512,
+    PAST = 16,
+    SENT = 1 << 16,
+    PROBER = SIM_PEOPLE - 1,
+    ACTORS = 6,
+    OWNERS = 6,
+    KINDS_MAX = 128,
+    TAG = 24,
+    SPAN_MS = 60000
+};
 
 /* An id that the chain has told of: what it is of, and who made it (-1: nobody's transaction). */
 struct seen {
@@ -48,6 +59,10 @@ struct sim_load {
     const struct qn_tx_kind *kinds[KINDS_MAX];
     uint32_t kind_cnt;
     uint64_t probe_us;
+    struct qn_buf past[PAST]; /* sent, to be sent again */
+    uint32_t past_cnt;
+    struct qn_hash stake_id; /* the last of sim_load_stake, and when */
+    uint64_t stake_us;
     uint32_t probed; /* hosts whose probe is final, bits */
 };
 
@@ -83,6 +98,8 @@ void sim_load_init(struct sim_world *w)
 void sim_load_fini(struct sim_world *w)
 {
     if (!w->load) return;
+    for (unsigned i = 0; i < PAST; i++)
+        qn_buf_free(&w->load->past[i]);
     free(w->load->sent);
     free(w->load);
 }
@@ -289,21 +306,48 @@ static void fill(struct draft *d, const struct qn_record *rec, void *obj, unsign
 
 /* --- sending --------------------------------------------------------------------------------------------------------------------------- */
 
-static void submit(struct sim_world *w, struct sim_host *h, const struct qn_tx_kind *kind,
-                   struct qn_span body, uint32_t person, bool probe)
+static qn_rc take(struct sim_host *h, struct qn_span tx, struct qn_hash *ret, struct qn_why *why)
+{
+    sim_begin(h);
+    qn_rc rc = qn_replica_submit(h->r, tx, ret, why);
+    sim_wake(h, h->w->now_us + h->w->k.turn_us);
+    sim_end(h);
+    return rc;
+}
+
+static const struct qn_tx_kind *kind_of(const struct sim_load *l, uint16_t kind)
+{
+    for (uint32_t k = 0; k < l->kind_cnt; k++)
+        if (l->kinds[k]->kind == kind) return l->kinds[k];
+    QN_BUG("no such kind of transaction");
+}
+
+/* The same transaction, to a node that may have it, that may know it as final. */
+static void again(struct sim_world *w)
+{
+    struct sim_load *l = w->load;
+    struct sim_host *h = &w->host[sim_below(&w->rng, w->host_cnt)];
+    const struct qn_buf *tx = &l->past[sim_below(&w->rng, PAST)];
+    struct qn_hash id;
+    struct qn_why why = { "" };
+    if (!h->r || tx->len == 0) return;
+    w->res->struck[SIM_again]++;
+    qn_rc rc = take(h, qn_buf_get(tx), &id, &why);
+    if (rc == QN_OK && slot(l, &id)->height) sim_saw(w, SEEN_again);
+}
+
+static struct qn_hash submit(struct sim_world *w, struct sim_host *h, const struct qn_tx_kind *kind,
+                             struct qn_span body, uint32_t person, bool probe)
 {
     struct sim_load *l = w->load;
     struct qn_buf tx = { 0 };
     struct qn_hash id, got;
     struct qn_why why = { "" };
-    struct qn_tx_opts opts = { .salt = ++l->salt, .span_ms = 60000 };
+    struct qn_tx_opts opts = { .salt = ++l->salt, .span_ms = SPAN_MS };
     if (kind->kind >> 8 == 0 && strcmp(kind->name, "contract.call") == 0) opts.gas_max = 200000;
     uint64_t now = QN_MAX(sim_host_ms(h), qn_view_now_ms(qn_chain_view(qn_replica_chain(h->r))));
     qn_tx_build(&w->chain, kind->kind, body, &l->keys[person], now, &opts, &tx, &id);
-    sim_begin(h);
-    qn_rc rc = qn_replica_submit(h->r, qn_buf_get(&tx), &got, &why);
-    sim_wake(h, w->now_us + w->k.turn_us);
-    sim_end(h);
+    qn_rc rc = take(h, qn_buf_get(&tx), &got, &why);
     if (rc == QN_OK && !qn_hash_eq(&id, &got)) sim_wrong(w, "a transaction got another id");
     w->res->txs++;
     if (rc) sim_trace(w, "tx %s not taken: %s: %s", kind->name, qn_err_code(rc), why.text);
@@ -312,7 +356,13 @@ static void submit(struct sim_world *w, struct sim_host *h, const struct qn_tx_k
         if (qn_hash_is_zero(&s->id)) l->sent_cnt++;
         *s = (struct sent){ id, 0, kind->kind, h->idx, (uint8_t)person, probe, rc == QN_OK };
     }
+    if (w->faulty && w->k.faults >> SIM_again & 1) {
+        struct qn_buf *keep = &l->past[l->past_cnt++ % PAST];
+        qn_buf_clear(keep);
+        qn_buf_span(keep, qn_buf_get(&tx));
+    }
     qn_buf_free(&tx);
+    return id;
 }
 
 static void transfer(struct sim_world *w, struct sim_host *h, uint32_t from, bool probe)
@@ -324,6 +374,32 @@ static void transfer(struct sim_world *w, struct sim_host *h, uint32_t from, boo
     qn_encode(ledger_send_record(), &s, &body);
     submit(w, h, &QN_CORE_TXS[0], qn_buf_get(&body), from, probe);
     qn_buf_free(&body);
+}
+
+/* No more than one at a time, and none that would stake twice: nobody may come to weigh more than he is meant to. */
+void sim_load_stake(struct sim_world *w, struct sim_host *h, bool out)
+{
+    struct sim_load *l = w->load;
+    struct qn_buf body = { 0 };
+    struct qn_arena arena = { 0 };
+    struct qn_validator v;
+    const struct qn_hash id = qn_acct_key(&w->keys[w->leaver].pub);
+    const struct qn_view *view = qn_chain_view(qn_replica_chain(h->r));
+    struct validator_stake s = { .validator = id };
+    const struct sent *last = slot(l, &l->stake_id);
+    bool waits = l->stake_us && last->height == 0 && w->now_us < l->stake_us + 2 * SPAN_MS * 1000;
+    bool in = qn_stake_get(view, &id, &arena, &v) == QN_OK &&
+              qn_stake_of(view, &id, &v, &v.owner).uqn > 0;
+    if (!waits && in == out) {
+        if (!out) s.amount = w->bonds[w->leaver].amount;
+        qn_encode(validator_stake_record(), &s, &body);
+        l->stake_us = w->now_us;
+        l->stake_id = submit(w, h, kind_of(l, out ? QN_TX_VALIDATOR_UNBOND : QN_TX_VALIDATOR_BOND),
+                             qn_buf_get(&body), OWNERS + (uint32_t)w->leaver, false);
+        w->res->struck[SIM_leave]++;
+    }
+    qn_buf_free(&body);
+    qn_arena_free(&arena);
 }
 
 /* A model that proofs could be about: the one kind whose fields must fit each other. */
@@ -385,6 +461,7 @@ void sim_load_event(struct sim_world *w)
         else
             transfer(w, h, (uint32_t)sim_below(&w->rng, ACTORS), false);
     }
+    if (w->k.faults >> SIM_again & 1) again(w);
     uint64_t ms = 1 + sim_below(&w->rng, 2 * w->k.tx_ms);
     sim_push(w, (struct sim_event){ .when.t = w->now_us + ms * 1000, .what = EV_LOAD });
 }

@@ -25,8 +25,12 @@ static void fly(struct sim_world *w, int from, int to, struct sim_msg *m)
     w->res->struck[SIM_copies] += copies - 1;
     uint64_t begin = w->now_us + w->host[from].busy_us;
     while (copies--) {
-        uint64_t t = begin + l->delay_us + sim_below(&w->rng, k->jitter_us + 1) +
+        uint64_t t = begin + l->delay_us + l->slow_us + sim_below(&w->rng, k->jitter_us + 1) +
                      (k->bytes_us ? m->len / k->bytes_us : 0);
+        if (w->host[from].traits & TRAIT_LATE) {
+            t += sim_below(&w->rng, LATE_US);
+            w->res->struck[SIM_late]++;
+        }
         if (w->faulty && k->late_ppm) {
             if (sim_chance(&w->rng, k->late_ppm)) {
                 t += sim_below(&w->rng, LATE_US);
@@ -177,8 +181,12 @@ void sim_net_cut(struct sim_world *w, int a, int b, bool cut)
 void sim_net_heal(struct sim_world *w)
 {
     for (int a = 0; a < (int)w->host_cnt; a++)
-        for (int b = 0; b < (int)w->host_cnt; b++)
-            w->link[a][b].cut = false;
+        for (int b = 0; b < (int)w->host_cnt; b++) {
+            struct sim_link *l = &w->link[a][b];
+            l->cut = false;
+            if (w->k.faults >> SIM_minutes & 1)
+                l->slow_us = 0, l->last_us = 0; /* what is under way still comes */
+        }
     for (int a = 0; a < (int)w->host_cnt; a++)
         sim_net_up(w, a);
 }

@@ -3,6 +3,7 @@
 
 #include "core/crypto/hash.h"
 #include "core/env/env.h"
+#include "core/node/rearm.h"
 #include "ledger/state/proof.h"
 #include "ledger/store/store.h"
 #include "ledger/sync/snapshot.h"
@@ -11,8 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CLOCKS_MS 10000 /* validator rearm's (core/node/rearm.c) */
-#define SEG_MAX   (80u << 20)
+#define SEG_MAX (80u << 20)
 
 /* --- snapshots ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -208,9 +208,9 @@ static void from_snapshot(struct sim_world *w, struct sim_host *h)
 
 /* --- a machine that lost its disk ------------------------------------------------------------------------------------------------------- */
 
-void sim_restore(struct sim_world *w, struct sim_host *h)
+/* From 0: its backup, 1: the last snapshot, 2: nothing. */
+static void new_disk(struct sim_world *w, struct sim_host *h, unsigned how)
 {
-    unsigned how = (unsigned)sim_below(&w->rng, 3);
     QN_ASSERT(!h->r);
     sim_disk_wipe(&h->disk);
     h->disk.power_at = h->disk.fail_at = 0;
@@ -221,16 +221,27 @@ void sim_restore(struct sim_world *w, struct sim_host *h)
     } else if (how == 1 && w->snapshot) {
         from_snapshot(w, h);
     }
-    sim_trace(w, "host %d is restored (%u), and unarmed", h->idx, how);
+    sim_trace(w, "host %d has a new disk (%u)", h->idx, how);
     h->unarmed = h->validator >= 0 && w->o.bug != SIM_BUG_no_rearm;
     h->restored_ms = sim_host_ms(h);
     h->acked = 0;
     h->busy_us = 0;
 }
 
+void sim_restore(struct sim_world *w, struct sim_host *h)
+{
+    new_disk(w, h, (unsigned)sim_below(&w->rng, 3));
+}
+
+void sim_join(struct sim_world *w, struct sim_host *h)
+{
+    new_disk(w, h, sim_below(&w->rng, 4) ? 1 : 2);
+    sim_saw(w, SEEN_joined);
+}
+
 bool sim_rearm(struct sim_host *h)
 {
-    if (!h->unarmed || qn_chain_header(qn_replica_chain(h->r))->t_ms < h->restored_ms + CLOCKS_MS)
+    if (!h->unarmed || qn_chain_header(qn_replica_chain(h->r))->t_ms < h->restored_ms + QN_REARM_MS)
         return false;
     h->unarmed = false;
     sim_saw(h->w, SEEN_rearmed);

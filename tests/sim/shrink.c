@@ -41,13 +41,12 @@ void sim_command(const struct sim_opts *o, char *dst, size_t size)
     if (o->minutes) at += (size_t)snprintf(dst + at, size - at, " --minutes %u", o->minutes);
     if (o->epoch_ms) at += (size_t)snprintf(dst + at, size - at, " --epoch-ms %u", o->epoch_ms);
     if (o->tx_max) at += (size_t)snprintf(dst + at, size - at, " --txs %u", o->tx_max);
-    if (o->bug) at += (size_t)snprintf(dst + at, size - at, " --bug %s", sim_bug_word(o->bug));
+    if (o->bug) at += (size_t)snprintf(dst + at, size - at, " --bug %s", sim_bug(o->bug)->word);
     for (unsigned k = 0; k < 2; k++) {
         const char *before = k ? " --without " : " --with ";
         for (unsigned f = 0; f < SIM_FAULT_COUNT; f++) {
             if (!((k ? o->without : o->with) >> f & 1)) continue;
-            at += (size_t)snprintf(dst + at, size - at, "%s%s", before,
-                                   sim_fault_word((enum sim_fault)f));
+            at += (size_t)snprintf(dst + at, size - at, "%s%s", before, SIM_FAULT_WORDS[f].word);
             before = ",";
         }
     }
@@ -88,7 +87,7 @@ void sim_shrink(const struct sim_opts *o, const struct sim_result *seen)
     for (unsigned f = 0; f < SIM_FAULT_COUNT; f++) {
         struct sim_opts t = best;
         if (!(k.faults >> f & 1)) continue;
-        t.without |= 1u << f;
+        t.without |= SIM_BIT(f);
         if (!sim_child(&t, &r) && same_kind(r.wrong, seen->wrong)) best = t;
     }
     for (size_t i = 0; i < QN_COUNT(TXS); i++) {

@@ -57,7 +57,18 @@ enum {
           "a traitor's share of machines are restored or empty, and sign again once rearmed")      \
     FAULT(rot, "a traitor's share of disks rot, or read another place than was asked for")         \
     FAULT(mapfull, "the map of rows is full for a while")                                          \
-    FAULT(snapshot, "snapshots are made of running nodes, and lied about")
+    FAULT(snapshot, "snapshots are made of running nodes, and lied about")                         \
+    FAULT(minutes, "links keep what they carry for up to two minutes")                             \
+    FAULT(late, "traitors say everything seconds late")                                            \
+    FAULT(newer, "traitors speak another version: more fields, other kinds, other blocks")         \
+    FAULT(grind, "traitors who lead look for a beacon that suits them")                            \
+    FAULT(again, "clients send a transaction to several nodes, and again when it is final")        \
+    FAULT(leave, "a validator's owner takes its stake out, and puts it in again")                  \
+    FAULT(join, "a host comes in the middle of it, from a snapshot or with nothing, and again")    \
+    FAULT(light, "light clients ask for proofs, and are lied to")
+
+/* Faults from this one on are drawn apart: worlds without them stay what they were. */
+#define SIM_LATER SIM_minutes
 
 enum sim_fault {
 #define FAULT(word, doc) SIM_##word,
@@ -66,8 +77,13 @@ enum sim_fault {
         SIM_FAULT_COUNT
 };
 
-const char *sim_fault_word(enum sim_fault f);
-const char *sim_fault_doc(enum sim_fault f);
+#define SIM_BIT(fault) (UINT64_C(1) << (fault)) /* in a set of faults */
+
+/* words.c: what the lists here call their entries, in their order. */
+struct sim_word {
+    const char *word, *doc;
+};
+extern const struct sim_word SIM_FAULT_WORDS[SIM_FAULT_COUNT];
 
 /* Bugs that --bug plants: the machine's own (enum qn_bft_bug), then these, which sit in the simulator's disk and in functions that only
  * this program's linking replaces (bugs.c): no node can have them. */
@@ -82,7 +98,9 @@ const char *sim_fault_doc(enum sim_fault f);
     BUG(no_crc, "a frame's checksum is not looked at")                                             \
     BUG(no_mark, "a checkpoint forgets the rows that were deleted")                                \
     BUG(no_rearm, "a validator that was restored signs at once")                                   \
-    BUG(no_ids, "a transaction that is final is not known again")
+    BUG(no_ids, "a transaction that is final is not known again")                                  \
+    BUG(no_vrf, "a beacon's proof is not looked at")                                               \
+    BUG(blind_rows, "a light client does not hold rows against the root")
 
 enum sim_bug {
     SIM_BUG_BASE = 100,
@@ -91,7 +109,8 @@ enum sim_bug {
 #undef BUG
         SIM_BUG_END
 };
-const char *sim_bug_word(int bug);
+const struct sim_word *sim_bug(int bug);
+int sim_bug_next(int bug);          /* begins with 0, ends with 0 */
 int sim_bug_find(const char *word); /* 0: none of that name */
 
 /* What must happen somewhere in some hundred seeds, or a branch that matters is never tried: SEEN(word, what it is). */
@@ -131,6 +150,14 @@ int sim_bug_find(const char *word); /* 0: none of that name */
     SEEN(rot_rows, "rot of the rows was found, and they were made again from the journal")         \
     SEEN(rot_read, "rot was found by a read")                                                      \
     SEEN(old_tx, "a transaction older than the window was found where it is")                      \
+    SEEN(newer_block, "a traitor's block of another version")                                      \
+    SEEN(ground, "a traitor's block with a beacon of its choice")                                  \
+    SEEN(again, "a transaction that is final was sent again")                                      \
+    SEEN(left, "an epoch began without a validator whose stake was taken out")                     \
+    SEEN(came_back, "an epoch began with one whose stake is in again")                             \
+    SEEN(joined, "a host came in the middle of it")                                                \
+    SEEN(light_step, "a light client followed to other validators")                                \
+    SEEN(light_lie, "a changed or forged proof was refused")                                       \
     SEEN(alone, "a network of one")                                                                \
     SEEN(real_keys, "Ed25519 instead of keyed hashes")
 
@@ -140,13 +167,12 @@ enum sim_seen {
 #undef SEEN
         SEEN_COUNT
 };
-const char *sim_seen_word(enum sim_seen what);
-const char *sim_seen_doc(enum sim_seen what);
+extern const struct sim_word SIM_SEEN_WORDS[SEEN_COUNT];
 
 struct sim_knobs {
     uint32_t nodes, followers; /* validators; and hosts without a key */
     uint32_t faults_ms;        /* virtual time with faults */
-    uint32_t faults;           /* bits by enum sim_fault */
+    uint64_t faults;           /* bits by enum sim_fault */
     uint32_t delay_us, jitter_us, bytes_us;
     uint32_t loss_ppm, copy_ppm, late_ppm;
     uint32_t split_ms, kill_ms, power_ops, disk_us, turn_us;
@@ -161,7 +187,7 @@ struct sim_knobs {
 struct sim_opts {
     uint64_t seed;
     uint32_t nodes, minutes, epoch_ms; /* 0: as drawn */
-    uint32_t with, without;            /* faults added, left out, bits */
+    uint64_t with, without;            /* faults added, left out, bits */
     uint32_t tx_max;                   /* transactions at most; 0: no limit */
     uint64_t until;                    /* stop after this event; 0: at the end */
     int bug;                           /* enum qn_bft_bug or sim_bug */
@@ -172,7 +198,7 @@ struct sim_result {
     char wrong[400]; /* empty: nothing */
     uint64_t event, virtual_ms, height, txs, txs_ok, messages, refused;
     uint64_t digest; /* of all that happened: equal for equal seeds */
-    uint32_t faults;
+    uint64_t faults;
     uint64_t kinds_ok[8]; /* final successful transactions by module tag */
     uint64_t kills, stops,
         cuts;             /* processes killed, stopped by their owner; machines that lost power */
@@ -254,11 +280,15 @@ enum sim_trait {
     TRAIT_REARM =
         2048, /* is honest: when it comes back without its votes it keeps silent until it is rearmed */
     TRAIT_ROT = 4096, /* likewise */
+    TRAIT_LATE = 8192,
+    TRAIT_NEWER = 16384,
+    TRAIT_GRIND = 32768,
 };
 /* An honest key may be seen to sign against itself when its machine forgot what it said. */
 #define TRAIT_FORGETS (TRAIT_BADDISK | TRAIT_RESTORED | TRAIT_WIPED)
 #define TRAIT_LIES                                                                                 \
-    (TRAIT_TWIN | TRAIT_CENSOR | TRAIT_GARBAGE | TRAIT_FORGE | TRAIT_FORK | TRAIT_FLOOD)
+    (TRAIT_TWIN | TRAIT_CENSOR | TRAIT_GARBAGE | TRAIT_FORGE | TRAIT_FORK | TRAIT_FLOOD |          \
+     TRAIT_NEWER | TRAIT_GRIND)
 
 struct sim_host {
     struct sim_world *w;
@@ -285,16 +315,18 @@ struct sim_host {
     int64_t memory;       /* bytes that its code holds */
     uint64_t forked_view; /* a traitor's: of its last own block; */
     bool hush;            /* whose FIRST it does not tell all */
+    bool joins;           /* comes when fault `join` lets it */
 };
 
 struct sim_link {
-    uint64_t last_us; /* arrival of the last message: links keep order */
-    uint32_t delay_us;
-    bool cut, up; /* carries nothing; both know of each other */
+    uint64_t last_us;           /* arrival of the last message: links keep order */
+    uint32_t delay_us, slow_us; /* always; while fault `minutes` has it */
+    bool cut, up;               /* carries nothing; both know of each other */
 };
 
 struct sim_signed; /* votes of one signer (checks.c) */
 struct sim_load;   /* workload (load.c) */
+struct sim_light;  /* a light client (light.c) */
 
 struct sim_world {
     struct sim_knobs k;
@@ -321,6 +353,9 @@ struct sim_world {
     uint64_t height;
     uint32_t epoch_of_head;
     struct qn_set voters;          /* of the highest block's child */
+    struct qn_hash beacon;         /* of the highest block */
+    struct sim_light *light;       /* who asks for proofs (light.c) */
+    int leaver;                    /* the validator of fault `leave` */
     struct sim_snapshot *snapshot; /* the last that was made (operator.c) */
     struct sim_msg *secret;        /* a traitor's block that nobody was shown */
     struct qn_hash secret_hash;
@@ -344,6 +379,7 @@ bool sim_good(const struct sim_host *h);   /* and progress is owed to it */
 /* sim_begin and _end bracket what a host does: time passes in it while its disk works. */
 void sim_begin(struct sim_host *h);
 void sim_end(struct sim_host *h);
+void sim_boot_later(struct sim_world *w, struct sim_host *h, uint64_t ms);
 void sim_wake(struct sim_host *h, uint64_t t_us);
 int sim_signer(struct sim_host *h); /* its number in the set that votes now, as it knows it; -1 */
 uint64_t sim_host_ms(const struct sim_host *h); /* its wall clock */
@@ -372,6 +408,8 @@ void sim_faults_stop(struct sim_world *w);
 /* sim_traitor_hears lets a forger act on what came; sim_traitor_leads lets one say something else than its own block m: true when it did. */
 void sim_traitor_hears(struct sim_world *w, struct sim_host *h, const struct sim_msg *m);
 bool sim_traitor_leads(struct sim_world *w, struct sim_host *h, struct qn_span m);
+/* sim_traitor_newer changes what a host of another version says: *m is then in *buf. */
+void sim_traitor_newer(struct sim_host *h, struct qn_span *m, struct qn_buf *buf);
 void sim_traitor_garbage(struct sim_world *w, struct sim_host *h);
 void sim_traitor_floods(struct sim_world *w, struct sim_host *h);
 
@@ -380,6 +418,8 @@ struct sim_snapshot;
 /* sim_restore gives a machine that is down another disk: an old backup's, a snapshot's or none; its validator is silent until
  * sim_rearm, asked after each turn, says that it may sign. */
 void sim_restore(struct sim_world *w, struct sim_host *h);
+/* sim_join lets a host come: from the last snapshot, if there is one that it would take, else with nothing. */
+void sim_join(struct sim_world *w, struct sim_host *h);
 bool sim_rearm(struct sim_host *h);
 /* sim_heal does what the words of a start that failed ask for; false: they ask for nothing. */
 bool sim_heal(struct sim_world *w, struct sim_host *h, qn_rc rc, const struct qn_why *why);
@@ -396,6 +436,14 @@ void sim_load_accuse(struct sim_host *h); /* what it saw traitors do becomes tra
 void sim_load_look(struct sim_host *h);   /* it must know where what became final long ago is */
 bool sim_load_settled(
     struct sim_world *w); /* what was asked for since the faults stopped is final everywhere */
+
+/* sim_load_stake asks, as its owner, for all stake of the validator who leaves, or puts what it began with in again. */
+void sim_load_stake(struct sim_world *w, struct sim_host *h, bool out);
+
+/* --- light.c ------------------------------------------------------------------------------------------------------------------ */
+/* sim_light_asks lets the world's light client ask a host for its head and some rows: it believes what is true, and nothing else. */
+void sim_light_asks(struct sim_world *w, struct sim_host *h);
+void sim_light_free(struct sim_light *l);
 
 /* --- checks.c ----------------------------------------------------------------------------------------------------------------- */
 void sim_checks_init(struct sim_world *w);
@@ -415,6 +463,8 @@ void sim_bugs_enter(struct sim_host *h);
 /* What is allocated between sim_bugs_enter of a host and of NULL is the host's memory; not so between sim_quiet(true) and (false). */
 void sim_quiet(bool quiet);
 void sim_bugs_arm(int bug, bool real_keys);
+/* sim_beacon_good is qn_beacon_check by code that no bug is planted in. */
+bool sim_beacon_good(const struct sim_world *w, const struct qn_header *h);
 /* sim_shrink looks for fewer faults, nodes and transactions that fail still, and says which command shows it. */
 void sim_shrink(const struct sim_opts *o, const struct sim_result *seen);
 /* sim_child runs one world in a process of its own: a failed assertion is a finding like others. */

@@ -2,6 +2,7 @@
 #include "tests/sim/sim.h"
 
 #include "core/crypto/hash.h"
+#include "ledger/bft/beacon.h"
 #include "ledger/state/chain.h"
 
 #include <stdlib.h>
@@ -205,6 +206,47 @@ static bool hushed(const struct sim_host *h, struct qn_span m)
     return hush;
 }
 
+/* Its block as nobody may make it: of another version, or with the one of some beacons that comes out lowest. */
+static void lead_altered(struct sim_world *w, struct sim_host *h, const struct qn_proposal *p)
+{
+    struct qn_proposal q = *p;
+    struct qn_header *head = &q.block.header;
+    struct qn_chain *c = qn_replica_chain(h->r);
+    const struct qn_block *up = qn_chain_block(c, &head->parent);
+    const struct qn_header *before = up ? &up->header : qn_chain_header(c);
+    struct qn_buf block = { 0 };
+    uint8_t text[QN_PROPOSAL_TEXT];
+    bool grind = (h->traits & TRAIT_GRIND) && (!(h->traits & TRAIT_NEWER) || sim_draw(&h->rng) % 2);
+    for (uint64_t i = 1; i <= 4 && grind; i++) {
+        struct qn_vrf_proof vrf;
+        struct qn_hash beacon;
+        qn_beacon_prove(&w->keys[h->validator], &w->chain, &before->beacon, head->height + i, &vrf,
+                        &beacon);
+        if (i > 1 && memcmp(beacon.b, head->beacon.b, 32) > 0) continue;
+        head->vrf = vrf;
+        head->beacon = beacon;
+    }
+    if (!grind) head->ver++;
+    sim_saw(w, grind ? SEEN_ground : SEEN_newer_block);
+    struct qn_hash hash = qn_header_hash(head);
+    q.sig = qn_sign(&w->keys[h->validator], qn_proposal_text(&hash, text));
+    qn_buf_u8(&block, SAY_PROPOSAL);
+    qn_encode(qn_proposal_record(), &q, &block);
+    show(w, h, &q, &hash, qn_buf_get(&block), UINT32_MAX);
+    qn_buf_free(&block);
+}
+
+void sim_traitor_newer(struct sim_host *h, struct qn_span *m, struct qn_buf *buf)
+{
+    unsigned how = (unsigned)sim_below(&h->rng, 8);
+    if (how < 3 || m->len == 0) return;
+    qn_buf_span(buf, *m);
+    if (how == 3) buf->ptr[0] = (uint8_t)(10 + sim_below(&h->rng, 240));
+    for (uint64_t more = sim_below(&h->rng, 40) + (how > 3); more; more--)
+        qn_buf_u8(buf, (uint8_t)sim_draw(&h->rng));
+    *m = qn_buf_get(buf);
+}
+
 bool sim_traitor_leads(struct sim_world *w, struct sim_host *h, struct qn_span m)
 {
     struct qn_arena arena = { 0 };
@@ -220,7 +262,12 @@ bool sim_traitor_leads(struct sim_world *w, struct sim_host *h, struct qn_span m
         goto out;
     h->forked_view = p.block.header.view;
     uint32_t some = (uint32_t)sim_draw(&h->rng);
-    if (lead_secret(w, h, &p)) {
+    if ((h->traits & (TRAIT_NEWER | TRAIT_GRIND)) && sim_draw(&h->rng) % 3) {
+        lead_altered(w, h, &p);
+        done = true;
+    } else if (!(h->traits & TRAIT_FORK)) {
+        done = false; /* as it should be */
+    } else if (lead_secret(w, h, &p)) {
         done = true;
     } else if (friend_next(w, h, &p.block.header) && sim_draw(&h->rng) % 4) {
         hide(w, h, &p);

@@ -110,9 +110,13 @@ static void say(struct sim_host *h, int to, bool cast, uint8_t class, struct qn_
 {
     struct sim_world *w = h->w;
     if (w->o.trace && m.len > 1 && m.ptr[0] != 1) describe(h, to, m);
+    struct qn_buf newer = { 0 };
     if (sim_honest(h)) sim_check_said(w, h, m);
     if (h->traits & TRAIT_SILENT) return;
-    if ((h->traits & TRAIT_FORK) && cast && h->validator >= 0 && sim_traitor_leads(w, h, m)) return;
+    if ((h->traits & (TRAIT_FORK | TRAIT_NEWER | TRAIT_GRIND)) && cast && h->validator >= 0 &&
+        sim_traitor_leads(w, h, m))
+        return;
+    if (h->traits & TRAIT_NEWER) sim_traitor_newer(h, &m, &newer);
     if (!cast) {
         if (to >= 0 && to < (int)w->host_cnt && !(h->deaf >> to & 1))
             sim_net_say(w, h->idx, to, false, class, m);
@@ -122,6 +126,7 @@ static void say(struct sim_host *h, int to, bool cast, uint8_t class, struct qn_
         for (int k = 0; k < (int)w->host_cnt; k++)
             if (k != h->idx && !(h->deaf >> k & 1)) sim_net_say(w, h->idx, k, false, class, m);
     }
+    qn_buf_free(&newer);
 }
 
 static void host_say(struct sim_host *h, int to, bool cast, uint8_t class, struct qn_span m)
@@ -195,7 +200,7 @@ void sim_wake(struct sim_host *h, uint64_t t_us)
         w, (struct sim_event){ .when.t = t_us, .what = EV_WAKE, .host = h->idx, .life = h->life });
 }
 
-static void boot_later(struct sim_world *w, struct sim_host *h, uint64_t ms)
+void sim_boot_later(struct sim_world *w, struct sim_host *h, uint64_t ms)
 {
     sim_push(
         w, (struct sim_event){
@@ -218,13 +223,13 @@ void sim_crash(struct sim_world *w, struct sim_host *h, uint64_t down_ms)
     h->wake_us = h->free_us = h->busy_us = 0;
     h->in_call = false;
     sim_net_down(w, h->idx);
-    boot_later(w, h, down_ms);
+    sim_boot_later(w, h, down_ms);
 }
 
 /* A host that does not open has a reason that its faults explain, or something is wrong. */
 static bool explained(const struct sim_host *h, qn_rc rc)
 {
-    uint32_t f = h->w->k.faults;
+    uint64_t f = h->w->k.faults;
     if (h->traits & TRAIT_FORGETS) return true; /* it says so, and stays out */
     if (rc == QN_E_CLOCK) return h->traits & TRAIT_BADCLOCK;
     if (rc == QN_E_DISKFULL) return f >> SIM_full & 1;
@@ -275,7 +280,7 @@ static void boot(struct sim_world *w, struct sim_host *h)
         } else {
             w->res->refused++;
         }
-        boot_later(w, h, 500 + sim_below(&h->rng, 5000));
+        sim_boot_later(w, h, 500 + sim_below(&h->rng, 5000));
         return;
     }
     w->res->boots++;
@@ -359,7 +364,7 @@ static void begin(struct sim_world *w)
     w->genesis.validators.ptr = w->set;
     w->genesis.grants.cnt = grants;
     w->genesis.grants.ptr = w->grants;
-    w->chain = qn_genesis_hash(&w->genesis);
+    w->chain = w->beacon = qn_genesis_hash(&w->genesis);
     for (uint32_t i = 0; i < w->host_cnt; i++)
         w->host[i].validator = i < w->k.nodes ? (int)i : -1;
     for (uint32_t i = 0; i < SIM_HOSTS; i++)
@@ -372,7 +377,8 @@ static void begin(struct sim_world *w)
         h->env = (struct qn_env){ h, host_now_ms, host_mono_us, host_random, &h->disk.ops };
         sim_disk_init(&h->disk, h);
         sim_disk_init(&h->backup, h);
-        boot_later(w, h, sim_below(&w->rng, sim_below(&w->rng, 4) ? 200 : 20000));
+        if (h->joins) continue;
+        sim_boot_later(w, h, sim_below(&w->rng, sim_below(&w->rng, 4) ? 200 : 20000));
     }
     sim_net_init(w);
 }
@@ -454,6 +460,7 @@ static void finish(struct sim_world *w)
         sim_msg_free(w->old[i]);
     sim_msg_free(w->secret);
     sim_snapshot_free(w->snapshot);
+    sim_light_free(w->light);
     heap_free(&w->heap);
     sim_load_fini(w);
     sim_checks_fini(w);
