@@ -125,6 +125,11 @@ QN_CHECK qn_rc qn_final_check(const struct qn_header *header, const struct qn_wh
 /* qn_chain_final journals a child of the head, which was made or run, and makes it the head. What does not descend from it is forgotten. An error (disk) is final: close, open again. */
 QN_CHECK qn_rc qn_chain_final(struct qn_chain *chain, const struct qn_hash *hash,
                               const struct qn_why_final *by, struct qn_why *why);
+/* qn_chain_finals is the same of several, each the child of the one before, of which the last alone may end its epoch and has the reason: they are
+ * synced together, and heard of after that. */
+#define QN_FINALS_MAX 128
+QN_CHECK qn_rc qn_chain_finals(struct qn_chain *chain, const struct qn_hash *hashes, uint32_t cnt,
+                               const struct qn_why_final *by, struct qn_why *why);
 /* qn_chain_pledge syncs what this validator is about to say, before it says it. qn_chain_pledges visits those that the journal held at
  * the opening and that no final block has settled. */
 QN_CHECK qn_rc qn_chain_pledge(struct qn_chain *chain, const struct qn_pledge *pledge,

@@ -120,8 +120,9 @@ qn_rc qn_final_check(const struct qn_header *header, const struct qn_why_final *
 }
 
 /* Journals a block that is final. Where its body was synced with a vote on it, every other voter has done so too: what makes it final is known
- * again after any crash, and need not be synced by itself. An epoch's last block is, for the votes on what follows it are forgotten. */
-static qn_rc journal_final(struct qn_chain *c, struct branch *b, struct qn_place *ret,
+ * again after any crash, and need not be synced by itself. An epoch's last block is, for the votes on what follows it are forgotten. more: others come
+ * behind it, and all are synced before anybody hears of one. */
+static qn_rc journal_final(struct qn_chain *c, struct branch *b, bool more, struct qn_place *ret,
                            struct qn_why *why)
 {
     struct qn_buf buf = { 0 };
@@ -145,26 +146,18 @@ static qn_rc journal_final(struct qn_chain *c, struct branch *b, struct qn_place
                  : qn_journal_add(c->journal, QN_FRAME_FINAL, qn_buf_get(&buf), &ret->at, why);
     } else {
         qn_encode(qn_frame_record(), &b->frame, &buf);
-        rc = qn_journal_append(c->journal, QN_FRAME_BLOCK, qn_buf_get(&buf), &ret->at, why);
+        rc = more && !qn_journal_full(c->journal)
+                 ? qn_journal_add(c->journal, QN_FRAME_BLOCK, qn_buf_get(&buf), &ret->at, why)
+                 : qn_journal_append(c->journal, QN_FRAME_BLOCK, qn_buf_get(&buf), &ret->at, why);
     }
     qn_buf_free(&buf);
     if (rc == QN_OK) qn_crash_point("block-after");
     return rc;
 }
 
-qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struct qn_why_final *by,
-                     struct qn_why *why)
+/* A block that the journal has at `at` becomes the head. */
+static void settle(struct qn_chain *c, struct branch *b, struct qn_place at)
 {
-    struct branch *b = qn_chain_branch_find(c, hash);
-    QN_ASSERT(b && b->parent == NULL && b->delta);
-    struct qn_place at;
-    if (by->cert) { /* lent for the call */
-        b->frame.cert = *by->cert;
-        b->frame.fillers.cnt = by->filler_cnt;
-        b->frame.fillers.ptr = (struct qn_header *)(uintptr_t)by->fillers;
-    }
-    qn_rc rc = journal_final(c, b, &at, why);
-    if (rc) return rc;
     if (!c->tip || !qn_chain_descends(c->tip, b)) qn_chain_go(c, b);
     for (struct branch **p = &c->branches; *p; p = &(*p)->next)
         if (*p == b) {
@@ -186,7 +179,42 @@ qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struc
     qn_chain_settle_pledges(c);
     if (c->conf.on_block) c->conf.on_block(c->conf.arg, &b->frame, &b->hash);
     qn_chain_branch_free(b);
-    return anchor(c, why);
+}
+
+qn_rc qn_chain_finals(struct qn_chain *c, const struct qn_hash *hashes, uint32_t cnt,
+                      const struct qn_why_final *by, struct qn_why *why)
+{
+    struct qn_place at[QN_FINALS_MAX];
+    qn_rc rc = QN_OK;
+    QN_ASSERT(cnt > 0);
+    QN_ASSERT(cnt <= QN_FINALS_MAX);
+    for (uint32_t from = 0, to; rc == QN_OK && from < cnt; from = to) {
+        const struct branch *up = NULL;
+        for (to = from; rc == QN_OK && to < cnt; to++) { /* as many as the segment has room for */
+            struct branch *b = qn_chain_branch_find(c, &hashes[to]);
+            QN_ASSERT(b && b->parent == up && b->delta);
+            QN_ASSERT(!b->sets || to + 1 == cnt);
+            if (to > from && qn_journal_full(c->journal)) break;
+            if (to + 1 == cnt && by->cert) { /* lent for the call */
+                b->frame.cert = *by->cert;
+                b->frame.fillers.cnt = by->filler_cnt;
+                b->frame.fillers.ptr = (struct qn_header *)(uintptr_t)by->fillers;
+            }
+            rc = journal_final(c, b, to + 1 < cnt, &at[to], why);
+            up = b;
+        }
+        if (rc == QN_OK && cnt > 1) rc = qn_journal_flush(c->journal, why);
+        for (uint32_t i = from; rc == QN_OK && i < to; i++)
+            settle(c, qn_chain_branch_find(c, &hashes[i]), at[i]);
+        if (rc == QN_OK) rc = anchor(c, why);
+    }
+    return rc;
+}
+
+qn_rc qn_chain_final(struct qn_chain *c, const struct qn_hash *hash, const struct qn_why_final *by,
+                     struct qn_why *why)
+{
+    return qn_chain_finals(c, hash, 1, by, why);
 }
 
 qn_rc qn_chain_pledge(struct qn_chain *c, const struct qn_pledge *pledge, struct qn_why *why)

@@ -1,5 +1,6 @@
-/* bench_ledger.c - transfers a second: taken in (signature checked), one by one or as a peer sends them, made into blocks that are synced, and
- * executed again from the journal with every signature checked; beside what one core's Ed25519 allows one by one. */
+/* bench_ledger.c - transfers a second: taken in (signature checked), one by one or as a peer sends them, made into blocks that are synced,
+ * executed again from the journal with every signature checked, and taken up by one who was away, from blocks that hold two each; beside what
+ * one core's Ed25519 allows one by one. */
 #include "core/crypto/hash.h"
 #include "ledger/sync/replica.h"
 
@@ -74,6 +75,70 @@ static double take_in(struct qn_replica *r, const struct qn_buf *txs, unsigned c
     return cnt / seconds(begin);
 }
 
+/* --- two, of whom one comes late ------------------------------------------------------------------------------------------- */
+
+struct two {
+    struct qn_replica *r[2];
+    struct qn_buf said[2]; /* to the other: u32 length, message.. */
+};
+
+static void say(struct two *t, uint32_t peer, struct qn_span message)
+{
+    qn_buf_u32(&t->said[peer], (uint32_t)message.len);
+    qn_buf_span(&t->said[peer], message);
+}
+
+/* Peers have their own numbers here: who sends to 0 is 1. */
+static void wire_send(void *self, uint32_t peer, enum qn_class class, struct qn_span message)
+{
+    (void)class;
+    say(self, peer, message);
+}
+
+static void no_cast(void *self, enum qn_class class, struct qn_span message)
+{
+    (void)self;
+    (void)class;
+    (void)message;
+}
+
+static void hear(struct two *t, uint32_t who)
+{
+    struct qn_buf said = t->said[who];
+    struct qn_span s = qn_buf_get(&said), message;
+    struct qn_why why;
+    uint32_t len;
+    t->said[who] = (struct qn_buf){ 0 };
+    while (qn_take_u32(&s, &len) && qn_take(&s, len, &message))
+        QN_ASSERT(qn_replica_recv(t->r[who], 1 - who, message, &why) != QN_REJECT);
+    qn_buf_free(&said);
+}
+
+/* Transfers a second of who catches up with `from`. */
+static double catch_up(struct qn_replica *from, struct two *t, const struct qn_replica_conf *conf,
+                       unsigned cnt)
+{
+    struct qn_replica_conf late = *conf;
+    struct qn_why why;
+    uint64_t wait, height = qn_chain_header(qn_replica_chain(from))->height, begin;
+    late.validator = NULL;
+    t->r[0] = from;
+    QN_ASSERT(qn_replica_open(&late, &t->r[1], &why) == QN_OK);
+    qn_replica_peer(from, 1, true);
+    qn_replica_peer(t->r[1], 0, true);
+    begin = qn_env_mono_us(qn_env_real());
+    while (qn_chain_header(qn_replica_chain(t->r[1]))->height + 2 < height) {
+        hear(t, 1);
+        hear(t, 0);
+        QN_ASSERT(qn_replica_turn(t->r[1], &wait, &why) == QN_OK);
+    }
+    double rate = cnt / seconds(begin);
+    qn_replica_close(t->r[1]);
+    for (unsigned i = 0; i < 2; i++)
+        qn_buf_free(&t->said[i]);
+    return rate;
+}
+
 static void print(const char *name, double rate, double limit)
 {
     printf("{\"name\":\"%s\",\"value\":%.0f,\"unit\":\"tx/s\",\"limit\":\"Ed25519 one by one on "
@@ -84,7 +149,7 @@ static void print(const char *name, double rate, double limit)
 
 int main(void)
 {
-    char home[] = "/tmp/quoin-bench-XXXXXX", cmd[64];
+    char home[] = "/tmp/quoin-bench-XXXXXX", cmd[128];
     static struct qn_grant grants[ACCT_CNT];
     struct qn_key keys[ACCT_CNT], validator;
     struct qn_replica *r;
@@ -103,9 +168,12 @@ int main(void)
     genesis.validators.ptr = &validator.pub;
     genesis.grants.cnt = ACCT_CNT;
     genesis.grants.ptr = grants;
+    struct two two = { .r = { NULL } };
     struct qn_replica_conf conf = {
         .chain = { .home = home, .env = qn_env_real(), .genesis = &genesis, .map_gib = 4 },
         .validator = &validator,
+        .wire = { &two, wire_send, no_cast },
+        .block_ms = 1,
     };
     struct qn_chain *chain;
     QN_ASSERT(qn_replica_open(&conf, &r, &why) == QN_OK);
@@ -121,12 +189,19 @@ int main(void)
                     qn_env_now_ms(qn_env_real()), &opts, &txs[i], &id);
         qn_buf_free(&body);
     }
-    const unsigned part = TX_CNT / 4;
+    const unsigned part = TX_CNT / 5;
     print("transfers, signature to synced block", take_in(r, txs, part, ALONE), limit);
     print("transfers, calls of a turn together, to synced block",
           take_in(r, txs + part, part, CALLS), limit);
     print("transfers, from a peer's message to synced block",
           take_in(r, txs + 2 * part, 2 * part, PEER), limit);
+    for (unsigned i = 4 * part; i < TX_CNT; i += 2) /* blocks of two */
+        take_in(r, txs + i, 2, ALONE);
+    char late[] = "/tmp/quoin-late-XXXXXX";
+    QN_ASSERT(mkdtemp(late) != NULL);
+    conf.chain.home = late;
+    double caught = catch_up(r, &two, &conf, TX_CNT);
+    conf.chain.home = home;
     qn_replica_close(r);
     conf.chain.no_store = true;
     uint64_t begin = qn_env_mono_us(qn_env_real());
@@ -135,9 +210,11 @@ int main(void)
     QN_ASSERT(qn_state_sum(qn_chain_view(chain)).uqn == QN_SUPPLY_UQN);
     qn_chain_close(chain);
     print("block apply, transfers from the journal", rate, limit);
+    print("catching up from a peer's blocks, the last 2,000 with two transfers each", caught,
+          limit);
     for (unsigned i = 0; i < TX_CNT; i++)
         qn_buf_free(&txs[i]);
     free(txs);
-    snprintf(cmd, sizeof cmd, "rm -rf %s", home);
+    snprintf(cmd, sizeof cmd, "rm -rf %s %s", home, late);
     return system(cmd) != 0;
 }

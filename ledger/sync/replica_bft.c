@@ -14,23 +14,33 @@ struct skip {
 
 /* --- taking up blocks ---------------------------------------------------------------------------------------------------------- */
 
-qn_rc qn_replica_check_txs(const struct qn_replica *r, struct qn_parcel *parcel, struct qn_why *why)
+qn_rc qn_replica_check_txs(const struct qn_replica *r, struct qn_parcel *const parcels[],
+                           uint32_t block_cnt, uint32_t *ret_good, struct qn_why *why)
 {
     struct qn_hash chain = qn_chain_id(r->chain);
-    const struct qn_block *block = &parcel->p.block;
-    uint32_t cnt = 0, max = block->txs.cnt + 1;
+    size_t cnt = 0, max = 1;
     struct qn_arena arena = { 0 };
+    for (uint32_t k = 0; k < block_cnt; k++)
+        max += parcels[k]->p.block.txs.cnt;
     const struct qn_tx **txs = qn_arena_alloc(&arena, max * sizeof *txs);
     struct qn_hash *ids = qn_arena_alloc(&arena, max * sizeof *ids);
+    uint32_t *of = qn_arena_alloc(&arena, max * sizeof *of);
     qn_rc *rcs = qn_arena_alloc(&arena, max * sizeof *rcs);
-    QN_ASSERT(txs && ids && rcs);
-    qn_parcel_name(parcel);
-    for (uint32_t i = 0; i < block->txs.cnt; i++) {
-        if (qn_pool_knows(r->pool, &parcel->ids[i], &parcel->wholes[i])) continue;
-        txs[cnt] = &block->txs.ptr[i];
-        ids[cnt++] = parcel->ids[i];
+    QN_ASSERT(txs && ids && of && rcs);
+    for (uint32_t k = 0; k < block_cnt; k++) {
+        const struct qn_block *block = &parcels[k]->p.block;
+        qn_parcel_name(parcels[k]);
+        for (uint32_t i = 0; i < block->txs.cnt; i++) {
+            if (qn_pool_knows(r->pool, &parcels[k]->ids[i], &parcels[k]->wholes[i])) continue;
+            txs[cnt] = &block->txs.ptr[i];
+            of[cnt] = k;
+            ids[cnt++] = parcels[k]->ids[i];
+        }
     }
     qn_rc rc = qn_tx_check_many(txs, ids, cnt, &chain, rcs, why);
+    *ret_good = block_cnt;
+    for (size_t i = cnt; i-- > 0;)
+        if (rcs[i]) *ret_good = of[i];
     qn_arena_free(&arena);
     return rc;
 }
@@ -39,12 +49,13 @@ static void execute(struct qn_replica *r, const struct qn_hash *hash)
 {
     struct qn_why why = { "" };
     struct body *b = qn_replica_body_find(r, hash);
+    uint32_t good;
     if (qn_chain_block(r->chain, hash)) {
         qn_bft_valid(r->bft, hash, true);
         return;
     }
     if (!b) return; /* forgotten under pressure: it will be wanted again */
-    qn_rc rc = qn_replica_check_txs(r, b->parcel, &why);
+    qn_rc rc = qn_replica_check_txs(r, &b->parcel, 1, &good, &why);
     if (rc == QN_OK) rc = qn_chain_take(r->chain, b->parcel, &why);
     if (rc != QN_E_NOTFOUND) qn_bft_valid(r->bft, hash, rc == QN_OK);
 }

@@ -114,8 +114,9 @@ struct qn_bft_block qn_replica_known(const struct qn_replica *r, const struct qn
 void qn_replica_add_certs(const struct qn_replica *r, const struct qn_bft_block *b,
                           struct qn_proposal *p, struct qn_cert *dst, uint32_t max);
 /* Every signature in the block; those of a transaction that the pool holds to the last byte were checked when it came. */
-qn_rc qn_replica_check_txs(const struct qn_replica *r, struct qn_parcel *parcel,
-                           struct qn_why *why);
+/* Of several blocks side by side; *ret_good is how many from the first on are right. */
+qn_rc qn_replica_check_txs(const struct qn_replica *r, struct qn_parcel *const parcels[],
+                           uint32_t block_cnt, uint32_t *ret_good, struct qn_why *why);
 void qn_replica_on_block(void *arg, const struct qn_frame *f, const struct qn_hash *hash);
 void qn_replica_forget_pledge(struct qn_replica *r);
 /* Signs nothing from here on, and takes back what has not left. */

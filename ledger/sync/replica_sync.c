@@ -133,53 +133,117 @@ bool qn_replica_set_of(struct qn_replica *r, uint32_t epoch, struct qn_set *ret)
     return epoch == r->set.epoch || epoch == r->set.epoch + 1;
 }
 
-/* Makes blocks final that follow the head; cert is the last one's and good. */
+/* Blocks of a stretch as they are taken up. */
+struct piece {
+    const struct sync_block *blocks;
+    struct qn_parcel *parcels[GET_MAX];
+    struct qn_hash hashes[GET_MAX];
+    uint32_t cnt, good; /* good: so many from the first on have their signatures */
+};
+
+static qn_rc piece_wrong(struct qn_replica *r, const struct qn_header *h, struct qn_why *why)
+{
+    struct qn_why said = *why;
+    qn_why(why, QN_E_CORRUPT, "block %" PRIu64 ", final elsewhere, is wrong here: %.200s",
+           h->height, said.text);
+    qn_replica_failed(r, QN_E_CORRUPT, why);
+    return QN_E_CORRUPT;
+}
+
+static qn_rc piece_version(struct qn_replica *r, const struct qn_header *h, struct qn_why *why)
+{
+    if (h->ver == QN_HEADER_VER) return QN_OK;
+    qn_why(why, QN_E_ABSENT,
+           "block %" PRIu64 " is final and of version %u, this build knows %u: install a newer one",
+           h->height, h->ver, QN_HEADER_VER);
+    qn_replica_failed(r, QN_E_ABSENT, why);
+    return QN_E_ABSENT;
+}
+
+/* Signatures of all blocks that are not executed yet, side by side. */
+static void piece_check(struct qn_replica *r, struct piece *p, struct qn_why *why)
+{
+    struct qn_parcel *fresh[GET_MAX];
+    uint32_t at[GET_MAX], cnt = 0, good;
+    for (uint32_t i = 0; i < p->cnt; i++) {
+        if (qn_chain_block(r->chain, &p->hashes[i])) continue;
+        at[cnt] = i;
+        fresh[cnt++] = p->parcels[i];
+    }
+    qn_rc rc = qn_replica_check_txs(r, fresh, cnt, &good, why);
+    p->good = rc ? at[good] : p->cnt;
+}
+
+/* Executes from `from` on, up to the end of an epoch, and makes that final. */
+static qn_rc piece_run(struct qn_replica *r, const struct piece *p, uint32_t from, uint32_t *ret_to,
+                       struct qn_why *why)
+{
+    const struct sync_block *last = &p->blocks[p->cnt - 1];
+    uint64_t parent_view = qn_chain_header(r->chain)->view;
+    uint32_t to = from;
+    qn_rc rc = QN_OK;
+    bool ends = false;
+    while (rc == QN_OK && to < p->cnt && !ends) {
+        const struct qn_header *h = &p->blocks[to].block.header;
+        rc = piece_version(r, h, why);
+        if (rc) break;
+        if (to >= p->good) { /* in words, of this one */
+            uint32_t good;
+            rc = qn_replica_check_txs(r, &p->parcels[to], 1, &good, why);
+        }
+        if (rc == QN_OK) rc = qn_chain_take(r->chain, p->parcels[to], why);
+        if (rc == QN_E_IO || rc == QN_E_MEMORY) break;
+        if (rc) {
+            rc = piece_wrong(r, h, why);
+            break;
+        }
+        ends = qn_chain_ends_epoch(r->chain, &p->hashes[to]);
+        to++;
+    }
+    *ret_to = to;
+    if (to == from) return rc;
+    /* What was right before one that is not is final all the same. */
+    bool end = to == p->cnt;
+    struct qn_why_final by = { NULL, NULL, 0 };
+    struct qn_why disk;
+    if (end) by = (struct qn_why_final){ &last->cert, last->fillers.ptr, last->fillers.cnt };
+    if (to - from > 1) parent_view = p->blocks[to - 2].block.header.view;
+    qn_rc wrote = qn_chain_finals(r->chain, &p->hashes[from], to - from, &by, &disk);
+    if (wrote) {
+        *why = disk;
+        qn_replica_failed(r, wrote, why);
+        return wrote;
+    }
+    for (uint32_t i = from; i < to; i++)
+        qn_past_put(&r->past, &p->blocks[i].block.header, &p->hashes[i]);
+    if (qn_chain_set(r->chain)->epoch != r->set.epoch) {
+        qn_replica_next_epoch(r, end ? &last->cert : NULL);
+    } else if (end) {
+        struct qn_bft_block b = qn_replica_known(r, &last->block.header, parent_view);
+        qn_bft_synced(r->bft, &b, &last->cert);
+    }
+    return rc;
+}
+
+/* Makes blocks final that follow the head; the last one's certificate is good. */
 static qn_rc take_piece(struct qn_replica *r, const struct sync_block *blocks, uint32_t cnt,
                         struct qn_why *why)
 {
-    const struct qn_cert *cert = &blocks[cnt - 1].cert;
-    for (uint32_t i = 0; i < cnt; i++) {
-        const struct qn_block *block = &blocks[i].block;
-        struct qn_parcel *parcel = qn_parcel_of(block);
-        struct qn_hash hash = parcel->hash;
-        uint64_t parent_view = qn_chain_header(r->chain)->view;
-        bool end = i + 1 == cnt;
-        if (block->header.ver != QN_HEADER_VER) {
-            qn_parcel_unref(parcel);
-            qn_why(why, QN_E_ABSENT,
-                   "block %" PRIu64
-                   " is final and of version %u, this build knows %u: install a newer one",
-                   block->header.height, block->header.ver, QN_HEADER_VER);
-            qn_replica_failed(r, QN_E_ABSENT, why);
-            return QN_E_ABSENT;
-        }
-        qn_rc rc = qn_chain_block(r->chain, &hash) ? QN_OK : qn_replica_check_txs(r, parcel, why);
-        if (rc == QN_OK) rc = qn_chain_take(r->chain, parcel, why);
-        qn_parcel_unref(parcel);
-        if (rc == QN_E_IO || rc == QN_E_MEMORY) return rc;
-        if (rc) {
-            struct qn_why said = *why;
-            qn_why(why, QN_E_CORRUPT, "block %" PRIu64 ", final elsewhere, is wrong here: %.200s",
-                   block->header.height, said.text);
-            qn_replica_failed(r, QN_E_CORRUPT, why);
-            return QN_E_CORRUPT;
-        }
-        struct qn_why_final by = { NULL, NULL, 0 };
-        if (end) by = (struct qn_why_final){ cert, blocks[i].fillers.ptr, blocks[i].fillers.cnt };
-        rc = qn_chain_final(r->chain, &hash, &by, why);
-        if (rc) {
-            qn_replica_failed(r, rc, why);
-            return rc;
-        }
-        qn_replica_note_past(r);
-        if (qn_chain_set(r->chain)->epoch != r->set.epoch) {
-            qn_replica_next_epoch(r, end ? cert : NULL);
-        } else if (end) {
-            struct qn_bft_block b = qn_replica_known(r, &block->header, parent_view);
-            qn_bft_synced(r->bft, &b, cert);
-        }
+    struct piece *p = calloc(1, sizeof *p);
+    qn_rc rc = QN_OK;
+    QN_ASSERT(p && cnt <= GET_MAX);
+    p->blocks = blocks;
+    for (; p->cnt < cnt; p->cnt++) {
+        p->parcels[p->cnt] = qn_parcel_of(&blocks[p->cnt].block);
+        p->hashes[p->cnt] = p->parcels[p->cnt]->hash;
     }
-    return QN_OK;
+    piece_check(r, p, why);
+    for (uint32_t at = 0; rc == QN_OK && at < cnt;)
+        rc = piece_run(r, p, at, &at, why);
+    for (uint32_t i = 0; i < cnt; i++)
+        qn_parcel_unref(p->parcels[i]);
+    free(p);
+    return rc;
 }
 
 /* --- answers ------------------------------------------------------------------------------------------------------------- */
