@@ -33,6 +33,12 @@ phase() {
     failed=$((failed + $(grep -cE '^ *[0-9]+/[0-9]+ Test .*(\*\*\*Failed|\*\*\*Timeout|\*\*\*Not Run|\*\*\*Exception)' $log)))
     cat $log >>$out
 }
+# roots ARG..: tests/roots.sh, one more test
+roots() {
+    [ -n "$name" ] && [[ roots != $name* ]] && return
+    bash tests/roots.sh "$@" 2>&1 | tee -a $out
+    if [ "${PIPESTATUS[0]}" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+}
 # What a sanitizer's build leaves out: those tests measure limits of memory and time that its shadow breaks, or were built without it.
 plain='^(test_job|test_runner)$'
 
@@ -50,6 +56,7 @@ elif build fuzz fuzzers tests; then
     long=$QUOIN_TEST_LONG QUOIN_TEST_LONG=0
     phase build/fuzz -L unit -E "$plain"
     QUOIN_TEST_LONG=$long
+    roots build/sim build/fuzz/sim
 else
     failed=$((failed + 1))
 fi
@@ -57,6 +64,7 @@ if [ $QUOIN_TEST_LONG = 1 ]; then
     QUOIN_TEST_LONG=0
     if build asan tests; then phase build/asan -L 'unit|e2e' -E "$plain|tidy_|package_|docs_|e2e_without"; else failed=$((failed + 1)); fi
     if build tsan tests; then phase build/tsan -L unit -E "$plain"; else failed=$((failed + 1)); fi
+    roots --matrix
     if build clang quoin; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 fi
 echo "$passed passed, $failed failed"

@@ -238,12 +238,16 @@ FE8_INLINE fe8_vec look(const int8_t digits[LANES], unsigned words, __mmask8 *re
     return (fe8_vec)_mm512_abs_epi64(d) * words;
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored                                                                     \
+    "-Wsign-conversion" /* without optimisation a gather is gcc's macro */
 FE8_INLINE void gather(struct fe8 *r, fe8_vec at, const uint64_t *table, int step)
 {
 #pragma GCC unroll 5
     for (int i = 0; i < 5; i++)
         r->v[i] = (fe8_vec)_mm512_i64gather_epi64((__m512i)at, table + i * step, 8);
 }
+#pragma GCC diagnostic pop
 
 FE8_CALL void add_a(struct point *p, const struct summand table[A_TABLE],
                     const int8_t digits[LANES], bool with_t)

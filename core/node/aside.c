@@ -231,6 +231,11 @@ qn_rc aside_result(struct aside *a, uint64_t ticket, json_t **ret, struct qn_why
     return rc;
 }
 
+void aside_end(struct aside *a, uint64_t ticket)
+{
+    if (a->pid && a->ticket == ticket) kill(a->pid, SIGKILL); /* on_said hears of it */
+}
+
 const char *aside_busy(const struct aside *a, uint64_t *ret_done, uint64_t *ret_total)
 {
     if (ret_done) *ret_done = a->done;

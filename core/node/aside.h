@@ -26,6 +26,8 @@ QN_CHECK qn_rc aside_start(struct aside *a, const char *what, aside_fn fn, void 
 /* aside_result gives a work's outcome, once: QN_E_AGAIN while it runs. QN_E_NOTFOUND: there is none of that ticket (of the last eight). */
 QN_CHECK qn_rc aside_result(struct aside *a, uint64_t ticket, json_t **ret QN_GIVES,
                             struct qn_why *why);
+/* aside_end kills the work of that ticket, if it runs: its outcome is that it died. */
+void aside_end(struct aside *a, uint64_t ticket);
 /* aside_busy names what runs, NULL: nothing; *ret_done of *ret_total (may be NULL) is how far it is. */
 const char *aside_busy(const struct aside *a, uint64_t *ret_done, uint64_t *ret_total);
 

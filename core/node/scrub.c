@@ -15,6 +15,7 @@
 
 #define SLICE    500000u /* rows: one to three seconds, as long as LMDB must keep what it read */
 #define TRIES    20u     /* a checkpoint comes each 2 s: one slice is lost to it, not twenty */
+#define SLICE_MS 60000u  /* a reader that hangs makes the file grow: it is ended */
 #define RETRY_MS 10000u
 #define DAMAGE   512u
 
@@ -27,7 +28,7 @@ struct run {
 struct scrub {
     struct scrub_conf conf;
     struct run run;
-    uint64_t ticket, next_ms;
+    uint64_t ticket, next_ms, slice_ms;
     uint64_t done; /* runs that ended */
     bool asked, running;
     uint64_t last_rows, last_ms;
@@ -198,7 +199,10 @@ void scrub_turn(struct scrub *s)
     struct qn_why why;
     uint64_t now = qn_env_mono_us(s->conf.env) / 1000;
     if (s->ticket) heard(s);
-    if (s->ticket) return;
+    if (s->ticket) {
+        if (now - s->slice_ms > SLICE_MS) aside_end(s->conf.aside, s->ticket);
+        return;
+    }
     bool due = s->conf.every_ms && now >= s->next_ms && !s->damage[0];
     if (!s->running && !s->asked && !due) return;
     if (!s->running) {
@@ -207,6 +211,7 @@ void scrub_turn(struct scrub *s)
     }
     struct slice slice = { .chain = qn_replica_chain(s->conf.replica), .at = s->run.at };
     slice.at.max = SLICE;
+    s->slice_ms = now;
     qn_rc rc = aside_start(s->conf.aside, "a scrub", look, &slice, &s->ticket, &why);
     if (rc && rc != QN_E_BUSY) { /* no child is to be had now */
         s->conf.log(s->conf.arg, why.text);

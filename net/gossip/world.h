@@ -33,6 +33,7 @@ struct world_link {
     uint32_t peer;
     bool outbound, waits;
     uint64_t delay_us, last_us; /* last_us: when what was sent last arrives; streams keep order */
+    uint64_t born;              /* what was on its way before is of a connection that is gone */
 };
 
 struct world;
@@ -43,7 +44,8 @@ struct world_node {
     uint32_t idx, link_cnt, next_link;
     struct world_link link[WORLD_LINKS];
     double x, y;
-    bool busy; /* uplink */
+    uint32_t slow, far; /* times: a narrower uplink, a longer way to everybody; 0: as others */
+    bool busy;          /* uplink */
     uint64_t turn_us, got_cnt;
 };
 
@@ -127,7 +129,8 @@ static inline void world_uplink(struct world *w, struct world_node *n)
         n->next_link = (n->next_link + i + 1) % n->link_cnt;
         n->busy = true;
         w->bytes += out.len;
-        uint64_t sent_us = w->now_us + (out.len + 80) * 8 * 1000000 / w->uplink_bps;
+        uint64_t sent_us =
+            w->now_us + (out.len + 80) * 8 * 1000000 * QN_MAX(n->slow, 1u) / w->uplink_bps;
         l->last_us = QN_MAX(l->last_us, sent_us + l->delay_us);
         world_push(w, (struct world_event){ .at_us = l->last_us,
                                             .kind = WORLD_ARRIVE,
@@ -209,14 +212,33 @@ static inline void world_connect(struct world *w, uint32_t a, uint32_t b)
         return;
     double dx = x->x - y->x, dy = x->y - y->y;
     uint64_t delay_us = 5000 + (uint64_t)(134000 * world_sqrt(dx * dx + dy * dy + 1e-12));
-    x->link[x->link_cnt++] =
-        (struct world_link){ .peer = b, .outbound = true, .delay_us = delay_us };
-    y->link[y->link_cnt++] = (struct world_link){ .peer = a, .delay_us = delay_us };
+    delay_us *= QN_MAX(QN_MAX(x->far, y->far), 1u);
+    struct world_link l = { .peer = b, .outbound = true, .delay_us = delay_us, .born = w->order };
+    x->link[x->link_cnt++] = l;
+    l.peer = a;
+    l.outbound = false;
+    y->link[y->link_cnt++] = l;
     struct gossip_peer_conf conf = { .id = QN_SPAN_OF(b), .outbound = true, .speaks_12 = true };
     qn_rc rc = gossip_peer_up(x->gossip, b, &conf);
     conf = (struct gossip_peer_conf){ .id = QN_SPAN_OF(a), .speaks_12 = true };
     rc = rc ? rc : gossip_peer_up(y->gossip, a, &conf);
     QN_ASSERT(rc == QN_OK);
+}
+
+static inline void world_unlink(struct world_node *n, uint32_t peer)
+{
+    struct world_link *l = world_link(n, peer);
+    if (!l) return;
+    gossip_peer_down(n->gossip, peer);
+    *l = n->link[--n->link_cnt];
+    n->next_link = 0;
+}
+
+/* world_cut ends a connection, for both at once; what was on its way is lost. */
+static inline void world_cut(struct world *w, uint32_t a, uint32_t b)
+{
+    world_unlink(&w->node[a], b);
+    world_unlink(&w->node[b], a);
 }
 
 /* world_new makes cnt nodes of which the last bad_cnt have role bad; each dials `dials` others. */
@@ -331,6 +353,11 @@ static inline void world_step(struct world *w)
         }
         return;
     case WORLD_ARRIVE: {
+        struct world_link *l = world_link(n, e.peer);
+        if (!l || e.order < l->born) {
+            qn_buf_free(&e.bytes);
+            return;
+        }
         (void)gossip_turn(n->gossip, w->now_us / 1000);
         qn_rc rc = gossip_recv(n->gossip, e.peer, qn_buf_get(&e.bytes));
         QN_ASSERT(rc == QN_OK);

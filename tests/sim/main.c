@@ -156,6 +156,27 @@ static int run_seeds(const struct sim_opts *o, uint64_t from, uint64_t to, bool 
     return t.bad ? 1 : 0;
 }
 
+/* What the ledger made of a seed's transactions, a line each: the same whoever compiled it, and with whatever hash seeds a library drew. */
+static int say_roots(const struct sim_opts *o, uint64_t from, uint64_t to)
+{
+    struct totals t = { 0 };
+    char hex[65];
+    for (uint64_t seed = from; seed <= to; seed++) {
+        struct sim_opts one = *o;
+        struct sim_result r;
+        one.seed = seed;
+        if (!sim_child(&one, &r)) tell(&one, &r, false);
+        qn_hex(r.roots.b, 32, hex);
+        printf("seed %" PRIu64 " blocks %" PRIu64 " %s\n", seed, r.height, hex);
+        add(&t, &r);
+    }
+    printf("transactions core %" PRIu64 " compute %" PRIu64 " training %" PRIu64 " subnet %" PRIu64
+           " zkml %" PRIu64 " agents %" PRIu64 "\n",
+           t.kinds_ok[0], t.kinds_ok[1], t.kinds_ok[2], t.kinds_ok[3], t.kinds_ok[4],
+           t.kinds_ok[5]);
+    return t.bad ? 1 : 0;
+}
+
 /* Worlds that showed what no other of thousands did. */
 static const struct sim_opts PAST[] = {
     { .seed = 20273 },
@@ -314,6 +335,8 @@ static int usage(void)
     printf("sim [--seeds A-B | --seed S] [--nodes N] [--minutes M] [--epoch-ms MS] [--txs N] "
            "[--with|--without FAULT,..]\n"
            "    [--bug BUG] [--until EVENT] [--trace] [--no-shrink] [--json]   worlds from seeds\n"
+           "sim --roots [--seeds A-B] ..                                      what each seed's "
+           "blocks, receipts and states come to\n"
            "sim --hunt BUG|all [--seeds A-B] ..                               seeds that find a "
            "planted bug\n"
            "sim --known                                                       the table of seeds "
@@ -350,7 +373,7 @@ int main(int argc, char **argv)
     struct sim_opts o = { 0 };
     uint64_t from = 1, to = 10;
     const char *hunted = NULL;
-    bool json = false, shrink = true;
+    bool json = false, shrink = true, roots = false;
     for (int i = 1; i < argc; i++) {
         char *a = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL, *end = NULL;
         if (strcmp(a, "--suite") == 0) return suite();
@@ -362,6 +385,8 @@ int main(int argc, char **argv)
             json = true;
         } else if (strcmp(a, "--trace") == 0) {
             o.trace = true;
+        } else if (strcmp(a, "--roots") == 0) {
+            roots = true;
         } else if (strcmp(a, "--no-shrink") == 0) {
             shrink = false;
         } else if (!v) {
@@ -400,6 +425,7 @@ int main(int argc, char **argv)
             if (all || b == sim_bug_find(hunted)) found &= hunt(&o, b, from, to == 10 ? 2000 : to);
         return found ? 0 : 1;
     }
+    if (roots) return say_roots(&o, from, to);
     if (from == to) shrink = shrink && !o.trace;
     return run_seeds(&o, from, to, json, shrink);
 }

@@ -197,7 +197,8 @@ struct sim_opts {
 struct sim_result {
     char wrong[400]; /* empty: nothing */
     uint64_t event, virtual_ms, height, txs, txs_ok, messages, refused;
-    uint64_t digest; /* of all that happened: equal for equal seeds */
+    uint64_t digest;      /* of all that happened: equal for equal seeds */
+    struct qn_hash roots; /* of every block, its receipts and the state after it */
     uint64_t faults;
     uint64_t kinds_ok[8]; /* final successful transactions by module tag */
     uint64_t kills, stops,
