@@ -102,6 +102,15 @@ static qn_rc chain_of(const struct qn_client *c, struct qn_hash *ret, uint64_t *
     return rc;
 }
 
+/* What a transaction says was typed here, not sent by a peer; but a proof or a signature in it may be somebody's work. */
+static qn_rc own_words(qn_rc rc)
+{
+    return rc == QN_E_RANGE || rc == QN_E_FORMAT || rc == QN_E_TOOBIG || rc == QN_E_SHORT ||
+                   rc == QN_E_EXTRA
+               ? QN_E_USAGE
+               : rc;
+}
+
 qn_rc qn_client_tx(const struct qn_client *c, const char *kind_name, const json_t *fields,
                    const char *as, const struct qn_hash *mandate, bool wait, json_t **ret,
                    struct qn_why *why)
@@ -128,8 +137,7 @@ qn_rc qn_client_tx(const struct qn_client *c, const char *kind_name, const json_
     else if (gas)
         opts.gas_max = (uint32_t)json_integer_value(gas);
     if (rc == QN_OK && kind->check) rc = kind->check(obj, why);
-    if (rc && rc != QN_E_PROOF && qn_err_exit(rc) == QN_CLASS_PEER)
-        rc = QN_E_USAGE; /* here the words are the caller's own; a proof is somebody's work */
+    rc = own_words(rc);
     if (rc == QN_OK) rc = qn_wallet_load(c->home, as, &key, why);
     if (rc == QN_OK) rc = chain_of(c, &chain, &now_ms, why);
     if (rc) goto out;
@@ -150,7 +158,8 @@ qn_rc qn_client_tx(const struct qn_client *c, const char *kind_name, const json_
         rc = qn_client_call(c, "tx.wait", ask, &got, why);
         json_int_t code = json_integer_value(json_object_get(got, "rc"));
         if (rc == QN_OK && code > 0 && code < QN_RC_CNT)
-            rc = qn_why(why, (qn_rc)code, "%s", json_string_value(json_object_get(got, "why")));
+            rc = own_words(
+                qn_why(why, (qn_rc)code, "%s", json_string_value(json_object_get(got, "why"))));
     }
     if (rc == QN_OK) *ret = json_incref(got);
 out:

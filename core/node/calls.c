@@ -215,7 +215,7 @@ static qn_rc tx_encode(struct qn_call_ctx *ctx, const void *params, json_t **ret
     qn_rc rc = !json || !body ? qn_why(why, QN_E_USAGE, "body: not a JSON object")
                               : qn_from_json(k->body(), json, ctx->arena, body, why);
     json_decref(json);
-    if (rc) return rc;
+    if (rc) return qn_err_exit(rc) == QN_CLASS_PEER ? QN_E_USAGE : rc; /* the caller's words */
     struct qn_buf raw = { 0 };
     qn_encode(k->body(), body, &raw);
     char *text = qn_arena_alloc(ctx->arena, 2 * raw.len + 1);
