@@ -13,7 +13,7 @@ struct qn_up_opts {
     uint32_t outbound;                   /* connections to choose; 0: dials only whom it was told */
     uint64_t map_gib, block_ms;
     uint64_t keep_ms;      /* blocks older than this may go; 0: all stay */
-    const char *sync;      /* "auto" (or NULL), "blocks", "snapshot" */
+    const char *sync;      /* "auto" (NULL is that, too), "blocks", "snapshot" */
     struct qn_hash trust;  /* zero: none */
     uint64_t trust_height; /* 0: trust is the genesis' */
     uint32_t snapshots;    /* kept for others */
