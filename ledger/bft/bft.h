@@ -10,7 +10,7 @@
  *     final            FIRST for b of weight FAST, or FINAL for b of weight Q: b and all its ancestors
  *
  * Who drives the machine feeds inputs, then takes actions until there is none, and calls qn_bft_tick at qn_bft_wake_ms. Votes and
- * certificates fed in have been verified (qn_vote_ok, qn_cert_check). NOTHING is the hash of 32 zeros.
+ * certificates fed in have been verified (qn_vote_ok, qn_cert_valid). NOTHING is the hash of 32 zeros.
  *
  * Safety rests on the journal: a vote that QN_BFT_JOURNAL names must be synced, with the body (FIRST, EXTRA) and the certificate
  * that come with it, before qn_bft_journalled lets it leave; after a crash every journalled vote comes back through

@@ -119,16 +119,3 @@ qn_rc qn_cert_final(const struct qn_cert *cert, const struct qn_hash *chain,
         return qn_why(why, QN_E_PROOF, "the certificate is for another block");
     return qn_cert_valid(cert, chain, set, why);
 }
-
-qn_rc qn_cert_check(const struct qn_cert *cert, const struct qn_hash *chain,
-                    const struct qn_hash *block, const struct qn_hash *keys, uint32_t cnt,
-                    struct qn_why *why)
-{
-    struct qn_set set = { .epoch = cert->epoch, .cnt = cnt };
-    QN_ASSERT(cnt > 0 && cnt <= QN_SET_MAX);
-    for (uint32_t i = 0; i < cnt; i++) {
-        set.keys[i] = keys[i];
-        set.weights[i] = 1;
-    }
-    return qn_cert_final(cert, chain, block, &set, why);
-}

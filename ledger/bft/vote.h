@@ -24,10 +24,6 @@ QN_CHECK qn_rc qn_cert_valid(const struct qn_cert *cert, const struct qn_hash *c
 QN_CHECK qn_rc qn_cert_final(const struct qn_cert *cert, const struct qn_hash *chain,
                              const struct qn_hash *block, const struct qn_set *set,
                              struct qn_why *why);
-/* qn_cert_check is qn_cert_final for a set of cnt equal validators with P = 0, in whatever epoch the certificate names. */
-QN_CHECK qn_rc qn_cert_check(const struct qn_cert *cert, const struct qn_hash *chain,
-                             const struct qn_hash *block, const struct qn_hash *set, uint32_t cnt,
-                             struct qn_why *why);
 
 /* qn_proposal_text is what a proposer signs: "quoin proposal" 00 | block hash. */
 #define QN_PROPOSAL_TEXT 47

@@ -260,21 +260,17 @@ static void listen(struct qn_replica *r, uint64_t now_ms)
     if (r->listen_ms == 0 && r->peer_cnt) r->listen_ms = now_ms;
     if (r->listen_ms == 0 || now_ms - r->listen_ms < LISTEN_MS) return;
     r->listening = false;
-    if (r->twin || r->silent || r->number < 0) return;
-    r->self = r->number;
-    qn_bft_speak(r->bft, r->self);
+    if (qn_replica_self(r) >= 0) qn_bft_speak(r->bft, r->number);
 }
 
 void qn_replica_silence(struct qn_replica *r, bool silent)
 {
     if (silent == r->silent) return;
     r->silent = silent;
-    if (silent) {
-        if (r->self >= 0) qn_replica_mute(r);
-    } else if (!r->twin && !r->listening && r->number >= 0) {
-        r->self = r->number;
-        qn_bft_speak(r->bft, r->self);
-    }
+    if (silent)
+        qn_replica_mute(r);
+    else if (qn_replica_self(r) >= 0)
+        qn_bft_speak(r->bft, r->number);
 }
 
 qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why *why)
@@ -451,10 +447,7 @@ static void open_bft(struct qn_replica *r)
     qn_arena_free(&arena);
     qn_chain_pledges(r->chain, restore_votes, r);
     qn_replica_note_past(r);
-    if (r->listening) {
-        r->self = -1;
-        qn_bft_mute(r->bft);
-    }
+    if (r->listening) qn_bft_mute(r->bft);
     qn_bft_start(r->bft, qn_replica_now_ms(r));
     qn_chain_pledges(r->chain, restore_certs, r);
     qn_chain_pledges(r->chain, restore_blocks, r);

@@ -152,9 +152,13 @@ void qn_replica_forget_pledge(struct qn_replica *r)
     r->pledge_cnt = r->pledge_cert_cnt = 0;
 }
 
+int qn_replica_self(const struct qn_replica *r)
+{
+    return r->twin || r->silent || r->listening ? -1 : r->number;
+}
+
 void qn_replica_mute(struct qn_replica *r)
 {
-    r->self = -1;
     r->asked = false;
     qn_replica_forget_pledge(r);
     qn_bft_mute(r->bft);
@@ -166,7 +170,6 @@ void qn_replica_begin_bft(struct qn_replica *r, const struct qn_cert *cert)
     struct qn_bft *before = r->bft;
     r->set = *qn_chain_set(r->chain);
     r->number = r->conf.validator ? qn_set_find(&r->set, &r->conf.validator->pub) : -1;
-    r->self = r->twin || r->silent || r->listening ? -1 : r->number;
     struct qn_bft_block last = qn_replica_known(r, head, 0);
     last.hash = qn_chain_head(r->chain);
     struct qn_bft_conf conf = { .chain = qn_chain_id(r->chain),
@@ -175,7 +178,7 @@ void qn_replica_begin_bft(struct qn_replica *r, const struct qn_cert *cert)
                                 .set = r->set.keys,
                                 .weights = r->set.weights,
                                 .fast_ppm = r->set.fast_ppm,
-                                .self = r->self,
+                                .self = qn_replica_self(r),
                                 .key = r->conf.validator,
                                 .block_ms = r->conf.block_ms,
                                 .bug = (enum qn_bft_bug)r->conf.bug };

@@ -59,9 +59,8 @@ struct qn_replica {
     struct qn_chain *chain;
     struct qn_bft *bft;
     struct qn_pool *pool;
-    struct qn_set set; /* of the epoch that `bft` decides in */
-    int self;
-    int number;         /* ours in the set, -1; self is the same once we may speak */
+    struct qn_set set;  /* of the epoch that `bft` decides in */
+    int number;         /* ours in the set, -1 */
     bool twin;          /* our key voted elsewhere */
     bool silent;        /* told to sign nothing */
     bool listening;     /* for that, after a start */
@@ -119,6 +118,8 @@ qn_rc qn_replica_check_txs(const struct qn_replica *r, struct qn_parcel *const p
                            uint32_t block_cnt, uint32_t *ret_good, struct qn_why *why);
 void qn_replica_on_block(void *arg, const struct qn_frame *f, const struct qn_hash *hash);
 void qn_replica_forget_pledge(struct qn_replica *r);
+/* As whom we speak: our number, once and as long as we may; else -1. */
+int qn_replica_self(const struct qn_replica *r);
 /* Signs nothing from here on, and takes back what has not left. */
 void qn_replica_mute(struct qn_replica *r);
 /* Begins to decide with the chain's present set, on its head, which cert made final (NULL: not known here). */
