@@ -392,20 +392,22 @@ void peer_told(struct peer *p, const struct qn_identify *id)
 {
     struct qn_record rec;
     struct qn_host *h = p->host;
-    size_t bytes = (id->proto_cnt + 2) * (QN_IDENTIFY_TEXT + 16) +
-                   id->addr_cnt * sizeof(struct qn_maddr) + id->record.len;
+    const uint32_t proto_cnt = QN_MIN(id->proto_cnt, h->limits.peer_protos);
+    const uint32_t addr_cnt = QN_MIN(id->addr_cnt, h->limits.peer_addrs);
+    size_t bytes = (proto_cnt + 2) * (QN_IDENTIFY_TEXT + 16) + addr_cnt * sizeof(struct qn_maddr) +
+                   id->record.len;
     forget_told(p);
     if (!qn_budget_take(&p->memory, bytes)) return;
     p->told = bytes;
     p->identified = true;
     p->agent = text_of(id->agent);
     p->version = text_of(id->version);
-    p->protos = calloc(QN_MAX(id->proto_cnt, 1u), sizeof(char *));
-    p->addrs = calloc(QN_MAX(id->addr_cnt, 1u), sizeof *p->addrs);
+    p->protos = calloc(QN_MAX(proto_cnt, 1u), sizeof(char *));
+    p->addrs = calloc(QN_MAX(addr_cnt, 1u), sizeof *p->addrs);
     QN_ASSERT(p->protos && p->addrs);
-    for (uint32_t i = 0; i < id->proto_cnt; i++)
+    for (uint32_t i = 0; i < proto_cnt; i++)
         p->protos[p->proto_cnt++] = text_of(id->protos[i]);
-    for (uint32_t i = 0; i < id->addr_cnt; i++)
+    for (uint32_t i = 0; i < addr_cnt; i++)
         p->addrs[p->addr_cnt++] = id->addrs[i];
     if (!id->observed.len || qn_maddr_endpoint(&id->observed, &p->observed) != QN_OK)
         p->observed.port = 0;

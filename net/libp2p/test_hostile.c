@@ -473,6 +473,109 @@ static void test_flood(struct qn_test_state *t)
     world_close(&w);
 }
 
+/* --- ten thousand a second, in a time of the test's own ---------------------------------------------------------------- */
+
+struct clock {
+    uint64_t us;
+};
+
+static uint64_t clock_ms(void *self)
+{
+    return 1700000000000u + ((struct clock *)self)->us / 1000;
+}
+
+static uint64_t clock_us(void *self)
+{
+    return ((struct clock *)self)->us;
+}
+
+static void clock_random(void *self, void *dst, size_t len)
+{
+    (void)self;
+    qn_env_random(qn_env_real(), dst, len);
+}
+
+enum { FLOOD_MS = 3000, FLOOD_NETS = 100, FLOOD_OPEN = 400, FLOOD_JOIN_MS = 400 };
+
+/* From one of a hundred /24, in ten /16; the first flight of a handshake, which costs curves, and then nothing. */
+static int flood_one(unsigned port, uint32_t i)
+{
+    static const char HELLO[] = "\x13/multistream/1.0.0\n\x07/noise\n\x00\x20";
+    uint8_t flight[sizeof HELLO - 1 + 32];
+    struct sockaddr_in from = { .sin_family = AF_INET }, to = from;
+    uint32_t net = i % FLOOD_NETS, host = 1 + i / FLOOD_NETS % 250;
+    from.sin_addr.s_addr = htonl(127u << 24 | (1 + net % 10) << 16 | net / 10 << 8 | host);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons((uint16_t)port);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof from) ||
+        connect(fd, (struct sockaddr *)&to, sizeof to)) {
+        close(fd);
+        return -1;
+    }
+    memcpy(flight, HELLO, sizeof HELLO - 1);
+    for (size_t k = 0; k < 32; k++) /* another point each time */
+        flight[sizeof HELLO - 1 + k] = (uint8_t)(i >> (k % 4 * 8)) ^ (uint8_t)k;
+    (void)!send(fd, flight, sizeof flight, MSG_NOSIGNAL);
+    return fd;
+}
+
+/* 10,000 half-open handshakes a second from a hundred networks: curves are computed for 500 of them, and who joins meanwhile, and comes again as
+ * `join` does (250 ms, then twice as long), is in within two seconds. All by the test's clock: how long the machine took does not matter. */
+static void test_ten_thousand(struct qn_test_state *t)
+{
+    struct clock clock = { .us = 1000000 };
+    const struct qn_env env = {
+        .self = &clock, .now_ms = clock_ms, .mono_us = clock_us, .random = clock_random
+    };
+    struct world w = { .limits = qn_limits_default(), .dial_rc = -1 };
+    struct qn_host_conf conf = { .env = &env, .limits = &w.limits, .listen = "127.0.0.1:0" };
+    char addr[64];
+    int fd[FLOOD_OPEN];
+    uint32_t sent = 0, refused = 0;
+    uint64_t joined_ms = 0, again_ms = FLOOD_JOIN_MS, wait_ms = 125;
+    w.limits.local_exempt = 0; /* what comes from 127.1.2.3 counts as from anywhere */
+    conf.base = w.base = event_base_new();
+    for (uint8_t i = 0; i < 2; i++) {
+        uint8_t seed[32] = { (uint8_t)(i + 1) };
+        qn_key_from_seed(seed, &w.key[i]);
+        conf.key = &w.key[i];
+        CHECK_RC(qn_host_open(&conf, i ? &w.friend : &w.victim, NULL), QN_OK);
+    }
+    memset(fd, 0xff, sizeof fd);
+    const unsigned port = qn_host_port(w.victim);
+    snprintf(addr, sizeof addr, "127.0.0.1:%u", port);
+    for (uint64_t ms = 0; ms < FLOOD_MS; ms++, clock.us += 1000) {
+        for (int i = 0; i < 10; i++, sent++) {
+            int *at = &fd[sent % FLOOD_OPEN];
+            if (*at >= 0) close(*at);
+            *at = flood_one(port, sent);
+            refused += *at < 0;
+        }
+        if (w.dial_rc > QN_OK) { /* no place, or no curves for it: again */
+            w.dial_rc = -1;
+            wait_ms *= 2;
+            again_ms = ms + wait_ms;
+        }
+        if (ms == again_ms) CHECK_RC(qn_host_dial(w.friend, addr, dialled, &w, NULL), QN_OK);
+        for (int i = 0; i < 4; i++)
+            event_base_loop(w.base, EVLOOP_NONBLOCK);
+        if (w.dial_rc == QN_OK && qn_host_peer_cnt(w.victim) && !joined_ms) joined_ms = ms;
+    }
+    struct qn_host_stat s = qn_host_stat(w.victim);
+    printf("flood: %u half-open in 3 s, %llu let in; joined after %llu ms\n", sent,
+           (unsigned long long)s.accepted, (unsigned long long)(joined_ms - FLOOD_JOIN_MS));
+    CHECK(sent == 10 * FLOOD_MS && refused == 0);
+    CHECK(joined_ms && joined_ms - FLOOD_JOIN_MS < 2000);
+    CHECK(s.accepted <= FLOOD_NETS * (w.limits.accept_net_burst + w.limits.accept_net_s * 3) + 8);
+    CHECK(s.pending <= w.limits.pending_max && s.memory_high <= one_peer(&w));
+    for (int i = 0; i < FLOOD_OPEN; i++)
+        if (fd[i] >= 0) close(fd[i]);
+    qn_host_close(w.victim);
+    qn_host_close(w.friend);
+    event_base_free(w.base);
+}
+
 /* Each of these ends the connection. */
 static bool attack_malformed(unsigned port)
 {
@@ -634,6 +737,7 @@ int main(void)
     TEST(test_rst);
     TEST(test_half_open);
     TEST(test_flood);
+    TEST(test_ten_thousand);
     TEST(test_malformed);
     TEST(test_drip);
     TEST(test_fill);
