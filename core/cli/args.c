@@ -85,8 +85,7 @@ qn_rc qn_args_global(struct qn_cli *cli, int argc, char **argv, bool *ret_versio
         const char *a = argv[i];
         const char **val = words_only ? NULL : text_flag(cli, a);
         /* `bid put --node 5f3a..` names a machine by its hash, not where the caller's node listens. */
-        if (val == &cli->node && i + 1 < argc && argv[i + 1][0] != '/' &&
-            strncmp(argv[i + 1], "http", 4) != 0)
+        if (val == &cli->node && i + 1 < argc && argv[i + 1][0] != '/' && !strchr(argv[i + 1], ':'))
             val = NULL;
         if (words_only)
             argv[cli->argc++] = argv[i];

@@ -1,6 +1,7 @@
 /* client.c - asking a node. */
 #include "core/cli/client.h"
 
+#include "core/cli/cookie.h"
 #include "core/http/client.h"
 #include "core/node/wallet.h"
 
@@ -33,14 +34,11 @@ void qn_client_init(struct qn_client *c, const char *home, const char *node)
         snprintf(c->where, sizeof c->where, "%s", node);
     else
         snprintf(c->where, sizeof c->where, "%s/api.sock", c->home);
-    if (c->where[0] != '/') {
-        char path[4096];
-        struct qn_buf cookie = { 0 };
-        snprintf(path, sizeof path, "%s/cookie", c->home);
-        if (qn_file_read(path, sizeof c->cookie - 1, &cookie, NULL) == QN_OK)
-            memcpy(c->cookie, cookie.ptr, cookie.len);
-        qn_buf_free(&cookie);
-    }
+    if (c->where[0] == '/') return;
+    /* A home that was named has the cookie. Else it is sent to no other node than the one whose it is. */
+    const char *address = strncmp(c->where, "http://", 7) == 0 ? c->where + 7 : c->where;
+    qn_cookie_of(c->home, home || (env && *env) ? NULL : address, c->cookie);
+    if (!c->cookie[0]) qn_cookie_find(address, c->cookie);
 }
 
 static qn_rc node_error(const json_t *problem, int status, struct qn_why *why)
@@ -73,6 +71,10 @@ qn_rc qn_client_call(const struct qn_client *c, const char *name, const json_t *
         rc = qn_why(why, rc, "no node runs for %s", c->home);
     else if (rc == QN_E_AUTH && !status)
         rc = qn_why(why, rc, "%s: no permission; the node's owner may ask it", c->where);
+    else if (rc == QN_OK && (status == 401 || status == 403) && c->named && !c->cookie[0])
+        rc = qn_why(why, QN_E_AUTH,
+                    "%s wants its cookie, which is not to be found: --home HOME of that node",
+                    c->where);
     if (rc == QN_OK) {
         json_t *json = json_loadb((const char *)answer.ptr, answer.len, JSON_DECODE_ANY, NULL);
         if (!json)

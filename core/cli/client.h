@@ -8,7 +8,7 @@ struct qn_client {
     char home[4000];
     char where[4096]; /* the node's socket or URL */
     bool named;       /* by --node */
-    char cookie[80];  /* for a URL: read from the home */
+    char cookie[80];  /* for a URL: read from the home of that node */
     uint64_t timeout_ms;
 };
 

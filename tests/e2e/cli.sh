@@ -181,11 +181,21 @@ said "what the ledger refuses of it: exit 2" 2 'a validator begins with' validat
 said "a body to encode" 2 'to: expected 64 hex digits' tx encode wallet.send '{"to":"@a","amount":99999999999999999}' --home "$home"
 said "an account of no key" 3 'there is no key "nobody"' wallet send @nobody 1QN --home "$home"
 said "a node that was named" 3 'no node answers at http://127.0.0.1:9 ' status --node http://127.0.0.1:9
+api=http://$(cat "$home/api")
+check "one of this machine is asked by its address alone" "$(n status --json | jq -r .chain)" "$("$q" --node "$api" status --json | jq -r .chain)"
+check "or without http" "$(n status --json | jq -r .chain)" "$("$q" --node "${api#http://}" status --json 2>&1 | jq -r .chain)"
+mkdir -p "$HOME/.local/share/quoin"
+printf 00112233 >"$HOME/.local/share/quoin/cookie"
+check "a cookie of another home is not sent to it" 0 "$("$q" --node "$api" status >/dev/null 2>&1; echo $?)"
+check "a home that was named is the one that counts" 4 "$("$q" --node "$api" --home "$HOME/.local/share/quoin" status >/dev/null 2>&1; echo $?)"
+rm "$HOME/.local/share/quoin/cookie"
 said "a port that is none" 2 'from 1 to 65535' status --node http://127.0.0.1:99999
 if [ "$(id -u)" = 0 ]; then # somebody else
     chmod 755 "$tmp"
     as() { setpriv --reuid=65534 --regid=65534 --clear-groups "$q" "$@" --home "$home" 3>/dev/null 2>&1 1>&3; }
     check "a node of somebody else" "1 4" "$(as status | grep -c 'no permission') $(as status >/dev/null; echo $?)"
+    said_by() { setpriv --reuid=65534 --regid=65534 --clear-groups "$q" "$@" 3>/dev/null 2>&1 1>&3; }
+    check "nor is its cookie to be had" 1 "$(said_by --node "http://$(cat "$home/api")" status | grep -c 'wants its cookie')"
     check "a wallet of somebody else" "1 1" "$(as wallet list | grep -c 'Permission denied') $(as wallet send @owner 1QN | grep -c 'owner.key: Permission denied .AUTH')"
 fi
 chmod 644 "$home/wallet/alice.key"
