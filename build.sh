@@ -7,7 +7,7 @@ deps="gcc clang lld cmake ninja-build pkg-config git nodejs npm jq curl file
  libevent-dev liblmdb-dev libsodium-dev libjansson-dev libssl-dev libseccomp-dev libprotobuf-c-dev libyaml-dev
  libminiupnpc-dev libnatpmp-dev libc-ares-dev
  zlib1g-dev libclang-rt-14-dev glslang-tools libvulkan-dev mesa-vulkan-drivers dataset-fashion-mnist
- b3sum clang-format rpm lintian mandoc libisal-dev libopenblas-dev liblua5.4-dev zsh fish"
+ b3sum clang-format rpm lintian mandoc libisal-dev libopenblas-dev liblua5.4-dev zsh fish valgrind"
 
 help() {
     cat <<'TXT'

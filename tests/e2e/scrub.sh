@@ -81,4 +81,32 @@ check "and without its node" '"journal"' "$("$q" --home "$home" ledger repair --
 start
 check "up" 0 $?
 stop
+
+# What rots on the disk itself, under the system's cache of it: the bytes of a disk image change beneath a file system
+disk=$tmp/disk
+mkdir -p "$disk"
+truncate -s 256M "$tmp/image"
+if mkfs.ext4 -q -F "$tmp/image" 2>/dev/null && mount -o loop "$tmp/image" "$disk" 2>/dev/null; then
+    trap '[ "$pid" = 0 ] || { kill -9 "$pid" && wait "$pid"; } 2>/dev/null; pid=0; umount "$disk"; cleanup' EXIT
+    home=$disk/home
+    start --block-ms 50
+    check "a disk of its own: up" 0 $?
+    n wallet new alice -q
+    n wallet send @alice 7QN -q
+    acct=$(n wallet list --json | jq -r 'select(.name=="alice").account')
+    saved
+    sync "$home/state.mdb"
+    check "a clean scrub" true "$(n ledger scrub --json | jq .ok)"
+    rot "$tmp/image" "01$acct"
+    check "a bit on the disk is changed" 0 $?
+    check "the cache does not show it" true "$(cmp -s <(n wallet balance alice --json | jq .balance_uqn) <(echo 7000000) && echo true)"
+    n ledger scrub >"$tmp/out" 2>"$tmp/err"
+    check "a scrub finds it: exit 78" 78 $?
+    check "in one clear line" 1 "$(grep -c '^error: .*the disk holds another byte.*\[CORRUPT\]' "$tmp/err")"
+    check "repaired" '"memory"' "$(n ledger repair --json | jq .from)"
+    check "and clean again" true "$(n ledger scrub --json | jq .ok)"
+    stop
+else
+    echo "no loop device can be mounted here: rot beneath the cache is not tried"
+fi
 finish
