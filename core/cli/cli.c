@@ -191,6 +191,19 @@ static int run_local(struct qn_cli *cli, const struct qn_local *local)
     return 0;
 }
 
+/* Of a transaction without a word: what it is made of. */
+static qn_rc bare_tx(const struct qn_tx_kind *kind, struct qn_why *why)
+{
+    const struct qn_record *rec = kind->body();
+    struct qn_buf all = { 0 };
+    for (uint32_t i = 0; i < rec->field_cnt; i++)
+        qn_buf_printf(&all, " --%s", rec->fields[i].name);
+    qn_why(why, QN_E_USAGE, "it takes%.*s", (int)all.len,
+           all.len ? (const char *)all.ptr : " nothing");
+    qn_buf_free(&all);
+    return QN_E_USAGE;
+}
+
 static int run_tx(struct qn_cli *cli, const struct qn_tx_kind *kind)
 {
     struct qn_why why = { "" };
@@ -204,7 +217,7 @@ static int run_tx(struct qn_cli *cli, const struct qn_tx_kind *kind)
         rc = qn_client_tx(&cli->client, kind->name, fields, cli->as, cli->mandate ? &mandate : NULL,
                           cli->wait, &receipt, &why);
     json_decref(fields);
-    if (!cli->argc) rc = bare_words(kind->name, "its fields", rc, &why);
+    if (!cli->argc && (rc == QN_E_USAGE || rc == QN_E_NOTFOUND)) rc = bare_tx(kind, &why);
     if (rc) return qn_fail(cli, rc, &why);
     qn_print(cli, receipt);
     json_decref(receipt);

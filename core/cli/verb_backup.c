@@ -1,5 +1,6 @@
 /* verb_backup.c - quoin backup create|verify|restore. */
 #include "core/cli/args.h"
+#include "core/cli/progress.h"
 
 #include "core/node/proofs.h"
 #include "ledger/sync/backup.h"
@@ -7,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,9 +74,25 @@ struct answer {
     struct qn_why why;
 };
 
+/* Until the other process has something to say. */
+static void await(const struct qn_cli *cli, int fd, bool restore)
+{
+    struct qn_progress progress;
+    struct pollfd ready = { fd, POLLIN, 0 };
+    uint64_t begun_us = qn_env_mono_us(qn_env_real());
+    qn_progress_begin(&progress, cli);
+    for (int n = 0; n == 0 || (n < 0 && errno == EINTR);) {
+        n = poll(&ready, 1, 100);
+        qn_progress(&progress, "%s the backup, for %u s",
+                    restore ? "checking and copying" : "checking",
+                    (unsigned)((qn_env_mono_us(qn_env_real()) - begun_us) / 1000000));
+    }
+    qn_progress_end(&progress);
+}
+
 /* take, in another process: LMDB has no answer to some damage but a signal. */
-static qn_rc take_apart(const char *dir, const struct qn_hash *trust, const char *home,
-                        struct qn_backup *ret, struct qn_why *why)
+static qn_rc take_apart(const struct qn_cli *cli, const char *dir, const struct qn_hash *trust,
+                        const char *home, struct qn_backup *ret, struct qn_why *why)
 {
     struct answer a = { 0 };
     int ends[2], how = 0;
@@ -95,6 +113,7 @@ static qn_rc take_apart(const char *dir, const struct qn_hash *trust, const char
         _exit(write(ends[1], &a, sizeof a) == (ssize_t)sizeof a ? 0 : 1);
     }
     close(ends[1]);
+    await(cli, ends[0], home != NULL);
     ssize_t n;
     while ((n = read(ends[0], &a, sizeof a)) < 0 && errno == EINTR)
         ;
@@ -126,8 +145,8 @@ static int run(struct qn_cli *cli, bool restore)
     bool pinned = cli->argc == 2;
     if (pinned && !qn_unhex(cli->argv[1], strlen(cli->argv[1]), trust.b, 32))
         return qn_usage(cli, "a hash has 64 hex digits");
-    qn_rc rc = take_apart(cli->argv[0], pinned ? &trust : NULL, restore ? cli->client.home : NULL,
-                          &backup, &why);
+    qn_rc rc = take_apart(cli, cli->argv[0], pinned ? &trust : NULL,
+                          restore ? cli->client.home : NULL, &backup, &why);
     if (rc) return qn_fail(cli, rc, &why);
     json_t *said = qn_backup_json(&backup, cli->argv[0]);
     json_object_set_new(said, "pinned", json_boolean(pinned));

@@ -1,5 +1,6 @@
 /* verb_snapshot.c - quoin snapshot create|verify|restore. */
 #include "core/cli/args.h"
+#include "core/cli/progress.h"
 
 #include "core/node/proofs.h"
 #include "ledger/sync/snapshot.h"
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define ALL_MS 600000u /* the most that a call may wait */
 
@@ -27,21 +29,43 @@ int qn_verb_snapshot_create(struct qn_cli *cli)
     return qn_call_show(cli, "snapshot.create", json_pack("{s:s}", "dir", dir));
 }
 
-/* The manifest's file, and the hash to trust. */
+/* Chunks out of a folder, counted. */
+struct counted {
+    struct qn_chunks of;
+    struct qn_progress progress;
+    uint64_t bytes;
+};
+
+static qn_rc get_counted(void *self, const struct qn_hash *hash, size_t max, struct qn_buf *ret,
+                         struct qn_why *why)
+{
+    struct counted *c = self;
+    size_t before = ret->len;
+    qn_rc rc = c->of.get(c->of.self, hash, max, ret, why);
+    c->bytes += ret->len - before;
+    qn_progress(&c->progress, "%.1f MB of the snapshot read and checked", (double)c->bytes / 1e6);
+    return rc;
+}
+
+/* The manifest's file, named or in the folder that is named, and the hash to trust. */
 static qn_rc read_words(struct qn_cli *cli, struct qn_buf *ret, char dir[PATH_MAX],
                         struct qn_hash *trust, bool *ret_pinned, struct qn_why *why)
 {
+    char file[PATH_MAX + 16];
+    struct stat st;
     *ret_pinned = cli->argc == 2;
     if (*ret_pinned && !qn_unhex(cli->argv[1], strlen(cli->argv[1]), trust->b, 32))
         return qn_why(why, QN_E_USAGE, "a hash has 64 hex digits");
-    snprintf(dir, PATH_MAX, "%s", cli->argv[0]);
+    bool folder = stat(cli->argv[0], &st) == 0 && S_ISDIR(st.st_mode);
+    snprintf(file, sizeof file, "%.4000s%s", cli->argv[0], folder ? "/snapshot.qs" : "");
+    snprintf(dir, PATH_MAX, "%.4090s", file);
     char *slash = strrchr(dir, '/'); /* the chunks lie beside it */
     if (slash)
         *slash = 0;
     else
         snprintf(dir, PATH_MAX, ".");
     qn_rc rc = qn_crypto_init();
-    return rc ? rc : qn_file_read(cli->argv[0], QN_MANIFEST_MAX, ret, why);
+    return rc ? rc : qn_file_read(file, QN_MANIFEST_MAX, ret, why);
 }
 
 static int run(struct qn_cli *cli, bool restore)
@@ -49,7 +73,7 @@ static int run(struct qn_cli *cli, bool restore)
     struct qn_why why = { "" };
     struct qn_buf manifest = { 0 };
     struct qn_snapshot sn;
-    struct qn_chunks chunks;
+    struct counted counted = { .bytes = 0 };
     struct qn_hash trust;
     char dir[PATH_MAX];
     bool pinned = false;
@@ -59,13 +83,18 @@ static int run(struct qn_cli *cli, bool restore)
                                      : "snapshot verify takes a snapshot.qs and, to pin it, the "
                                        "hash of the chain or of a block");
     qn_rc rc = read_words(cli, &manifest, dir, &trust, &pinned, &why);
-    qn_chunks_in(dir, &chunks);
+    qn_chunks_in(dir, &counted.of);
+    struct qn_chunks chunks = counted.of;
+    chunks.self = &counted;
+    chunks.get = get_counted;
+    qn_progress_begin(&counted.progress, cli);
     if (rc == QN_OK && restore) rc = qn_dir_make(cli->client.home, &why);
     if (rc == QN_OK)
         rc = restore ? qn_snapshot_restore(qn_buf_get(&manifest), pinned ? &trust : NULL, NULL,
                                            &chunks, cli->client.home, 0, &sn, &why)
                      : qn_snapshot_check(qn_buf_get(&manifest), pinned ? &trust : NULL, &chunks,
                                          &sn, &why);
+    qn_progress_end(&counted.progress);
     if (rc == QN_OK) {
         json_t *said = qn_snapshot_json(&sn, cli->argv[0]);
         json_object_set_new(said, "pinned", json_boolean(pinned));

@@ -177,6 +177,7 @@ said "an address that is none" 2 'qn1foo is no address' ledger prove account qn1
 said "a key that is none" 2 'expected hex digits' ledger prove account zz --home "$home"
 said "a call's words are off: exit 2" 2 'limit: expected a whole number' gov list --limit x --home "$home"
 said "so with JSON-RPC's, HTTP's" 2 'takes no parameters' call node.status '{"a":1}' --home "$home"
+said "a transaction without a word" 2 'it takes --validator --amount' validator delegate --home "$home"
 said "what the ledger refuses of it: exit 2" 2 'a validator begins with' validator create 1uqn --key alice --home "$home"
 said "a body to encode" 2 'to: expected 64 hex digits' tx encode wallet.send '{"to":"@a","amount":99999999999999999}' --home "$home"
 said "an account of no key" 3 'there is no key "nobody"' wallet send @nobody 1QN --home "$home"

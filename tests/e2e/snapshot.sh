@@ -17,6 +17,7 @@ check "pinned" true "$(jq .pinned <<<"$said")"
 "$q" snapshot verify "$snap/snapshot.qs" "${chain%??}00" >/dev/null 2>"$tmp/err"
 check "another chain: exit 7" 7 $?
 "$q" snapshot verify "$snap/snapshot.qs" >/dev/null 2>"$tmp/err"
+check "its folder is enough" "$(jq .block <<<"$made")" "$("$q" snapshot verify "$snap" "$chain" --json | jq .block)"
 check "without a HASH: what that means is told" 1 "$(grep -c 'no HASH pins it' "$tmp/err")"
 files=$(find "$snap" -type f | wc -l)
 n snapshot create "$snap" -q # the second shares what did not change
