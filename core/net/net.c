@@ -31,6 +31,10 @@
 #define LEAVERS      16
 #define GENESIS_NAME "/quoin/genesis/1"
 
+#define VOTES_MAX    256 /* that wait for the end of a turn */
+#define VOTE_LEN     112 /* a message: kind, vote (docs/why/consensus.md) */
+#define KIND_VOTE    3   /* of sync.def */
+
 enum { TOPIC_TX, TOPIC_VOTE, TOPIC_BLOCK, TOPIC_COMPACT, TOPIC_CNT };
 /* What a replica makes of votes and blocks depends on where it stands: only transactions are fit for samples (the last flag). */
 static const struct gossip_topic_conf TOPICS[TOPIC_CNT] = {
@@ -54,6 +58,15 @@ struct joint {
 struct leaver {
     uint32_t peer; /* 0: free */
     char other[QN_CHAIN_HEX];
+};
+
+/* Votes that this turn of the loop brought: their signatures cost a fraction together. */
+struct votes {
+    struct event *due;
+    unsigned cnt;
+    uint64_t handle[VOTES_MAX];
+    uint8_t bytes[VOTES_MAX][VOTE_LEN];
+    struct qn_heard heard[VOTES_MAX];
 };
 
 struct qn_net {
@@ -82,6 +95,7 @@ struct qn_net {
     struct joint joins[JOIN_MAX];
     unsigned join_cnt;
     struct event *tick;
+    struct votes *votes;
     /* While a genesis is wanted. */
     struct qn_buf *genesis;
     bool got, want;
@@ -425,6 +439,41 @@ static void on_message(void *arg, uint32_t peer, struct qn_span message)
     net->turn(net->turn_arg);
 }
 
+static void on_votes(evutil_socket_t fd, short what, void *arg)
+{
+    struct qn_net *net = arg;
+    struct votes *v = net->votes;
+    unsigned cnt = v->cnt;
+    (void)fd;
+    (void)what;
+    v->cnt = 0;
+    if (!net->gossip || cnt == 0) return;
+    qn_replica_recv_many(net->replica, v->heard, cnt);
+    for (unsigned i = 0; i < cnt; i++) {
+        const struct qn_heard *h = &v->heard[i];
+        if (h->verdict == QN_ACCEPT) useful(net, h->peer, h->message);
+        qn_gossip_verdict(net->gossip, v->handle[i],
+                          h->verdict == QN_ACCEPT   ? GOSSIP_ACCEPT
+                          : h->verdict == QN_REJECT ? GOSSIP_REJECT
+                                                    : GOSSIP_IGNORE);
+    }
+    net->turn(net->turn_arg);
+}
+
+static enum gossip_verdict keep_vote(struct qn_net *net, uint32_t peer, uint64_t handle,
+                                     struct qn_span data)
+{
+    const struct timeval now = { 0, 0 };
+    struct votes *v = net->votes;
+    if (v->cnt == 0) event_add(v->due, &now);
+    memcpy(v->bytes[v->cnt], data.ptr, VOTE_LEN);
+    v->handle[v->cnt] = handle;
+    v->heard[v->cnt] =
+        (struct qn_heard){ .peer = peer, .message = QN_SPAN(v->bytes[v->cnt], VOTE_LEN) };
+    v->cnt++;
+    return GOSSIP_LATER;
+}
+
 static enum gossip_verdict on_gossip(void *arg, uint32_t topic, uint32_t peer, uint64_t handle,
                                      struct qn_span data)
 {
@@ -435,6 +484,9 @@ static enum gossip_verdict on_gossip(void *arg, uint32_t topic, uint32_t peer, u
         if (!net->compact) return GOSSIP_IGNORE;
         return qn_compact_take(net->compact, peer, handle, data);
     }
+    if (net->votes && data.len == VOTE_LEN && data.ptr[0] == KIND_VOTE &&
+        net->votes->cnt < VOTES_MAX)
+        return keep_vote(net, peer, handle, data);
     switch (qn_replica_recv(net->replica, peer, data, &why)) {
     case QN_ACCEPT:
         verdict = GOSSIP_ACCEPT;
@@ -683,6 +735,9 @@ qn_rc qn_net_open(const struct qn_net_conf *conf, struct qn_net **ret, struct qn
         return rc;
     }
     qn_host_watch(net->host, &net->watch);
+    net->votes = calloc(1, sizeof *net->votes);
+    QN_ASSERT(net->votes != NULL);
+    net->votes->due = event_new(conf->base, -1, 0, on_votes, net);
     net->tick = event_new(conf->base, -1, 0, on_tick, net);
     on_tick(-1, 0, net);
     *ret = net;
@@ -693,6 +748,9 @@ void qn_net_close(struct qn_net *net)
 {
     if (!net) return;
     if (net->tick) event_free(net->tick);
+    if (net->votes) event_free(net->votes->due);
+    free(net->votes);
+    net->votes = NULL;
     reach_net_close(net->reach);
     net->reach = NULL;
     qn_discover_close(net->discover);

@@ -18,11 +18,6 @@ bool qn_bft_has_bug(const struct qn_bft *m, enum qn_bft_bug which)
     return m->conf.bug == which;
 }
 
-bool qn_bft_same(const struct qn_hash *a, const struct qn_hash *b)
-{
-    return qn_hash_cmp(a, b) == 0;
-}
-
 struct qn_bft_action *qn_bft_emit(struct qn_bft *m, enum qn_bft_what what)
 {
     if (m->out_cnt == m->out_cap) {
@@ -230,10 +225,12 @@ static void ask_missing(struct qn_bft *m)
 {
     /* What may be voted for, is certified, final or somebody's parent, and not here. */
     const struct view *now = qn_bft_view_find(m, m->view);
+    const struct qn_hash *looked = &NOTHING; /* many say the same */
     for (uint32_t i = 0; now && now->said && i < m->conf.cnt; i++) {
         const struct qn_vote *first = &now->said[i].first;
-        if (first->kind && !qn_bft_same(&first->block, &NOTHING) &&
-            !qn_bft_block_find(m, &first->block) &&
+        if (!first->kind || qn_bft_same(&first->block, looked)) continue;
+        looked = &first->block;
+        if (!qn_bft_same(looked, &NOTHING) && !qn_bft_block_find(m, &first->block) &&
             qn_bft_weigh(m, now, FIRSTS, &first->block) >= m->need.weak)
             qn_bft_want(m, &first->block);
     }

@@ -4,6 +4,8 @@
 
 #include "ledger/bft/bft.h"
 
+#include <string.h>
+
 #define EXTRA_MAX    4   /* different EXTRA of one signer in a view; honest ones cast fewer */
 #define AHEAD_MAX    8   /* views ahead of ours whose votes are kept; a certificate jumps */
 #define BEHIND_MAX   8   /* views behind ours whose votes still count towards finality */
@@ -64,7 +66,14 @@ struct qn_bft {
 enum tally { FIRSTS, VOTES, FINALS };
 
 bool qn_bft_has_bug(const struct qn_bft *m, enum qn_bft_bug which);
-bool qn_bft_same(const struct qn_hash *a, const struct qn_hash *b);
+/* Asked a thousand times a vote where many vote. */
+static inline bool qn_bft_same(const struct qn_hash *a, const struct qn_hash *b)
+{
+    uint64_t x[4], y[4];
+    memcpy(x, a->b, sizeof x);
+    memcpy(y, b->b, sizeof y);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
+}
 struct qn_bft_action *qn_bft_emit(struct qn_bft *m, enum qn_bft_what what);
 struct view *qn_bft_view_find(const struct qn_bft *m, uint64_t no);
 struct view *qn_bft_view_make(struct qn_bft *m, uint64_t no);

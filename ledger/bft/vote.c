@@ -35,6 +35,24 @@ bool qn_vote_ok(const struct qn_vote *vote, const struct qn_hash *chain, const s
                      &vote->sig);
 }
 
+void qn_votes_ok(const struct qn_vote votes[], size_t cnt, const struct qn_hash *chain,
+                 const struct qn_set *set, bool ret_ok[])
+{
+    uint8_t msgs[64][88];
+    struct qn_verify_item items[64];
+    for (size_t from = 0, n; from < cnt; from += n) {
+        n = QN_MIN(cnt - from, QN_COUNT(items));
+        for (size_t i = 0; i < n; i++) {
+            const struct qn_vote *v = &votes[from + i];
+            QN_ASSERT(v->signer < set->cnt);
+            items[i] = (struct qn_verify_item){ &set->keys[v->signer], &v->sig,
+                                                message(chain, v->kind, v->epoch, v->view,
+                                                        &v->block, msgs[i]) };
+        }
+        qn_verify_many(items, n, ret_ok + from);
+    }
+}
+
 struct qn_span qn_proposal_text(const struct qn_hash *block, uint8_t dst[QN_PROPOSAL_TEXT])
 {
     memcpy(dst, "quoin proposal", 15);

@@ -14,6 +14,10 @@ struct qn_vote qn_vote_make(const struct qn_key *key, uint16_t signer, const str
 QN_CHECK bool qn_vote_ok(const struct qn_vote *vote, const struct qn_hash *chain,
                          const struct qn_hash *pub);
 
+/* qn_votes_ok says of each of cnt votes what qn_vote_ok says of it alone, for less; signers are of the set. */
+void qn_votes_ok(const struct qn_vote votes[], size_t cnt, const struct qn_hash *chain,
+                 const struct qn_set *set, bool ret_ok[]);
+
 /* qn_cert_valid says whether a certificate is what it claims to be, by the weights, epoch and fast_ppm of set: VIEW when FIRST or EXTRA for
  * its block (zero: nothing) weigh Q, FAST when FIRST weigh all but P, SLOW when FINAL weigh Q. Every signer once, in rising order, every
  * signature good. What a node asks of each certificate it hears, and a light client of the one it is shown. QN_E_PROOF, QN_E_SIGNATURE;

@@ -19,7 +19,10 @@ enum {
     SYNC_US = 200,
     UPLINK_BPS = 100000000,
     FLOOD_MAX = 16384,
-    MESH = 8
+    MESH = 8,
+    TURN_US =
+        100, /* what comes in one turn of a node's loop is taken together, as core/net does it */
+    INBOX = 64
 };
 
 /* --- a disk in memory -------------------------------------------------------------------------------------------------- */
@@ -161,8 +164,13 @@ struct event {
 };
 
 struct net;
+struct message;
+
 struct node {
     struct net *net;
+    struct message *in[INBOX]; /* what came in this turn, */
+    uint32_t from[INBOX];      /* from these */
+    unsigned in_cnt;
     struct ram ram;
     struct qn_disk disk;
     struct qn_env env;
@@ -333,6 +341,25 @@ static void ask_turn(struct node *node, uint64_t t_us)
     push(node->net, (struct event){ .t_us = t_us, .to = me, .from = me });
 }
 
+static void take_in(struct node *node)
+{
+    static const char *const LINE = "%u refuses what %u says: %s\n";
+    struct qn_heard heard[INBOX];
+    unsigned cnt = node->in_cnt;
+    node->in_cnt = 0;
+    for (unsigned i = 0; i < cnt; i++)
+        heard[i] = (struct qn_heard){ .peer = node->from[i],
+                                      .message = QN_SPAN(node->in[i]->bytes, node->in[i]->len) };
+    qn_replica_recv_many(node->r, heard, cnt);
+    for (unsigned i = 0; i < cnt; i++) {
+        if (heard[i].verdict == QN_REJECT)
+            fprintf(stderr, LINE, (uint32_t)(node - node->net->node), heard[i].peer,
+                    heard[i].why.text);
+        if (heard[i].verdict == QN_ACCEPT && node->in[i]->cast) spread(node, node->in[i], false);
+        drop(node->in[i]);
+    }
+}
+
 static void step(struct net *n)
 {
     struct event e = pop(n);
@@ -340,15 +367,14 @@ static void step(struct net *n)
     struct qn_why why = { "" };
     n->now_us = e.t_us;
     if (e.m) {
-        enum qn_verdict v = qn_replica_recv(node->r, e.from, QN_SPAN(e.m->bytes, e.m->len), &why);
-        if (v == QN_REJECT)
-            fprintf(stderr, "%u refuses what %u says: %s\n", e.to, e.from, why.text);
-        if (v == QN_ACCEPT && e.m->cast) spread(node, e.m, false);
-        drop(e.m);
-        ask_turn(node, n->now_us);
+        node->from[node->in_cnt] = e.from;
+        node->in[node->in_cnt++] = e.m;
+        if (node->in_cnt == INBOX) take_in(node);
+        ask_turn(node, n->now_us + TURN_US);
     } else if (node->turn_us == e.t_us) {
         uint64_t wait_ms;
         node->turn_us = UINT64_MAX;
+        take_in(node);
         qn_rc rc = qn_replica_turn(node->r, &wait_ms, &why);
         if (rc) fprintf(stderr, "%s\n", why.text);
         QN_ASSERT(rc == QN_OK);
@@ -426,6 +452,8 @@ static void end(struct net *n)
     while (n->cnt)
         drop(pop(n).m);
     for (uint32_t i = 0; i < n->nodes; i++) {
+        for (unsigned k = 0; k < n->node[i].in_cnt; k++)
+            drop(n->node[i].in[k]);
         qn_replica_close(n->node[i].r);
         for (int f = 0; f < FILES; f++)
             free(n->node[i].ram.file[f].bytes);

@@ -67,6 +67,18 @@ void qn_replica_peer(struct qn_replica *r, uint32_t peer, bool up);
 enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_span message,
                                 struct qn_why *why);
 
+/* A message that came, and what became of it. */
+struct qn_heard {
+    uint32_t peer;
+    struct qn_span message; /* lent for the call */
+    enum qn_verdict verdict;
+    struct qn_why why;
+};
+
+/* qn_replica_recv_many takes messages in their order. Signatures of the votes among them are checked side by side, each for itself: a bad one costs who
+ * sent it and nobody else. */
+void qn_replica_recv_many(struct qn_replica *r, struct qn_heard *list, size_t cnt);
+
 /* A transaction on its way in: tx (Borsh, lent for the call) is the caller's, the rest is what became of it. */
 struct qn_submit {
     struct qn_span tx;

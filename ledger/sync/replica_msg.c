@@ -8,7 +8,7 @@
 
 #define BODIES_VIEW 4 /* of one view: an honest leader makes one */
 #define VIEWS_AHEAD 8
-#define CHECK_TXS   64 /* whose signatures are checked side by side */
+#define CHECK_TXS   64 /* transactions, or votes, whose signatures are checked side by side */
 #define WANT_VIEWS  64
 
 /* A transaction on its way into the pool. */
@@ -159,22 +159,41 @@ static enum qn_verdict on_txs(struct qn_replica *r, struct qn_span payload,
     return verdict;
 }
 
-static enum qn_verdict on_vote(struct qn_replica *r, const struct qn_vote *vote, struct qn_why *why)
+/* Ours, and not cast here: a copy of this home runs. */
+static bool is_twin(const struct qn_replica *r, const struct qn_vote *vote)
 {
-    struct qn_hash chain = qn_chain_id(r->chain);
-    bool twin = !r->twin && r->number >= 0 && vote->signer == r->number &&
-                vote->epoch == r->set.epoch && !r->conf.deaf && !qn_bft_mine(r->bft, vote);
-    if (!twin && !qn_bft_wants(r->bft, vote)) return QN_IGNORE;
-    if (!qn_vote_ok(vote, &chain, &r->set.keys[vote->signer])) {
+    return !r->twin && r->number >= 0 && vote->signer == r->number && vote->epoch == r->set.epoch &&
+           !r->conf.deaf && !qn_bft_mine(r->bft, vote);
+}
+
+/* Whether a vote is worth its signature; then its signer is of the set. */
+static bool is_news(const struct qn_replica *r, const struct qn_vote *vote)
+{
+    return is_twin(r, vote) || qn_bft_wants(r->bft, vote);
+}
+
+/* good: its signature verifies. What was news when that was looked at may not be any more. */
+static enum qn_verdict take_vote(struct qn_replica *r, const struct qn_vote *vote, bool good,
+                                 struct qn_why *why)
+{
+    if (!good) {
         qn_why(why, QN_E_SIGNATURE, "a vote's signature does not verify");
         return QN_REJECT;
     }
-    if (twin) { /* what we sign beside it would cost the stake */
+    if (!is_news(r, vote)) return QN_IGNORE;
+    if (is_twin(r, vote)) { /* what we sign beside it would cost the stake */
         r->twin = true;
         qn_replica_mute(r);
     }
     qn_bft_vote(r->bft, vote);
     return QN_ACCEPT;
+}
+
+static enum qn_verdict on_vote(struct qn_replica *r, const struct qn_vote *vote, struct qn_why *why)
+{
+    struct qn_hash chain = qn_chain_id(r->chain);
+    if (!is_news(r, vote)) return QN_IGNORE;
+    return take_vote(r, vote, qn_vote_ok(vote, &chain, &r->set.keys[vote->signer]), why);
 }
 
 static enum qn_verdict on_cert(struct qn_replica *r, const struct qn_cert *cert, struct qn_why *why)
@@ -323,4 +342,41 @@ enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_s
     qn_parcel_unref(parcel);
     if (!r->conf.hold) qn_replica_drain(r);
     return verdict;
+}
+
+/* At most CHECK_TXS. */
+static void recv_some(struct qn_replica *r, struct qn_heard *list, size_t cnt)
+{
+    struct qn_hash chain = qn_chain_id(r->chain);
+    struct qn_vote votes[CHECK_TXS];
+    size_t at[CHECK_TXS], vote_cnt = 0, k = 0;
+    bool good[CHECK_TXS];
+    for (size_t i = 0; i < cnt && !r->rc && !r->conf.hold; i++) {
+        struct qn_span s = list[i].message;
+        struct qn_arena arena = { .max = DECODE_MAX };
+        uint8_t kind;
+        if (qn_take_u8(&s, &kind) && kind == SAY_VOTE &&
+            qn_decode(qn_vote_record(), s, &arena, &votes[vote_cnt], NULL) == QN_OK &&
+            is_news(r, &votes[vote_cnt]))
+            at[vote_cnt++] = i;
+        qn_arena_free(&arena);
+    }
+    qn_votes_ok(votes, vote_cnt, &chain, &r->set, good);
+    for (size_t i = 0; i < cnt; i++) {
+        struct qn_heard *h = &list[i];
+        h->why.text[0] = 0;
+        if (k == vote_cnt || at[k] != i) {
+            h->verdict = qn_replica_recv(r, h->peer, h->message, &h->why);
+            continue;
+        }
+        h->verdict = r->rc ? QN_IGNORE : take_vote(r, &votes[k], good[k], &h->why);
+        if (h->verdict == QN_ACCEPT) qn_replica_drain(r); /* before the next: it lends */
+        k++;
+    }
+}
+
+void qn_replica_recv_many(struct qn_replica *r, struct qn_heard *list, size_t cnt)
+{
+    for (size_t i = 0; i < cnt; i += CHECK_TXS)
+        recv_some(r, list + i, QN_MIN(cnt - i, (size_t)CHECK_TXS));
 }

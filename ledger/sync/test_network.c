@@ -695,6 +695,44 @@ static void test_versions(struct qn_test_state *t)
     end(net);
 }
 
+/* A turn's messages taken together: each has its own verdict, a bad vote costs who sent it and no other, and not its signer's own vote either. */
+static void test_many(struct qn_test_state *t)
+{
+    struct net *net = begin();
+    for (unsigned i = 0; i < NODES; i++)
+        boot(net, i);
+    run(net, 3000);
+    struct qn_replica *r = net->node[0].r;
+    struct qn_hash id = qn_chain_id(qn_replica_chain(r)), block = qn_blake3("some block", 10);
+    uint64_t view = qn_replica_info(r).view + 2, weight = qn_replica_info(r).heard;
+    struct qn_buf bytes[8] = { { .len = 0 } };
+    struct qn_heard heard[8] = { { .peer = FAR } };
+    enum qn_verdict want[8] = { QN_ACCEPT, QN_REJECT, QN_REJECT, QN_ACCEPT,
+                                QN_IGNORE, QN_ACCEPT, QN_REJECT, QN_IGNORE };
+    for (unsigned i = 0; i < 8; i++) {
+        static const uint16_t SIGNER[8] = { 1, 2, 3, 2, 1, 3, 1, 9 };
+        uint16_t no = SIGNER[i];
+        struct qn_vote v = qn_vote_make(&net->node[no % NODES].key, no, &id, QN_VOTE_FIRST,
+                                        qn_chain_set(qn_replica_chain(r))->epoch, view, &block);
+        if (i == 1) v.sig.b[40] ^= 1;
+        if (i == 2) v.signer = 2; /* another's signature */
+        qn_buf_u8(&bytes[i], 3);
+        qn_encode(qn_vote_record(), &v, &bytes[i]);
+        if (i == 6) bytes[i].len--;
+        heard[i] = (struct qn_heard){ .peer = FAR, .message = qn_buf_get(&bytes[i]) };
+    }
+    qn_replica_recv_many(r, heard, 8);
+    for (unsigned i = 0; i < 8; i++) {
+        CHECK(heard[i].verdict == want[i]);
+        CHECK((heard[i].why.text[0] != 0) == (want[i] == QN_REJECT));
+        qn_buf_free(&bytes[i]);
+    }
+    CHECK(qn_replica_info(r).heard >= weight);
+    run(net, 5000); /* nothing came of it */
+    check_equal(t, net);
+    end(net);
+}
+
 static void test_fork(struct qn_test_state *t)
 {
     test_fork_of(t, 0);
@@ -712,5 +750,6 @@ int main(void)
     TEST(test_fork);
     TEST(test_second_cert);
     TEST(test_versions);
+    TEST(test_many);
     return TEST_END();
 }
