@@ -18,6 +18,7 @@ help() {
   build [PRESET]         build build/quoin (presets: release debug clang asan tsan fuzz)
   sim [--seeds A-B] [--nodes N] [--minutes M] [--json]
                          whole networks in one process, faults and all, each from a seed; --help lists more
+  kills [A-B]            10,000 kills: simulated ones of these seeds, and of real processes; how much was lost
   bench [NAME] [--json]  build and run the benchmarks (or those whose name contains NAME)
   fuzz NAME SECONDS      run one fuzz target on its corpus, then on what it finds
   tidy [CHECK]           check layering, globals, names, format, error pages, fuzz seeds
@@ -94,6 +95,10 @@ sim)
     install_deps
     build release sim
     exec build/sim "$@" ;;
+kills)
+    install_deps
+    build release quoin sim wire
+    exec tests/kills.sh "$@" ;;
 bench)
     install_deps
     build release benches

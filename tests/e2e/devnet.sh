@@ -76,10 +76,13 @@ check "a fifth follows" 1 $(($("$q" --home "$tmp/fifth" status --json | jq -r .h
 h=$(for i in 0 1 2 3; do height $i; done | sort -n | head -1)
 check "one block at height $h" 1 "$({ for i in 0 1 2 3; do at $i block get "$h" --json; done; "$q" --home "$tmp/fifth" block get "$h" --json; } | jq -r '.hash + .block.header.state_root' | sort -u | wc -l)"
 check "the whole supply at each" "21000000000000 21000000000000 21000000000000 21000000000000" "$(for i in 0 1 2 3; do at $i status --json | jq -r .sum_uqn; done | xargs)"
+twice=$(at 0 evidence list --json | jq -s 'length')
+check "nobody has signed against itself" 0 "$twice"
 kill -TERM $devnet
 wait $devnet
 check "a clean stop" 0 $?
 devnet=0
 check "nobody stays behind" 0 "$(pgrep -cf "up --home $net/")"
 check "a node's journal replays to its root" 0 "$("$q" ledger replay --home "$net/node-2" --json >/dev/null; echo $?)"
+echo "kills: $kills, lost: $lost, signed twice: $twice"
 finish

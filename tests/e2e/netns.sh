@@ -147,9 +147,11 @@ check "nothing that was final is lost, of $(wc -l <"$tmp/acked")" 0 "$lost"
 h=$(for ((i = 0; i < cnt; i++)); do height $i; done | sort -n | head -1)
 check "one block at height $h" 1 "$(for ((i = 0; i < cnt; i++)); do at $i block get "$h" --json; done | jq -r '.hash + .block.header.state_root' | sort -u | wc -l)"
 check "the whole supply at each" 21000000000000 "$(for ((i = 0; i < cnt; i++)); do at $i status --json | jq -r .sum_uqn; done | sort -u | xargs)"
-check "nobody has signed against itself" 0 "$(at 0 evidence list --json | jq -s 'length')"
+twice=$(at 0 evidence list --json | jq -s 'length')
+check "nobody has signed against itself" 0 "$twice"
 for ((i = 0; i < cnt; i++)); do kill -TERM "${pids[i]}"; wait "${pids[i]}"; check "node $i: a clean stop" 0 $?; done
 pids=()
 [ $failed = 0 ] || echo "seed $SEED; $(tail -n 2 "$net"/*.err)"
 echo "$(wc -l <"$tmp/acked") transfers, $h blocks"
+echo "kills: $rounds, lost: $lost, signed twice: $twice"
 finish

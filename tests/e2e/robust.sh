@@ -13,7 +13,8 @@ load() { # sends until it fails; acknowledged ids into $tmp/acked
     while tx=$(n wallet send @shop 1uqn --json 2>/dev/null | jq -r .tx) && [ -n "$tx" ]; do echo "$tx" >>"$tmp/acked"; done
 }
 nothing_lost() { # WHAT
-    local lost=0 tx
+    local tx
+    lost=0
     while read -r tx; do n tx get "$tx" -q 2>"$tmp/lost" || { lost=$((lost + 1)); cat "$tmp/lost"; }; done <"$tmp/acked"
     check "$1: no acknowledged transaction is lost" 0 $lost
     check "$1: supply is exact" true "$(n ledger audit --json | jq .ok)"
@@ -22,7 +23,8 @@ nothing_lost() { # WHAT
 # Death at each named point of the commit, under load
 start && n wallet new shop -q && stop
 : >"$tmp/acked"
-for point in journal-before journal-after block-before block-after checkpoint-before checkpoint-after journal-after:9 block-before:5; do
+points="journal-before journal-after block-before block-after checkpoint-before checkpoint-after journal-after:9 block-before:5"
+for point in $points; do
     QUOIN_CRASH_AT=$point start
     load
     { wait "$pid"; } 2>/dev/null
@@ -43,6 +45,7 @@ start
 check "starts after all that" 0 $?
 check "transactions were acknowledged meanwhile ($(wc -l <"$tmp/acked"))" 1 $(($(wc -l <"$tmp/acked") > 20))
 nothing_lost "crashes"
+echo "kills: $((kills + $(wc -w <<<"$points"))), lost: $lost, signed twice: $(n evidence list --json | jq -s length)"
 root=$(n down --json | jq -r .state_root)
 wait "$pid"
 pid=0
