@@ -29,6 +29,12 @@ struct qn_own {
     int (*run)(struct qn_cli *cli);
 };
 
+/* A flag that every command takes: args.def. */
+struct qn_flag {
+    const char *name, *val, *doc; /* val: what follows it, "" nothing */
+};
+extern const struct qn_flag QN_FLAGS[]; /* ends with a zero row */
+
 /* Any command, wherever it comes from. */
 struct qn_cmd {
     enum { QN_CMD_OWN, QN_CMD_VERB, QN_CMD_CALL, QN_CMD_LOCAL, QN_CMD_TX } kind;

@@ -5,6 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+const struct qn_flag QN_FLAGS[] = {
+#define FLAG(name, val, doc) { name, val, doc },
+#include "core/cli/args.def"
+#undef FLAG
+    { 0 },
+};
+
 static void line(const struct qn_cmd *cmd)
 {
     printf("  quoin %-26s %s\n", cmd->name, cmd->doc);
@@ -53,20 +60,14 @@ static void overview(void)
             line(&cmd);
         }
     }
-    printf(
-        "\nGlobal flags:\n"
-        "  --json            one JSON object a line; errors on stderr likewise\n"
-        "  --fields a,b      only these fields\n"
-        "  --no-header       a table without its first line, the names; into a pipe it has tabs\n"
-        "  --home DIR        the node's folder (QUOIN_HOME; ~/.local/share/quoin)\n"
-        "  --node ADDR       socket or http://ADDR:PORT of a node\n"
-        "  --config FILE     quoin.lua to read (QUOIN_CONFIG); --set NAME=VALUE stands over it\n"
-        "  --as KEY          key of the wallet that signs, default owner\n"
-        "  --mandate ID      act within another account's mandate\n"
-        "  --wait final|pool what an action waits for (--no-wait: pool); --timeout 30s\n"
-        "  -q, -h            print nothing; help\n"
-        "\nExample: quoin wallet send qn1.. 2.5QN --as alice\n"
-        "Help: quoin help NOUN VERB     Reference: quoin help ref\n");
+    puts("\nGlobal flags:");
+    for (const struct qn_flag *f = QN_FLAGS; f->name; f++) {
+        char form[40];
+        snprintf(form, sizeof form, "%s %s", f->name, f->val);
+        printf("  %-17s %s\n", form, f->doc);
+    }
+    printf("\nExample: quoin wallet send qn1.. 2.5QN --as alice\n"
+           "Help: quoin help NOUN VERB     Reference: quoin help ref\n");
 }
 
 static void fields(const struct qn_record *rec)

@@ -69,6 +69,13 @@ void qn_man(void)
            ".Nm\nis node, client and tools in one file.\nIt starts a network of one with\n"
            ".Nm Cm up\nand shows the whole loop with\n.Nm Cm demo .\n"
            "Every command prints one JSON object a line with\n.Fl Fl json .\n");
+    printf(".Pp\nFlags that every command takes:\n.Bl -tag -width Ds\n");
+    for (const struct qn_flag *f = QN_FLAGS; f->name; f++) {
+        printf(".It Fl %s%s%s\n", f->name + 1, *f->val ? " Ar " : "", f->val);
+        text(f->doc);
+        putchar('\n');
+    }
+    printf(".El\n");
     section("COMMANDS", QN_CMD_OWN);
     section("MODULES", QN_CMD_VERB);
     section("CALLS", QN_CMD_CALL);
@@ -84,7 +91,10 @@ void qn_man(void)
         text(row->def);
         printf(" .\n");
     }
-    printf(".El\n.Sh FILES\n.Bl -tag -width Ds\n.It Pa ~/.local/share/quoin\nthe home: journal, "
+    printf(".El\n.Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev QUOIN_HOME\nas\n.Fl Fl home ;\n"
+           "else\n.Ev XDG_DATA_HOME\nhas the folder quoin\n.It Ev QUOIN_CONFIG\nas\n"
+           ".Fl Fl config\n.El\n");
+    printf(".Sh FILES\n.Bl -tag -width Ds\n.It Pa ~/.local/share/quoin\nthe home: journal, "
            "state.mdb, wallet, blobs, jobs, api.sock, cookie\n.It Pa "
            "~/.config/quoin/quoin.lua\nsettings\n.It Pa /etc/quoin/quoin.lua\nsettings of the "
            "system's service\n.El\n.Sh EXIT STATUS\n.Bl -tag -width Ds\n"

@@ -8,7 +8,7 @@ while read -r page; do pages+=("$page"); done < <(find core gpu ledger lua modul
 
 "$q" help --json | jq -r '.name + "\t" + ([(.args | scan("--[a-z_-]+")), (.fields.properties // {} | keys[] | "--" + .)] | join(" "))' >"$tmp/commands"
 settings=$("$q" config show --json | jq -r .name | tr _ - | sed 's/^/--/; s/^--modules$/--enable/' | xargs)
-global="--json --fields --no-header --home --node --config --set --as --mandate --wait --no-wait --timeout --timeout-ms --help --version --limit"
+global="$("$q" help | sed -n '/^Global flags:/,/^$/p' | grep -oE '^  --[a-z-]+' | xargs) --no-wait --timeout-ms --help --version --limit"
 
 # shown PAGE: each command line of it: in backquotes, or a line of a block.
 shown() {

@@ -16,6 +16,10 @@ check "commands are many" true "$("$q" help --json | jq -s 'length > 60')"
 for flag in $("$q" config show --json | jq -r .name | tr _ - | sed 's/^modules$/enable/'); do
     check "--$flag is in the help of up, and in the manual" "1 1" "$("$q" up --help | grep -c -- "^  --$flag ") $("$q" help --man | grep -c "Fl Fl $flag\$")"
 done
+for flag in $("$q" help | sed -n '/^Global flags:/,/^$/p' | grep -oE '^  -[a-z-]+'); do
+    check "$flag is in the manual" 1 "$("$q" help --man | sed -n '/takes:$/,/^.El/p' | grep -cE "^\.It Fl ${flag#-}( Ar .*)?$")"
+done
+check "of which there are some" true "$([ "$("$q" help | grep -cE '^  -')" -ge 12 ] && echo true)"
 bad=""
 for part in $("$q" help ref | awk '{print $4}'); do [ "$("$q" help ref "$part" | wc -l)" -ge 8 ] || bad="$bad $part"; done
 check "every part of the reference prints" "" "$bad"
