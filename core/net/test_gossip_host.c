@@ -339,10 +339,11 @@ static int serve(uint32_t count, uint32_t bytes, uint32_t peers)
     event_base_dispatch(s.base);
     const struct gossip_stats *st = gossip_stats(qn_gossip_machine(s.node.gossip));
     printf("{\"sent\":%u,\"got\":%u,\"twice\":%u,\"rejected\":%llu,\"idontwant_in\":%llu,\"ihave_"
-           "in\":%llu,\"mesh\":%u}\n",
+           "in\":%llu,\"mesh\":%u,\"dropped\":%llu}\n",
            s.sent, s.node.got, s.node.bad, (unsigned long long)st->rejected,
            (unsigned long long)st->idontwant_in, (unsigned long long)st->ihave_in,
-           gossip_topic_info(qn_gossip_machine(s.node.gossip), s.node.topic).mesh);
+           gossip_topic_info(qn_gossip_machine(s.node.gossip), s.node.topic).mesh,
+           (unsigned long long)st->dropped);
     event_free(s.tick);
     event_free(s.end);
     close_node(&s.node);

@@ -61,7 +61,7 @@ static void flash(struct qn_test_state *t, uint64_t seed, enum world_role role)
     CHECK(meshed * 3 < before * 2 && taken * 5 <= HONEST); /* mostly the honest ones' again */
     talk(&w, 2 * beats_s);
     later = sybils_meshed(&w, &taken_later); /* those kept in reserve have had their turn */
-    CHECK(later <= HONEST && taken_later == 0);
+    CHECK(later <= HONEST && taken_later * 5 <= HONEST);
     world_run(&w, 6000);
     struct world_result r = world_result(&w, first);
     CHECK(r.missing == 0); /* nothing that was said since then got lost */
