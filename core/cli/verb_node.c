@@ -143,6 +143,27 @@ int qn_verb_explain(struct qn_cli *cli)
     return 0;
 }
 
+/* The exit status for a name that is nearly a call's; 0: it is one, or may be one of a newer node. */
+static int no_call(const struct qn_cli *cli, const char *name)
+{
+    struct qn_nearest n;
+    struct qn_why why;
+    const struct qn_call *call;
+    char near[80];
+    if (qn_call_find(name)) return 0;
+    snprintf(near, sizeof near, "%s", name);
+    for (char *c = near; *c; c++)
+        if (*c == '.') *c = ' '; /* as they are offered */
+    qn_nearest_init(&n, near);
+    for (size_t i = 0; (call = qn_call_at(i)); i++)
+        qn_nearest_offer(&n, call->name);
+    if (!n.near[0]) return 0;
+    for (char *c = n.near; *c; c++)
+        if (*c == ' ') *c = '.';
+    qn_why(&why, QN_E_NOTFOUND, "there is no call %.60s; did you mean %s?", name, n.near);
+    return qn_fail(cli, QN_E_NOTFOUND, &why);
+}
+
 int qn_verb_call(struct qn_cli *cli)
 {
     if (cli->argc < 1 || cli->argc > 2)
@@ -153,7 +174,9 @@ int qn_verb_call(struct qn_cli *cli)
         json_decref(params);
         return qn_usage(cli, "the parameters are not a JSON object");
     }
-    return qn_call_show(cli, cli->argv[0], params);
+    int status = no_call(cli, cli->argv[0]);
+    if (status) json_decref(params);
+    return status ? status : qn_call_show(cli, cli->argv[0], params);
 }
 
 int qn_verb_version(struct qn_cli *cli)

@@ -256,7 +256,7 @@ static qn_rc open_socket(struct qn_http *http, struct qn_why *why)
     struct sockaddr_un sun = { .sun_family = AF_UNIX };
     const char *path = http->conf.socket;
     if (strlen(path) >= sizeof sun.sun_path)
-        return qn_why(why, QN_E_RANGE,
+        return qn_why(why, QN_E_USAGE,
                       "%s: a socket's path has at most %zu bytes; choose a shorter --home", path,
                       sizeof sun.sun_path - 1);
     memcpy(sun.sun_path, path, strlen(path));

@@ -65,7 +65,7 @@ qn_rc qn_call_ledger_row(struct qn_call_ctx *ctx, const void *params, json_t **r
     json_t *proof = NULL;
     qn_rc rc = find_table(p->table, from, &table, why);
     if (rc) return rc;
-    if (p->key.len == 0) return qn_why(why, QN_E_RANGE, "key: must not be empty");
+    if (p->key.len == 0) return qn_why(why, QN_E_USAGE, "key: must not be empty");
     memcpy(from + 1, p->key.ptr, p->key.len);
     from[1 + p->key.len] = 0; /* [key, key 00): this row alone */
     rc = prove(ctx, QN_SPAN(from, 1 + p->key.len), QN_SPAN(from, 2 + p->key.len), &proof, why);
@@ -102,7 +102,7 @@ qn_rc qn_call_ledger_list(struct qn_call_ctx *ctx, const void *params, json_t **
         struct qn_span own = QN_SPAN(key.ptr + 1, key.len - 1);
         bytes += key.len + val.len;
         if (bytes > ROWS_BYTES_MAX) {
-            rc = qn_why(why, QN_E_TOOBIG,
+            rc = qn_why(why, QN_E_LIMIT,
                         "more than %u bytes of rows: ask for a part, --from and --to",
                         ROWS_BYTES_MAX);
             goto out;

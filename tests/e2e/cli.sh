@@ -52,6 +52,8 @@ said "a word that up does not take" 2 'up takes no word "foo"' up foo --home "$t
 said "a flag of a command" 2 'did you mean --amount?' wallet send --amuont 1
 said "one that is like none" 2 'only --addr' net dial --bogus
 said "a flag before a command" 2 'no flag --bogus before' --bogus
+said "a call with a letter wrong" 3 'did you mean node.status?' call node.sttus
+said "a home too long for a socket" 2 'choose a shorter --home' up --api 127.0.0.1:0 --home "$tmp/$(printf 'x%.0s' {1..100})"
 said "help about the command at hand" 2 'try   quoin help net dial  ' net dial --bogus
 check "in JSON, too" "quoin help net dial" "$("$q" net dial --bogus --json 2>&1 >/dev/null | jq -r .error.hint)"
 while read -r name val takes; do
