@@ -15,6 +15,13 @@
 
 enum { PAGE = 4096, ROWS = 6 };
 
+/* A sanitizer's child takes a second: each so many-th place, of those that the plain build takes. */
+#ifdef QN_SANITIZED
+enum { STEP = 16 };
+#else
+enum { STEP = 1 };
+#endif
+
 /* Rows in every table that a module may have, some longer than a page. */
 static void genesis(struct qn_apply *ap)
 {
@@ -249,10 +256,11 @@ static void test_each_table(struct qn_test_state *t)
     struct qn_scrub s;
     static struct place places[256]; /* large */
     world_init(&w);
-    unsigned tables = find(&w, places), found = 0;
+    unsigned tables = find(&w, places), found = 0, tried = 0;
     CHECK(tables > 240);
     for (unsigned i = 0; i < 256; i++) {
-        if (places[i].len == 0) continue;
+        if (places[i].len == 0 || i % STEP) continue;
+        tried++;
         flip(&w, places[i].at);
         qn_rc rc = scrub_aside(&w, &s);
         CHECK_RC(rc, QN_E_CORRUPT);
@@ -260,7 +268,7 @@ static void test_each_table(struct qn_test_state *t)
         found += rc == QN_E_CORRUPT && s.row && w.why.text[0] != 0;
         flip(&w, places[i].at);
     }
-    CHECK(found == tables);
+    CHECK(found == tried && tried >= tables / STEP);
     CHECK_RC(scrub_aside(&w, &s), QN_OK);
     world_fini(&w);
 }
@@ -271,7 +279,7 @@ static void test_pages(struct qn_test_state *t)
     struct world w;
     struct qn_scrub s;
     struct stat st;
-    unsigned found = 0, all = 0, step = test_long() ? 1 : 11;
+    unsigned found = 0, all = 0, step = test_long() ? 1 : 11 * STEP;
     world_init(&w);
     QN_ASSERT(stat(w.path, &st) == 0);
     for (off_t page = 2; page < st.st_size / PAGE; page += step)

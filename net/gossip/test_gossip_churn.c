@@ -43,8 +43,10 @@ static void churn(struct day *d)
             dial(d, i, DIALS);
         }
     uint32_t cnt = world_rand(w) % 60 == 0 ? NODES / 3 : world_rand(w) % 2 == 0;
-    while (cnt--)
-        leave(d, (uint32_t)(world_rand(w) % NODES), AWAY_MS[world_rand(w) % QN_COUNT(AWAY_MS)]);
+    while (cnt--) {
+        uint32_t node = (uint32_t)(world_rand(w) % NODES);
+        leave(d, node, AWAY_MS[world_rand(w) % QN_COUNT(AWAY_MS)]);
+    }
     for (uint32_t i = 0; i < NODES; i++) {
         struct world_node *n = &w->node[i];
         if (n->link_cnt && world_rand(w) % 20 == 0)
