@@ -13,10 +13,10 @@ _Noreturn void qn_panic(const char *file, int line, const char *what)
 
 bool qn_hash_eq(const struct qn_hash *a, const struct qn_hash *b)
 {
-    unsigned diff = 0;
-    for (size_t i = 0; i < sizeof a->b; i++)
-        diff |= (unsigned)(a->b[i] ^ b->b[i]);
-    return diff == 0;
+    uint64_t x[4], y[4]; /* no branch tells where they differ */
+    memcpy(x, a->b, sizeof x);
+    memcpy(y, b->b, sizeof y);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
 }
 
 int qn_hash_cmp(const struct qn_hash *a, const struct qn_hash *b)

@@ -40,6 +40,14 @@ static void test_span(struct qn_test_state *t)
     CHECK(qn_unhex(hex, 8, back, 4) && memcmp(back, buf.ptr, 4) == 0);
     CHECK(!qn_unhex("0403020", 7, back, 4));
     CHECK(!qn_unhex("0403020x", 8, back, 4));
+    for (unsigned c = 0; c < 256; c++) {
+        static const char DIGITS[] = "0123456789abcdefABCDEF";
+        char two[2] = { '7', (char)c };
+        const char *at = c ? strchr(DIGITS, (int)c) : NULL;
+        CHECK(qn_unhex(two, 2, back, 1) == (at != NULL));
+        long digit = at ? at - DIGITS : 0;
+        CHECK(!at || back[0] == 0x70 + (digit > 15 ? digit - 6 : digit));
+    }
     char b64[16];
     qn_b64url("\xff\xee", 2, b64);
     CHECK(strcmp(b64, "_-4") == 0);

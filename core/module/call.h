@@ -66,6 +66,7 @@ enum qn_call_flags {
     QN_CALL_LOCAL = 4, /* only for the node's owner */
     QN_CALL_BLIND =
         8, /* reads no rows: ctx->view may be NULL, and blocks above the head stay as they are */
+    /* once *state is set it is called without its parameters */
     QN_CALL_SOON =
         16, /* waits for this turn of the loop alone: however many others wait, and whatever its timeout_ms */
 };

@@ -97,7 +97,9 @@ static qn_rc run(struct qn_api *api, struct pending *p, json_t **ret, struct qn_
     if (p->call->flags & QN_CALL_LOCAL && !p->owner)
         return qn_why(why, QN_E_AUTH, "%s is for the node's owner: use the socket or the cookie",
                       p->call->name);
-    if (p->call->params) {
+    if (p->call->flags & QN_CALL_SOON && p->state) {
+        params = NULL; /* taken when it was asked first */
+    } else if (p->call->params) {
         params = qn_arena_alloc(&arena, p->call->params()->size);
         rc = qn_from_json(p->call->params(), p->params, &arena, params, why);
         if (rc && qn_err_exit(rc) == QN_CLASS_PEER) rc = QN_E_USAGE; /* the caller's words */

@@ -132,7 +132,9 @@ static qn_rc tx_send(struct qn_call_ctx *ctx, const void *params, json_t **ret, 
 {
     const struct node_tx *p = params;
     struct qn_hash id;
-    qn_rc rc = ctx->ops->tx_offer(ctx->node, p->tx, ctx->state, &id, why);
+    const struct qn_span tx =
+        p ? p->tx : QN_SPAN(NULL, 0); /* known by its number the second time */
+    qn_rc rc = ctx->ops->tx_offer(ctx->node, tx, ctx->state, &id, why);
     if (rc == QN_OK) *ret = json_pack("{s:o}", "tx", hex(&id));
     return rc;
 }

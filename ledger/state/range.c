@@ -6,12 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-unsigned qn_key_bit(struct qn_span key, unsigned bit)
-{
-    size_t byte = bit / 8;
-    return byte < key.len ? key.ptr[byte] >> (7 - bit % 8) & 1u : 0;
-}
-
 uint32_t qn_key_diff(struct qn_span a, struct qn_span b)
 {
     size_t len = QN_MAX(a.len, b.len);

@@ -73,7 +73,11 @@ QN_CHECK bool qn_row_take(struct qn_span *rows, struct qn_span *ret_key, struct 
 
 /* What both sides of a proof compute. A key reads as if zero bits followed its end; qn_key_diff is QN_KEY_SAME when no bit differs. */
 #define QN_KEY_SAME UINT32_MAX
-unsigned qn_key_bit(struct qn_span key, unsigned bit);
+static inline unsigned qn_key_bit(struct qn_span key, unsigned bit)
+{
+    size_t byte = bit / 8;
+    return byte < key.len ? key.ptr[byte] >> (7 - bit % 8) & 1u : 0;
+}
 uint32_t qn_key_diff(struct qn_span a, struct qn_span b);
 /* qn_key_outside says whether no key that begins with the first `bits` bits of `like` and then has the bit `turn` is in [from, to). */
 bool qn_key_outside(struct qn_span like, unsigned bits, unsigned turn, struct qn_span from,

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { ACCT_CNT = 512, TX_CNT = 20000, VERIFY_CNT = 1000 };
 
@@ -41,8 +42,19 @@ static double verify_rate(void)
 
 enum how { ALONE, CALLS, PEER }; /* calls one by one; those of one turn; a peer's message */
 
+/* Processor time by what it went for, in seconds. */
+struct parts {
+    double taken, made; /* into the pool; into blocks, those executed and synced */
+};
+
+static double cpu_s(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
 /* Transfers a second until all are final. */
-static double take_in(struct qn_replica *r, const struct qn_buf *txs, unsigned cnt, enum how how)
+static double take_in(struct qn_replica *r, const struct qn_buf *txs, unsigned cnt, enum how how,
+                      struct parts *parts)
 {
     unsigned at_once = how == ALONE ? 1 : how == CALLS ? 64 : 200;
     struct qn_submit list[64];
@@ -51,6 +63,7 @@ static double take_in(struct qn_replica *r, const struct qn_buf *txs, unsigned c
     uint64_t wait, begin = qn_env_mono_us(qn_env_real());
     for (unsigned i = 0; i < cnt; i += at_once) {
         struct qn_buf message = { 0 };
+        double at = cpu_s();
         unsigned n = QN_MIN(at_once, cnt - i);
         if (how == ALONE) {
             QN_ASSERT(qn_replica_submit(r, qn_buf_get(&txs[i]), &id, &why) == QN_OK);
@@ -68,10 +81,15 @@ static double take_in(struct qn_replica *r, const struct qn_buf *txs, unsigned c
             QN_ASSERT(qn_replica_recv(r, 1, qn_buf_get(&message), &why) == QN_ACCEPT);
         }
         qn_buf_free(&message);
+        double then = cpu_s();
+        parts->taken += then - at;
         if (i / 2000 != (i + at_once) / 2000) QN_ASSERT(qn_replica_turn(r, &wait, &why) == QN_OK);
+        parts->made += cpu_s() - then;
     }
+    double at = cpu_s();
     while (qn_replica_pooled(r))
         QN_ASSERT(qn_replica_turn(r, &wait, &why) == QN_OK);
+    parts->made += cpu_s() - at;
     return cnt / seconds(begin);
 }
 
@@ -147,6 +165,43 @@ static void print(const char *name, double rate, double limit)
            name, rate, limit, rate / limit);
 }
 
+/* What the signatures alone cost, side by side as a peer's message brings them. */
+static double check_s(const struct qn_buf *bytes, unsigned cnt, const struct qn_hash *chain)
+{
+    struct qn_arena arena = { 0 };
+    struct qn_tx *txs = qn_arena_alloc(&arena, cnt * sizeof *txs);
+    const struct qn_tx **at = qn_arena_alloc(&arena, cnt * sizeof *at);
+    struct qn_hash *ids = qn_arena_alloc(&arena, cnt * sizeof *ids);
+    qn_rc *rcs = qn_arena_alloc(&arena, cnt * sizeof *rcs);
+    struct qn_why why;
+    QN_ASSERT(txs && at && ids && rcs);
+    for (unsigned i = 0; i < cnt; i++) {
+        QN_ASSERT(qn_decode(qn_tx_record(), qn_buf_get(&bytes[i]), &arena, &txs[i], &why) == QN_OK);
+        ids[i] = qn_tx_id(&txs[i]);
+        at[i] = &txs[i];
+    }
+    double begun = cpu_s();
+    QN_ASSERT(qn_tx_check_many(at, ids, cnt, chain, rcs, &why) == QN_OK);
+    double took = cpu_s() - begun;
+    qn_arena_free(&arena);
+    return took;
+}
+
+/* The floor of one transfer: its signature in lanes, its journal bytes; the rest is ours. */
+static void print_parts(const struct parts *p, double check, unsigned cnt)
+{
+    const struct {
+        const char *name;
+        double s;
+    } list[] = { { "its signature, of many at once", check },
+                 { "decoding, names, fees, pool", p->taken - check },
+                 { "picking, executing, root, journal", p->made } };
+    for (unsigned i = 0; i < QN_COUNT(list); i++)
+        printf("{\"name\":\"processor time of a transfer: %s\",\"value\":%.1f,\"unit\":\"us\","
+               "\"limit\":\"its signature, of many at once: %.1f us\",\"limit_ratio\":%.2f}\n",
+               list[i].name, list[i].s / cnt * 1e6, check / cnt * 1e6, list[i].s / check);
+}
+
 int main(void)
 {
     char home[] = "/tmp/quoin-bench-XXXXXX", cmd[128];
@@ -190,13 +245,15 @@ int main(void)
         qn_buf_free(&body);
     }
     const unsigned part = TX_CNT / 5;
-    print("transfers, signature to synced block", take_in(r, txs, part, ALONE), limit);
+    struct parts none = { .taken = 0 }, parts = { .taken = 0 };
+    print("transfers, signature to synced block", take_in(r, txs, part, ALONE, &none), limit);
     print("transfers, calls of a turn together, to synced block",
-          take_in(r, txs + part, part, CALLS), limit);
+          take_in(r, txs + part, part, CALLS, &none), limit);
     print("transfers, from a peer's message to synced block",
-          take_in(r, txs + 2 * part, 2 * part, PEER), limit);
+          take_in(r, txs + 2 * part, 2 * part, PEER, &parts), limit);
+    print_parts(&parts, check_s(txs, 2 * part, &chain_id), 2 * part);
     for (unsigned i = 4 * part; i < TX_CNT; i += 2) /* blocks of two */
-        take_in(r, txs + i, 2, ALONE);
+        take_in(r, txs + i, 2, ALONE, &none);
     char late[] = "/tmp/quoin-late-XXXXXX";
     QN_ASSERT(mkdtemp(late) != NULL);
     conf.chain.home = late;

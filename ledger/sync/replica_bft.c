@@ -90,6 +90,15 @@ static void publish(struct qn_replica *r, const struct qn_block *block, uint64_t
     qn_bft_valid(r->bft, &b.hash, true);
 }
 
+/* What a node does for a transfer, processor time of one core (bench_ledger; Zen 4 with 8 lanes of AVX-512, 2.6 GHz):
+ *
+ *     8.5 us    its signature, among many at once (62 alone)
+ *     4.1       decoding, id and whole hashed, fees, its place in the pool
+ *    15.1       picking, executing, the rows' root, the journal's and the checkpoint's bytes
+ *
+ * 28 us in all, so that one core does 36,000 a second and four nodes on two cores at most 2 / (4 x 28 us) = 18,000, whatever the net costs. There
+ * (bench_net_devnet) it is 55: the other half is what brings it, encrypted, to each of four (gossip, Noise, compact blocks) and once from
+ * JSON. A signature is 0.3 of the first figure and 0.15 of the second: no verifier makes this twice as fast any more, rows and bytes would. */
 /* Says whether it made the block that consensus asks for, once it has something to hold or its time has come. */
 static bool make(struct qn_replica *r)
 {
