@@ -19,6 +19,16 @@ void blob_beside(const char *home, const struct qn_hash *hash, const char *suffi
     snprintf(dst, len, "%s/blobs/%.2s/%s%s", home, hex, hex, suffix);
 }
 
+void blob_remove(const char *home, const struct qn_hash *hash)
+{
+    static const char *const SUFFIX[] = { "", ".tree", ".part", ".outer" };
+    char path[4096];
+    for (unsigned i = 0; i < QN_COUNT(SUFFIX); i++) {
+        blob_beside(home, hash, SUFFIX[i], path, sizeof path);
+        unlink(path);
+    }
+}
+
 static void place(const char *home, const struct qn_hash *hash, char *dst, size_t len)
 {
     blob_beside(home, hash, "", dst, len);

@@ -23,6 +23,8 @@ QN_CHECK qn_rc blob_keep(const char *home, int fd, struct qn_hash *ret, uint64_t
 /* blob_beside writes where what belongs to a blob lies: suffix "", ".tree", ".part". */
 void blob_beside(const char *home, const struct qn_hash *hash, const char *suffix, char *dst,
                  size_t dst_len);
+/* blob_remove removes it, with all that is beside it. */
+void blob_remove(const char *home, const struct qn_hash *hash);
 /* blob_outer gives the outer nodes of a blob that is there, malloc'd (NULL of one group), from HASH.tree or, where that is missing or was
  * cut, by hashing the file again (0.4 s a gigabyte, once). QN_E_CORRUPT when the file is not what its name says. */
 QN_CHECK qn_rc blob_outer(const char *home, const struct qn_hash *hash, uint64_t size,

@@ -91,7 +91,7 @@ void share_have_ask(struct fetch *f, uint32_t peer)
     uint32_t cnt = 0;
     for (struct have *h = f->haves; h; h = h->next, cnt++)
         if (h->peer == peer) return;
-    if (cnt >= SWARM_KNOWN || !qn_host_speaks(f->share->conf.host, peer, BLOB_HAVE)) return;
+    if (cnt >= SHARE_ASKED_MAX || !qn_host_speaks(f->share->conf.host, peer, BLOB_HAVE)) return;
     struct have *h = calloc(1, sizeof *h);
     struct qn_buf buf = { 0 };
     QN_ASSERT(h != NULL);
@@ -112,7 +112,7 @@ void share_have_ask(struct fetch *f, uint32_t peer)
 
 uint32_t share_have_turn(struct fetch *f, uint64_t now_ms)
 {
-    uint32_t waiting = 0, again[SWARM_KNOWN], again_cnt = 0;
+    uint32_t waiting = 0, again[SHARE_ASKED_MAX], again_cnt = 0;
     for (struct have **at = &f->haves, *h; (h = *at);) {
         waiting += !h->answered && !h->closed;
         if (f->bytes && h->closed && h->absent && now_ms - h->asked_ms >= SHARE_AGAIN_MS) {

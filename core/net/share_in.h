@@ -9,10 +9,12 @@
 #define SHARE_FETCH_MAX 16u
 #define SHARE_SERVE_MAX 128u
 #define SHARE_SHELF_MAX 16u
-#define SHARE_FIND_MS   3000u
-#define SHARE_KEEP_MS   60000u /* the outcome of a fetch, for who asked for it */
-#define SHARE_AGAIN_MS  2000u /* who had nothing of a blob is asked again: it may be fetching too */
-#define SHARE_LOST_MS   5000u /* nobody has what is missing: so long, newcomers may */
+#define SHARE_ASKED_MAX                                                                            \
+    384u /* peers, of a blob: all that a host holds; those that have it are fewer (SWARM_KNOWN) */
+#define SHARE_FIND_MS  3000u
+#define SHARE_KEEP_MS  60000u /* the outcome of a fetch, for who asked for it */
+#define SHARE_AGAIN_MS 2000u  /* who had nothing of a blob is asked again: it may be fetching too */
+#define SHARE_LOST_MS  5000u  /* nobody has what is missing: so long, newcomers may */
 
 struct fetch;
 

@@ -2,12 +2,14 @@
  *
  *     look       peers say which snapshots they hold (core/node/offer.h); the newest that is not known to be bad is taken
  *     manifest   a blob. Its block must be final by the validators that follow from those trusted, else who offered it is to blame
- *     parts      chunks of rows, each a list proof under that block's state root, checked as it comes; and the bodies of the last ten minutes.
- *                From all peers that have them (core/net/share.h); one that is not what the manifest should say condemns the manifest
+ *     parts      chunks of rows, each a list proof under that block's state root, checked as it comes; and the bodies of the last ten minutes, from
+ *                the last to the first, each checked by the block above it. From all peers that have them (core/net/share.h); one that is not what
+ *                the manifest should say condemns the manifest
  *     restore    aside: a journal and a checkpoint in the home, moved to their place when everything leads to the block
  *
  * Trust begins at the genesis, or at a block whose hash the owner gave: a peer names its validators. What has come stays among the blobs of the
- * home, so that who is killed begins where it was. HOME/joining/manifest remembers which snapshot that was. */
+ * home, so that who is killed begins where it was (core/node/join_kept.h). What only takes time is waited for, and said: a full disk, a source that is
+ * gone, a trusted block that nobody knows. */
 #ifndef QN_CORE_NODE_JOIN_H
 #define QN_CORE_NODE_JOIN_H
 
@@ -20,7 +22,7 @@ struct join;
 enum join_end {
     JOIN_RESTORED, /* the home has its chain: open it */
     JOIN_BLOCKS,   /* no snapshot is to be had, and peers have all blocks */
-    JOIN_FAILED,   /* the disk: why tells */
+    JOIN_FAILED,   /* the disk, or the system: why tells */
 };
 
 struct join_conf {
@@ -53,11 +55,14 @@ struct join_info {
     const char *stage; /* "looking for a snapshot", ... */
     uint64_t height;   /* of the block, 0: not chosen */
     uint64_t done, total, bytes, bytes_total;
-    uint32_t offers,
-        refused; /* peers that offer one; manifests that were not what they should be */
+    uint32_t offers, refused; /* peers that offer one; offers that were not what they should be */
+    uint32_t put_off,
+        proven;        /* offers that came to nothing for now; pieces of bodies that are proven */
+    uint32_t work_max; /* parts touched in one turn, at most */
 };
+#define JOIN_TEXT 260
 struct join_info join_info(const struct join *j);
 /* join_text tells it to people: "snapshot of block 812: 37 of 120 parts, 82.1 MB". */
-void join_text(const struct join *j, char dst[160]);
+void join_text(const struct join *j, char dst[JOIN_TEXT]);
 
 #endif

@@ -353,7 +353,6 @@ qn_rc qn_node_up(const struct qn_up_opts *opts, struct qn_why *why)
 {
     struct qn_up_opts o = *opts;
     struct again again = { .yes = false };
-    char path[4096];
     qn_rc rc;
     if (!o.sync) o.sync = "auto";
     do {
@@ -362,12 +361,6 @@ qn_rc qn_node_up(const struct qn_up_opts *opts, struct qn_why *why)
         if (!again.yes) break;
         o.api = again.api;
         if (*again.listen) o.listen = again.listen;
-        snprintf(path, sizeof path, "%s/joining/manifest", o.home);
-        unlink(path);
-        snprintf(path, sizeof path, "%s/joining/steps.qs", o.home);
-        unlink(path);
-        snprintf(path, sizeof path, "%s/joining", o.home);
-        qn_home_sweep(path);
     } while (rc == QN_OK);
     return rc;
 }

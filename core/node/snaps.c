@@ -2,6 +2,7 @@
 #include "core/node/snaps.h"
 
 #include "core/net/blob.h"
+#include "core/node/join_kept.h"
 #include "core/node/offer.h"
 #include "ledger/sync/snapshot.h"
 
@@ -134,12 +135,27 @@ static int by_hash(const void *a, const void *b)
 
 static void drop_blob(struct snaps *s, const struct qn_hash *id)
 {
-    char path[4096];
-    blob_beside(s->home, id, "", path, sizeof path);
-    unlink(path);
-    blob_beside(s->home, id, ".tree", path, sizeof path);
-    unlink(path);
+    blob_remove(s->home, id);
     if (s->conf.share) share_forget(s->conf.share, id);
+}
+
+/* What the first `cnt` of the list name, and somebody's own. */
+static void add_kept(const struct snaps *s, uint32_t cnt, struct names *to)
+{
+    char path[4096];
+    for (uint32_t i = 0; i < cnt; i++) {
+        blob_beside(s->home, &s->list[i].manifest, "", path, sizeof path);
+        add_names(to, path);
+        add_name(to, &s->list[i].manifest);
+    }
+    snprintf(path, sizeof path, "%s/snapshot.qs", s->home);
+    add_names(to, path);
+    qsort(to->at, to->cnt, sizeof *to->at, by_hash);
+}
+
+static bool is_named(const struct names *n, const struct qn_hash *id)
+{
+    return n->cnt && bsearch(id, n->at, n->cnt, sizeof *n->at, by_hash);
 }
 
 /* Lets go of the oldest beyond `keep`, and of what only they named. */
@@ -148,22 +164,31 @@ static void prune(struct snaps *s, uint32_t keep)
     struct names stay = { 0 }, go = { 0 };
     char path[4096];
     if (s->cnt <= keep) return;
-    for (uint32_t i = 0; i < s->cnt; i++) {
-        struct names *to = i < keep ? &stay : &go;
+    for (uint32_t i = keep; i < s->cnt; i++) {
         blob_beside(s->home, &s->list[i].manifest, "", path, sizeof path);
-        add_names(to, path);
-        add_name(to, &s->list[i].manifest);
+        add_names(&go, path);
+        add_name(&go, &s->list[i].manifest);
     }
-    snprintf(path, sizeof path, "%s/snapshot.qs", s->home); /* somebody's own */
-    add_names(&stay, path);
+    add_kept(s, keep, &stay);
     s->cnt = keep;
     write_list(s); /* before its blobs go: what is listed is whole */
-    qsort(stay.at, stay.cnt, sizeof *stay.at, by_hash);
     for (size_t i = 0; i < go.cnt; i++)
-        if (!bsearch(&go.at[i], stay.at, stay.cnt, sizeof *stay.at, by_hash))
-            drop_blob(s, &go.at[i]);
+        if (!is_named(&stay, &go.at[i])) drop_blob(s, &go.at[i]);
     free(stay.at);
     free(go.at);
+}
+
+/* What a join fetched, in whatever run, and no snapshot names that is kept: it has its end in the chain that is here. */
+static void sweep_join(struct snaps *s)
+{
+    struct names stay = { 0 };
+    struct join_kept *k = join_kept_open(s->home);
+    if (k->cnt) add_kept(s, s->cnt, &stay);
+    for (size_t i = 0; i < k->cnt; i++)
+        if (!is_named(&stay, &k->at[i].id)) drop_blob(s, &k->at[i].id);
+    join_kept_free(k);
+    join_kept_clear(s->home);
+    free(stay.at);
 }
 
 void snaps_add(struct snaps *s, const json_t *said)
@@ -302,6 +327,7 @@ qn_rc snaps_open(const struct snaps_conf *conf, struct snaps **ret, struct qn_wh
     qn_hex(chain.b, 4, hex);
     snprintf(s->proto, sizeof s->proto, OFFER_PROTOCOL, hex);
     read_list(s);
+    sweep_join(s);
     const struct qn_proto proto = { .id = s->proto,
                                     .ops = &QUESTION_OPS,
                                     .arg = s,

@@ -22,6 +22,7 @@ struct snaps_conf {
     uint32_t keep; /* 0: makes none by itself */
 };
 
+/* snaps_open removes what a join left in the home that no snapshot of the list names. */
 QN_CHECK qn_rc snaps_open(const struct snaps_conf *conf, struct snaps **ret, struct qn_why *why);
 /* snaps_close is called when the host is gone. */
 void snaps_close(struct snaps *s);
@@ -37,7 +38,8 @@ struct snap_work {
     const struct qn_steps *steps;
     char dir[1025], home[1025]; /* home: of a backup, whose steps come along */
     bool file;                  /* and DIR/snapshot.qs, for people */
-    unsigned cut_bits;          /* of struct qn_chunks; 0 in a node */
+    unsigned cut_bits;          /* of struct qn_chunks, as is the next; 0 in a node */
+    size_t piece_bytes;
     struct aside *aside;
     uint32_t cnt;
 };

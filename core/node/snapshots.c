@@ -61,7 +61,9 @@ qn_rc qn_snapshot_work(void *arg, struct aside *aside, json_t **ret, struct qn_w
     struct snap_work *w = arg;
     struct qn_buf manifest = { 0 };
     struct qn_snapshot sn;
-    const struct qn_chunks chunks = { .self = w, .cut_bits = w->cut_bits, .put = put_telling };
+    const struct qn_chunks chunks = {
+        .self = w, .cut_bits = w->cut_bits, .piece_bytes = w->piece_bytes, .put = put_telling
+    };
     struct qn_hash id;
     char file[1100], hex[65];
     w->aside = aside;

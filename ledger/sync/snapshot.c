@@ -120,7 +120,7 @@ static qn_rc put_bodies(struct qn_chain *c, const struct qn_chunks *chunks, stru
     struct qn_arena arena = { 0 };
     struct qn_buf piece = { 0 }, block = { 0 };
     struct qn_frame f;
-    size_t mark = ret->len;
+    size_t mark = ret->len, max = chunks->piece_bytes ? chunks->piece_bytes : PIECE_BYTES;
     qn_rc rc = QN_OK;
     qn_buf_u32(ret, 0);
     for (uint64_t h = info->begin.height + 1; h <= qn_chain_header(c)->height && rc == QN_OK; h++) {
@@ -129,7 +129,7 @@ static qn_rc put_bodies(struct qn_chain *c, const struct qn_chunks *chunks, stru
         qn_buf_clear(&block);
         qn_encode(qn_block_record(), &f.block, &block);
         qn_arena_free(&arena);
-        if (piece.len && piece.len + block.len > PIECE_BYTES)
+        if (piece.len && piece.len + block.len > max)
             rc = put_piece(chunks, &piece, ret, info, why);
         qn_buf_u32(&piece, (uint32_t)block.len);
         qn_buf_span(&piece, qn_buf_get(&block));
@@ -193,43 +193,83 @@ static bool take_entry(struct qn_span *s, bool chunk, struct entry *ret)
             qn_take_u32(s, &edge_len) && qn_take(s, edge_len, &ret->edge));
 }
 
+static qn_rc cut_off(struct qn_why *why)
+{
+    return qn_why(why, QN_E_SHORT, "the manifest is cut off");
+}
+
+static qn_rc list_entries(struct qn_span *s, bool chunk, uint32_t max, struct qn_span *ret,
+                          uint32_t *ret_cnt, struct qn_why *why)
+{
+    struct entry e;
+    if (!qn_take_u32(s, ret_cnt)) return cut_off(why);
+    if (*ret_cnt == 0)
+        return qn_why(why, QN_E_FORMAT, "the manifest names no %s", chunk ? "chunk" : "body");
+    if (*ret_cnt > max) return qn_why(why, QN_E_TOOBIG, "the manifest has too many parts");
+    *ret = *s;
+    for (uint32_t i = 0; i < *ret_cnt; i++) {
+        if (!take_entry(s, chunk, &e)) return cut_off(why);
+        if (chunk && (e.to.len == 0) != (i + 1 == *ret_cnt))
+            return qn_why(why, QN_E_FORMAT, "the manifest's chunks do not reach to the end");
+    }
+    ret->len -= s->len;
+    return QN_OK;
+}
+
+/* Everything behind the front. */
+static qn_rc read_lists(struct qn_span s, struct qn_snapshot *ret, struct qn_why *why)
+{
+    struct qn_arena arena = { 0 };
+    uint8_t has;
+    if (!qn_take_u8(&s, &has)) return cut_off(why);
+    if (has > 1) return qn_why(why, QN_E_FORMAT, "the manifest's header is marked %u", has);
+    qn_rc rc = has ? qn_decode_front(qn_header_record(), &s, &arena, &ret->begin, why) : QN_OK;
+    if (rc == QN_OK) rc = list_entries(&s, true, QN_PARTS_MAX, &ret->chunks, &ret->chunk_cnt, why);
+    if (rc == QN_OK)
+        rc = list_entries(&s, false, QN_PARTS_MAX - ret->chunk_cnt, &ret->pieces, &ret->piece_cnt,
+                          why);
+    if (rc == QN_OK && s.len) rc = qn_why(why, QN_E_EXTRA, "bytes behind the manifest");
+    return rc;
+}
+
+static qn_rc take_front(struct qn_span *s, struct qn_snapshot *ret, struct qn_why *why)
+{
+    struct qn_span magic;
+    uint32_t len;
+    memset(ret, 0, sizeof *ret);
+    if (!qn_take(s, sizeof MAGIC, &magic) || memcmp(magic.ptr, MAGIC, sizeof MAGIC) != 0)
+        return qn_why(why, QN_E_FORMAT, "this is not a snapshot's manifest");
+    return qn_take_u32(s, &len) && qn_take(s, len, &ret->front) ? QN_OK : cut_off(why);
+}
+
 qn_rc qn_snapshot_read(struct qn_span s, const struct qn_hash *trust, const struct qn_set *set,
                        struct qn_snapshot *ret, struct qn_why *why)
 {
-    struct qn_arena arena = { 0 };
-    struct qn_span magic, head;
-    struct entry e;
-    uint32_t len;
-    uint8_t has;
-    memset(ret, 0, sizeof *ret);
-    if (!qn_take(&s, sizeof MAGIC, &magic) || memcmp(magic.ptr, MAGIC, sizeof MAGIC) != 0)
-        return qn_why(why, QN_E_FORMAT, "this is not a snapshot's manifest");
-    if (!qn_take_u32(&s, &len) || !qn_take(&s, len, &head))
-        return qn_why(why, QN_E_SHORT, "the manifest is cut off");
-    ret->front = head;
-    qn_rc rc = qn_proof_front_by(&head, trust, set, &ret->proof, why);
+    qn_rc rc = take_front(&s, ret, why);
+    if (rc) return rc;
+    struct qn_span head = ret->front;
+    rc = qn_proof_front_by(&head, trust, set, &ret->proof, why);
     if (rc) return rc;
     if (head.len) return qn_why(why, QN_E_EXTRA, "bytes behind the manifest's proof");
-    if (!qn_take_u8(&s, &has)) return qn_why(why, QN_E_SHORT, "the manifest is cut off");
-    if (has > 1) return qn_why(why, QN_E_FORMAT, "the manifest's header is marked %u", has);
-    if (has) rc = qn_decode_front(qn_header_record(), &s, &arena, &ret->begin, why);
+    rc = read_lists(s, ret, why);
+    if (rc == QN_OK && ret->begin.height &&
+        (ret->begin.height >= ret->proof.header.height ||
+         ret->begin.t_ms + QN_TX_SPAN_MS >= ret->proof.header.t_ms))
+        rc = qn_why(why, QN_E_PROOF, "the bodies begin later than ten minutes before the block");
+    return rc;
+}
+
+qn_rc qn_snapshot_reread(struct qn_span s, const struct qn_hash *chain, struct qn_span header,
+                         struct qn_snapshot *ret, struct qn_why *why)
+{
+    struct qn_arena arena = { .max = 1u << 16 };
+    qn_rc rc = take_front(&s, ret, why);
+    if (rc == QN_OK) rc = qn_decode(qn_header_record(), header, &arena, &ret->proof.header, why);
+    qn_arena_free(&arena);
     if (rc) return rc;
-    for (unsigned chunk = 2; chunk-- > 0;) {
-        struct qn_span *list = chunk ? &ret->chunks : &ret->pieces;
-        uint32_t *cnt = chunk ? &ret->chunk_cnt : &ret->piece_cnt;
-        if (!qn_take_u32(&s, cnt)) return qn_why(why, QN_E_SHORT, "the manifest is cut off");
-        *list = s;
-        for (uint32_t i = 0; i < *cnt; i++) {
-            if (!take_entry(&s, chunk, &e))
-                return qn_why(why, QN_E_SHORT, "the manifest is cut off");
-            if (chunk && (e.to.len == 0) != (i + 1 == *cnt))
-                return qn_why(why, QN_E_FORMAT, "the manifest's chunks do not reach to the end");
-        }
-        list->len -= s.len;
-        if (*cnt == 0)
-            return qn_why(why, QN_E_FORMAT, "the manifest names no %s", chunk ? "chunk" : "body");
-    }
-    return s.len ? qn_why(why, QN_E_EXTRA, "bytes behind the manifest") : QN_OK;
+    ret->proof.block = qn_header_hash(&ret->proof.header);
+    ret->proof.chain = *chain;
+    return read_lists(s, ret, why);
 }
 
 bool qn_snapshot_next(const struct qn_snapshot *sn, struct qn_part *at)
@@ -261,6 +301,65 @@ qn_rc qn_snapshot_chunk(const struct qn_snapshot *sn, const struct qn_part *chun
 {
     if (chunk->to.len && qn_span_cmp(chunk->to, chunk->from) <= 0) return QN_E_FORMAT;
     return qn_trie_check(&sn->proof.header.state_root, chunk->from, chunk->to, rows, chunk->edge);
+}
+
+struct qn_link qn_snapshot_link(const struct qn_snapshot *sn)
+{
+    return (struct qn_link){ sn->proof.header.height, sn->proof.block };
+}
+
+static bool take_block(struct qn_span *s, struct qn_arena *arena, struct qn_block *ret)
+{
+    struct qn_span bytes;
+    uint32_t len;
+    return qn_take_u32(s, &len) && qn_take(s, len, &bytes) &&
+           qn_decode(qn_block_record(), bytes, arena, ret, NULL) == QN_OK;
+}
+
+/* Whether a block stands on another, with the body that its header names. */
+static bool stands_on(const struct qn_block *block, uint64_t height, const struct qn_hash *parent)
+{
+    struct qn_hash root = qn_body_root(block->txs.ptr, block->txs.cnt);
+    return block->header.height == height + 1 && qn_hash_eq(&block->header.parent, parent) &&
+           qn_hash_eq(&root, &block->header.body_root);
+}
+
+static struct qn_link begin_of(const struct qn_snapshot *sn)
+{
+    return (struct qn_link){ sn->begin.height,
+                             sn->begin.height ? qn_header_hash(&sn->begin) : sn->proof.chain };
+}
+
+qn_rc qn_snapshot_bodies(const struct qn_snapshot *sn, struct qn_span piece, bool first,
+                         struct qn_link *link)
+{
+    struct qn_link at = { 0 }, before = { 0 }, begin = begin_of(sn);
+    qn_rc rc = piece.len ? QN_OK : QN_E_PROOF;
+    for (bool begun = false; piece.len && rc == QN_OK; begun = true) {
+        struct qn_arena arena = { .max = 64u << 20 };
+        struct qn_block block;
+        if (!take_block(&piece, &arena, &block)) {
+            rc = QN_E_FORMAT;
+        } else {
+            if (!begun) {
+                before = (struct qn_link){ block.header.height - 1, block.header.parent };
+                at = before;
+                if (block.header.height <= begin.height || block.header.height > link->height)
+                    rc = QN_E_PROOF;
+            }
+            if (rc == QN_OK &&
+                (at.height >= link->height || !stands_on(&block, at.height, &at.block)))
+                rc = QN_E_PROOF;
+            at = (struct qn_link){ block.header.height, qn_header_hash(&block.header) };
+        }
+        qn_arena_free(&arena);
+    }
+    if (rc) return rc;
+    if (at.height != link->height || !qn_hash_eq(&at.block, &link->block)) return QN_E_PROOF;
+    bool to_begin = before.height == begin.height;
+    if (to_begin != first || (first && !qn_hash_eq(&before.block, &begin.block))) return QN_E_PROOF;
+    *link = before;
+    return QN_OK;
 }
 
 static qn_rc bad(struct qn_why *why, qn_rc rc, const char *what, uint32_t i, uint32_t cnt,
@@ -323,42 +422,34 @@ static qn_rc check_chunks(const struct qn_snapshot *sn, const struct qn_chunks *
 static qn_rc check_bodies(struct qn_snapshot *sn, const struct qn_chunks *chunks,
                           const struct taker *taker, struct qn_why *why)
 {
-    const struct qn_header *end = &sn->proof.header;
-    uint64_t height = sn->begin.height;
-    struct qn_hash parent = height ? qn_header_hash(&sn->begin) : sn->proof.chain;
+    struct qn_link at = begin_of(sn), end = qn_snapshot_link(sn);
     struct qn_span list = sn->pieces;
     struct qn_buf piece = { 0 };
     struct entry e;
     qn_rc rc = QN_OK;
-    if (height && sn->begin.t_ms + QN_TX_SPAN_MS >= end->t_ms)
-        return qn_why(why, QN_E_PROOF, "the bodies begin later than ten minutes before the block");
     for (uint32_t i = 0; i < sn->piece_cnt && rc == QN_OK; i++) {
         QN_ASSERT(take_entry(&list, false, &e));
         rc = fetch(chunks, "body", i, sn->piece_cnt, &e, &piece, why);
-        struct qn_span s = qn_buf_get(&piece), bytes;
-        uint32_t len;
+        struct qn_span s = qn_buf_get(&piece);
         while (rc == QN_OK && s.len) {
             struct qn_arena arena = { .max = 64u << 20 };
             struct qn_block block;
-            if (!qn_take_u32(&s, &len) || !qn_take(&s, len, &bytes) ||
-                qn_decode(qn_block_record(), bytes, &arena, &block, NULL)) {
+            if (!take_block(&s, &arena, &block)) {
                 rc = bad(why, QN_E_FORMAT, "body", i, sn->piece_cnt, &e, "a block does not decode");
             } else {
-                struct qn_hash root = qn_body_root(block.txs.ptr, block.txs.cnt);
-                if (block.header.height != ++height || !qn_hash_eq(&block.header.parent, &parent) ||
-                    !qn_hash_eq(&root, &block.header.body_root))
+                if (!stands_on(&block, at.height, &at.block))
                     rc = bad(why, QN_E_PROOF, "body", i, sn->piece_cnt, &e,
                              "a block does not lead to the final one");
-                parent = qn_header_hash(&block.header);
+                at = (struct qn_link){ block.header.height, qn_header_hash(&block.header) };
                 sn->block_cnt++;
                 if (rc == QN_OK && taker)
-                    rc = taker->block(taker->self, &block, height == end->height, why);
+                    rc = taker->block(taker->self, &block, at.height == end.height, why);
             }
             qn_arena_free(&arena);
         }
     }
     qn_buf_free(&piece);
-    if (rc == QN_OK && (height != end->height || !qn_hash_eq(&parent, &sn->proof.block)))
+    if (rc == QN_OK && (at.height != end.height || !qn_hash_eq(&at.block, &end.block)))
         rc = qn_why(why, QN_E_PROOF, "the bodies do not lead to the final block");
     return rc;
 }

@@ -19,11 +19,13 @@
 
 #define QN_CHUNK_MAX    (16u << 20) /* bytes of a chunk or piece, but for one row or block alone */
 #define QN_MANIFEST_MAX (256u << 20)
+#define QN_PARTS_MAX    65536u /* chunks and pieces: a state of some 130 GB */
 
 /* Where chunks and pieces lie. */
 struct qn_chunks {
     void *self;
-    unsigned cut_bits; /* zeros that a key's hash begins with where a chunk is cut; 0: 14 */
+    unsigned cut_bits;  /* zeros that a key's hash begins with where a chunk is cut; 0: 14 */
+    size_t piece_bytes; /* of bodies in a piece; 0: 2 MiB */
     qn_rc (*put)(void *self, struct qn_span bytes, struct qn_hash *ret, struct qn_why *why);
     qn_rc (*get)(void *self, const struct qn_hash *hash, size_t max, struct qn_buf *ret,
                  struct qn_why *why);
@@ -47,6 +49,10 @@ QN_CHECK qn_rc qn_snapshot_make(struct qn_chain *chain, const struct qn_steps *s
 QN_CHECK qn_rc qn_snapshot_read(struct qn_span manifest, const struct qn_hash *trust,
                                 const struct qn_set *set, struct qn_snapshot *ret,
                                 struct qn_why *why);
+/* qn_snapshot_reread reads one again that was read and believed: header is the encoded one of its block. Nothing of the proof is looked at. */
+QN_CHECK qn_rc qn_snapshot_reread(struct qn_span manifest, const struct qn_hash *chain,
+                                  struct qn_span header, struct qn_snapshot *ret,
+                                  struct qn_why *why);
 /* One that it names; spans are lent from the manifest. */
 struct qn_part {
     struct qn_hash hash;
@@ -60,6 +66,18 @@ QN_CHECK bool qn_snapshot_next(const struct qn_snapshot *sn, struct qn_part *at)
 /* qn_snapshot_chunk says whether rows are all of a chunk under the block's state root: by itself, whatever others are. */
 QN_CHECK qn_rc qn_snapshot_chunk(const struct qn_snapshot *sn, const struct qn_part *chunk,
                                  struct qn_span rows);
+/* A block that bodies must end in. Pieces prove themselves from the last to the first: its last block is the final one, and the first block of each names
+ * the last of the piece before. */
+struct qn_link {
+    uint64_t height;
+    struct qn_hash block;
+};
+/* qn_snapshot_link is what the last piece must end in. */
+struct qn_link qn_snapshot_link(const struct qn_snapshot *sn);
+/* qn_snapshot_bodies says whether a piece's bytes are whole blocks that end in *link, and makes it what the piece before must end in. first: it is the
+ * manifest's first piece, which begins above `begin`. QN_E_PROOF, QN_E_FORMAT. */
+QN_CHECK qn_rc qn_snapshot_bodies(const struct qn_snapshot *sn, struct qn_span piece, bool first,
+                                  struct qn_link *link);
 /* qn_snapshot_check reads a manifest and everything that it names. trust as in qn_proof_check. why names the chunk that is not what it should
  * be. ret's spans are lent from the manifest. */
 QN_CHECK qn_rc qn_snapshot_check(struct qn_span manifest, const struct qn_hash *trust,

@@ -4,103 +4,20 @@
 #include "core/crypto/hash.h"
 #include "ledger/state/proof.h"
 #include "ledger/sync/backup.h"
-#include "ledger/sync/replica.h"
+#include "ledger/sync/chain_world.h"
 #include "ledger/sync/snapshot.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct world {
-    char home[64];
-    struct qn_disk disk;
-    struct qn_env env;
-    struct qn_key validator, rich;
-    uint64_t now_ms;
-    struct qn_replica *r;
-    struct qn_why why;
-};
-
-static uint64_t now_ms(void *self)
+static void block(struct chain_world *w, uint64_t salt)
 {
-    return ((struct world *)self)->now_ms;
-}
-
-static uint64_t mono_us(void *self)
-{
-    return ((struct world *)self)->now_ms * 1000;
-}
-
-static void fill(void *self, void *dst, size_t len)
-{
-    (void)self;
-    memset(dst, 7, len);
-}
-
-static void world_init(struct world *w)
-{
-    struct qn_hash seed = qn_h("test history", "v", 1), rich = qn_h("test history", "r", 1);
-    *w = (struct world){ .home = "/tmp/quoin-history-XXXXXX",
-                         .disk = *qn_disk_real(),
-                         .now_ms = 1700000001000 };
-    QN_ASSERT(mkdtemp(w->home) != NULL);
-    w->disk.file_bytes = 64 << 10; /* segments that fill up quickly */
-    w->disk.grow_bytes = 16 << 10;
-    w->env = (struct qn_env){ .self = w, .now_ms = now_ms, .mono_us = mono_us, .random = fill };
-    w->env.disk = &w->disk;
-    qn_key_from_seed(seed.b, &w->validator);
-    qn_key_from_seed(rich.b, &w->rich);
-}
-
-static qn_rc up(struct world *w, bool audit)
-{
-    struct qn_grant grant = { qn_acct_key(&w->rich.pub), QN_UQN(1000 * QN_UQN_PER_QN) };
-    struct qn_genesis genesis = { .name = QN_SPAN_STR("test"), .t_ms = 1700000000000, .dev = true };
-    genesis.validators.cnt = genesis.grants.cnt = 1;
-    genesis.validators.ptr = &w->validator.pub;
-    genesis.grants.ptr = &grant;
-    struct qn_replica_conf conf = { .chain = { .home = w->home,
-                                               .env = &w->env,
-                                               .genesis = &genesis,
-                                               .map_gib = 1,
-                                               .keep_ms = 1300000,
-                                               .run_ids = 20,
-                                               .no_store = audit },
-                                    .validator = audit ? NULL : &w->validator };
-    w->why.text[0] = 0;
-    return qn_replica_open(&conf, &w->r, &w->why);
-}
-
-/* One block that holds a few transfers, 10 s later. */
-static void block(struct world *w, uint64_t salt)
-{
-    struct qn_chain *c = qn_replica_chain(w->r);
-    struct qn_hash chain = qn_chain_id(c), id;
-    uint64_t height = qn_chain_header(c)->height, wait;
-    for (uint64_t i = 0; i < 4; i++) {
-        struct qn_buf body = { 0 }, tx = { 0 };
-        struct ledger_send s = { .to = qn_blake3(&i, sizeof i),
-                                 .amount = QN_UQN(5),
-                                 .memo =
-                                     QN_SPAN_STR("a hundred bytes more or less, so that a "
-                                                 "segment of the journal fills up in a while") };
-        qn_encode(ledger_send_record(), &s, &body);
-        struct qn_tx_opts opts = { .salt = salt << 8 | i };
-        qn_tx_build(&chain, QN_TX_SEND, qn_buf_get(&body), &w->rich, w->now_ms, &opts, &tx, &id);
-        QN_ASSERT(qn_replica_submit(w->r, qn_buf_get(&tx), &id, &w->why) == QN_OK);
-        qn_buf_free(&body);
-        qn_buf_free(&tx);
-    }
-    for (unsigned i = 0; i < 20 && qn_chain_header(c)->height == height; i++) {
-        w->now_ms += 500;
-        QN_ASSERT(qn_replica_turn(w->r, &wait, &w->why) == QN_OK);
-    }
-    QN_ASSERT(qn_chain_header(c)->height > height);
-    w->now_ms += 9500;
+    chain_world_block(w, salt, false);
 }
 
 /* Those of the window are known, by whatever way their blocks came here; who sends one again is told nothing new. */
-static void check_window(struct qn_test_state *t, struct world *w)
+static void check_window(struct qn_test_state *t, struct chain_world *w)
 {
     struct qn_chain *c = qn_replica_chain(w->r);
     struct qn_hash head = qn_chain_head(c), got;
@@ -129,7 +46,7 @@ static void check_window(struct qn_test_state *t, struct world *w)
 }
 
 /* The ids of a block. */
-static uint32_t ids_at(struct world *w, uint64_t height, struct qn_hash ids[4])
+static uint32_t ids_at(struct chain_world *w, uint64_t height, struct qn_hash ids[4])
 {
     struct qn_arena arena = { 0 };
     struct qn_frame f;
@@ -144,7 +61,7 @@ static uint32_t ids_at(struct world *w, uint64_t height, struct qn_hash ids[4])
 
 static void test_let_go(struct qn_test_state *t)
 {
-    struct world w;
+    struct chain_world w;
     struct qn_arena arena = { 0 };
     struct qn_frame f;
     struct stat st;
@@ -152,8 +69,8 @@ static void test_let_go(struct qn_test_state *t)
     uint64_t at;
     uint32_t id_cnt = 0;
     char path[200], cmd[200];
-    world_init(&w);
-    CHECK_RC(up(&w, false), QN_OK);
+    chain_world_init(&w);
+    CHECK_RC(chain_world_up(&w, false), QN_OK);
     for (uint64_t i = 0; i < 400; i++) {
         block(&w, i);
         if (i == 50) id_cnt = ids_at(&w, 20, ids);
@@ -180,7 +97,7 @@ static void test_let_go(struct qn_test_state *t)
     struct qn_hash root = qn_chain_root(c), head = qn_chain_head(c), again;
     qn_replica_close(w.r);
 
-    CHECK_RC(up(&w, false), QN_OK); /* opens from where it begins */
+    CHECK_RC(chain_world_up(&w, false), QN_OK); /* opens from where it begins */
     c = qn_replica_chain(w.r);
     again = qn_chain_root(c);
     CHECK(qn_hash_eq(&root, &again));
@@ -194,18 +111,19 @@ static void test_let_go(struct qn_test_state *t)
     CHECK(qn_state_sum(qn_chain_view(c)).uqn == QN_SUPPLY_UQN);
     qn_replica_close(w.r);
 
-    CHECK_RC(up(&w, true), QN_E_NOTFOUND);
+    CHECK_RC(chain_world_up(&w, true), QN_E_NOTFOUND);
     CHECK(strstr(w.why.text, "only a whole history") != NULL);
     snprintf(cmd, sizeof cmd, "rm %s/state.mdb*", w.home);
     CHECK(system(cmd) == 0);
-    CHECK_RC(up(&w, false), QN_E_CORRUPT);
+    CHECK_RC(chain_world_up(&w, false), QN_E_CORRUPT);
     CHECK(strstr(w.why.text, "restore a snapshot") != NULL);
     snprintf(cmd, sizeof cmd, "rm -rf %s", w.home);
     CHECK(system(cmd) == 0);
     qn_arena_free(&arena);
 }
 
-static struct qn_hash send_slot(struct world *w, uint64_t uqn, uint64_t tip, struct qn_buf *ret)
+static struct qn_hash send_slot(struct chain_world *w, uint64_t uqn, uint64_t tip,
+                                struct qn_buf *ret)
 {
     struct qn_hash chain = qn_chain_id(qn_replica_chain(w->r)), id;
     struct qn_buf body = { 0 };
@@ -222,14 +140,14 @@ static struct qn_hash send_slot(struct world *w, uint64_t uqn, uint64_t tip, str
 
 static void test_slot(struct qn_test_state *t)
 {
-    struct world w;
+    struct chain_world w;
     struct qn_buf first = { 0 }, second = { 0 };
     struct qn_arena arena = { 0 };
     struct qn_hash id, a, b;
     uint64_t wait, height;
     char cmd[200];
-    world_init(&w);
-    CHECK_RC(up(&w, false), QN_OK);
+    chain_world_init(&w);
+    CHECK_RC(chain_world_up(&w, false), QN_OK);
     struct qn_chain *c = qn_replica_chain(w.r);
     block(&w, 1);
     a = send_slot(&w, 1, 1000, &first);
@@ -259,7 +177,7 @@ static void test_slot(struct qn_test_state *t)
     struct qn_buf bytes = { 0 };
     qn_encode(qn_block_record(), &bad, &bytes);
     qn_replica_close(w.r);
-    CHECK_RC(up(&w, false), QN_OK); /* has made no such block, but hears of it */
+    CHECK_RC(chain_world_up(&w, false), QN_OK); /* has made no such block, but hears of it */
     c = qn_replica_chain(w.r);
     CHECK_RC(qn_decode(qn_block_record(), qn_buf_get(&bytes), &arena, &bad, &w.why), QN_OK);
     CHECK_RC(qn_chain_run(c, &bad, &w.why), QN_E_FORMAT);
@@ -272,7 +190,7 @@ static void test_slot(struct qn_test_state *t)
         CHECK_RC(qn_replica_turn(w.r, &wait, &w.why), QN_OK);
     CHECK(qn_replica_tx(w.r, &a, &height) == QN_TX_FINAL);
     qn_replica_close(w.r);
-    CHECK_RC(up(&w, true), QN_OK); /* and all of it replays */
+    CHECK_RC(chain_world_up(&w, true), QN_OK); /* and all of it replays */
     qn_replica_close(w.r);
     qn_buf_free(&first);
     qn_buf_free(&second);
@@ -302,15 +220,15 @@ static qn_rc chunk_get(void *self, const struct qn_hash *hash, size_t max, struc
 }
 
 /* Opens a copy, finds the same head and rows there, and goes on from it. */
-static void go_on(struct qn_test_state *t, const struct world *from, const char *home,
+static void go_on(struct qn_test_state *t, const struct chain_world *from, const char *home,
                   uint64_t first, const struct qn_hash *head, const struct qn_hash *root)
 {
-    struct world w = *from; /* its keys and time */
+    struct chain_world w = *from; /* its keys and time */
     char cmd[200];
     snprintf(w.home, sizeof w.home, "%s", home);
     w.env.self = &w;
     w.env.disk = NULL; /* the machine's own, with LMDB */
-    CHECK_RC(up(&w, false), QN_OK);
+    CHECK_RC(chain_world_up(&w, false), QN_OK);
     if (w.why.text[0]) printf("%s\n", w.why.text);
     struct qn_chain *c = qn_replica_chain(w.r);
     struct qn_hash h = qn_chain_head(c), r = qn_chain_root(c);
@@ -319,10 +237,51 @@ static void go_on(struct qn_test_state *t, const struct world *from, const char 
     block(&w, 9999);
     CHECK(qn_state_sum(qn_chain_view(c)).uqn == QN_SUPPLY_UQN);
     qn_replica_close(w.r);
-    CHECK_RC(up(&w, false), QN_OK);
+    CHECK_RC(chain_world_up(&w, false), QN_OK);
     qn_replica_close(w.r);
     snprintf(cmd, sizeof cmd, "rm -rf %s", home);
     CHECK(system(cmd) == 0);
+}
+
+/* The bodies, from the last to the first: each piece alone is what it should be, and no other. */
+static void check_bodies(struct qn_test_state *t, struct qn_trie *chunks, struct qn_span manifest,
+                         const struct qn_hash *chain)
+{
+    struct qn_snapshot sn;
+    struct qn_part at = { .rest = NULL }, part[64];
+    struct qn_why why = { "" };
+    uint32_t cnt = 0;
+    CHECK_RC(qn_snapshot_read(manifest, chain, NULL, &sn, &why), QN_OK);
+    while (qn_snapshot_next(&sn, &at))
+        if (!at.chunk && cnt < QN_COUNT(part)) part[cnt++] = at;
+    CHECK(cnt == sn.piece_cnt && cnt > 5);
+    struct qn_link link = qn_snapshot_link(&sn), was = link;
+    for (uint32_t i = cnt; i-- > 0;) {
+        struct qn_span bytes, other;
+        QN_ASSERT(qn_trie_get(chunks, QN_SPAN(part[i].hash.b, 32), &bytes) &&
+                  qn_trie_get(chunks, QN_SPAN(part[i ? i - 1 : cnt - 1].hash.b, 32), &other));
+        was = link;
+        CHECK(qn_snapshot_bodies(&sn, other, i == 0, &link) != QN_OK);
+        CHECK(qn_snapshot_bodies(&sn, QN_SPAN(bytes.ptr, 0), i == 0, &link) != QN_OK);
+        CHECK(qn_snapshot_bodies(&sn, bytes, i != 0, &link) != QN_OK);
+        for (size_t k = 0; k < bytes.len; k += 1 + k % 97) {
+            uint8_t *byte = (uint8_t *)(uintptr_t)bytes.ptr + k;
+            *byte ^= 1;
+            CHECK(qn_snapshot_bodies(&sn, bytes, i == 0, &link) != QN_OK);
+            *byte ^= 1;
+        }
+        for (size_t len = 1; len < bytes.len; len += 1 + len % 97)
+            CHECK(qn_snapshot_bodies(&sn, QN_SPAN(bytes.ptr, len), i == 0, &link) != QN_OK);
+        CHECK(link.height == was.height && qn_hash_eq(&link.block, &was.block));
+        CHECK_RC(qn_snapshot_bodies(&sn, bytes, i == 0, &link), QN_OK);
+        CHECK(link.height < was.height);
+    }
+    CHECK(link.height == sn.begin.height);
+    /* One that would have them begin above another block. */
+    struct qn_span bytes;
+    sn.begin.t_ms ^= 1;
+    QN_ASSERT(qn_trie_get(chunks, QN_SPAN(part[0].hash.b, 32), &bytes));
+    CHECK_RC(qn_snapshot_bodies(&sn, bytes, true, &was), QN_E_PROOF);
 }
 
 /* Of a chain whose first blocks are gone: snapshot and backup, restored, go on; the light client follows its epochs from the genesis. */
@@ -331,18 +290,20 @@ static void test_copies(struct qn_test_state *t)
     char snap_home[] = "/tmp/quoin-snap-XXXXXX", copy_home[] = "/tmp/quoin-copy-XXXXXX",
          empty_home[] = "/tmp/quoin-none-XXXXXX", again_home[] = "/tmp/quoin-again-XXXXXX",
          path[60], cmd[200];
-    struct world w;
+    struct chain_world w;
     struct qn_snapshot sn, checked;
     struct qn_backup backup;
     struct qn_buf manifest = { 0 }, proof = { 0 };
-    struct qn_chunks chunks = {
-        .self = qn_trie_new(), .cut_bits = 2, .put = chunk_put, .get = chunk_get
-    };
+    struct qn_chunks chunks = { .self = qn_trie_new(),
+                                .cut_bits = 2,
+                                .piece_bytes = 10000,
+                                .put = chunk_put,
+                                .get = chunk_get };
     struct qn_proof said;
     QN_ASSERT(mkdtemp(snap_home) && mkdtemp(copy_home) && mkdtemp(empty_home) &&
               mkdtemp(again_home));
-    world_init(&w);
-    CHECK_RC(up(&w, false), QN_OK);
+    chain_world_init(&w);
+    CHECK_RC(chain_world_up(&w, false), QN_OK);
     for (uint64_t i = 0; i < 300; i++)
         block(&w, i);
     struct qn_chain *c = qn_replica_chain(w.r);
@@ -357,6 +318,7 @@ static void test_copies(struct qn_test_state *t)
     CHECK_RC(qn_snapshot_make(c, NULL, &chunks, &manifest, &sn, &w.why), QN_OK);
     CHECK(sn.chunk_cnt > 3 && sn.begin.height > 200 &&
           sn.begin.t_ms + 600000 < qn_chain_header(c)->t_ms);
+    check_bodies(t, chunks.self, qn_buf_get(&manifest), &id);
     CHECK_RC(qn_snapshot_check(qn_buf_get(&manifest), &id, &chunks, &checked, &w.why), QN_OK);
     CHECK(checked.row_cnt == sn.row_cnt && checked.block_cnt == sn.block_cnt &&
           checked.bytes == sn.bytes);
