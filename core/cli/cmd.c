@@ -31,11 +31,13 @@ static bool verb_at(size_t idx, size_t *ret_cnt, struct qn_cmd *ret)
 /* Whether a verb of this process stands before the call or transaction of that name. */
 static bool own_has(const char *dotted)
 {
-    char name[80];
     const struct qn_own *own;
-    name_put(name, dotted);
-    for (size_t i = 0; (own = qn_own_at(i)); i++)
-        if (strcmp(own->name, name) == 0) return true;
+    for (size_t i = 0; (own = qn_own_at(i)); i++) {
+        size_t k = 0;
+        while (own->name[k] && (own->name[k] == ' ' ? '.' : own->name[k]) == dotted[k])
+            k++;
+        if (!own->name[k] && !dotted[k]) return true;
+    }
     return false;
 }
 

@@ -118,13 +118,14 @@ static void second_words(const char *noun)
 
 static void first_words(void)
 {
-    struct qn_cmd cmd, before;
+    struct qn_cmd cmd;
+    char seen[4096] = "\n"; /* each between two ends of lines */
     for (size_t i = 0; qn_cmd_at(i, &cmd); i++) {
-        bool seen = false;
-        size_t len = strcspn(cmd.name, " ");
-        for (size_t k = 0; k < i && !seen && qn_cmd_at(k, &before); k++)
-            seen = strcspn(before.name, " ") == len && strncmp(before.name, cmd.name, len) == 0;
-        if (!seen) printf("%.*s\n", (int)len, cmd.name);
+        char word[82];
+        snprintf(word, sizeof word, "\n%.*s\n", (int)strcspn(cmd.name, " "), cmd.name);
+        if (strstr(seen, word) || strlen(seen) + strlen(word) >= sizeof seen) continue;
+        snprintf(seen + strlen(seen), sizeof seen - strlen(seen), "%s", word + 1);
+        fputs(word + 1, stdout);
     }
 }
 

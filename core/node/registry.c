@@ -8,27 +8,32 @@
 
 #include <string.h>
 
-const struct qn_call *qn_call_at(size_t idx)
+/* Table m of calls; false: there is none. */
+static bool calls_of(size_t m, const struct qn_call **ret)
 {
     const struct qn_call *const core[] = { QN_CORE_CALLS,  QN_STAKE_CALLS, QN_NET_CALLS,
                                            QN_SHARE_CALLS, QN_JOB_CALLS,   QN_MODEL_CALLS };
-    for (size_t m = 0;; m++) {
-        const struct qn_call *table = m < QN_COUNT(core) ? core[m] : NULL;
-        if (m >= QN_COUNT(core)) {
-            const struct qn_module *mod = qn_module_at(m - QN_COUNT(core));
-            if (!mod) return NULL;
-            table = mod->calls;
-        }
+    const struct qn_module *mod = NULL;
+    if (m >= QN_COUNT(core) && !(mod = qn_module_at(m - QN_COUNT(core)))) return false;
+    *ret = mod ? mod->calls : core[m];
+    return true;
+}
+
+const struct qn_call *qn_call_at(size_t idx)
+{
+    const struct qn_call *table;
+    for (size_t m = 0; calls_of(m, &table); m++)
         for (; table && table->name; table++)
             if (idx-- == 0) return table;
-    }
+    return NULL;
 }
 
 const struct qn_call *qn_call_find(const char *name)
 {
-    const struct qn_call *c;
-    for (size_t i = 0; (c = qn_call_at(i)); i++)
-        if (strcmp(c->name, name) == 0) return c;
+    const struct qn_call *table;
+    for (size_t m = 0; calls_of(m, &table); m++)
+        for (; table && table->name; table++)
+            if (strcmp(table->name, name) == 0) return table;
     return NULL;
 }
 
