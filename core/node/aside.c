@@ -16,6 +16,9 @@
 #define KEPT      8u
 #define WORDS_MAX (256u << 10)
 #define NICE      5 /* blocks first */
+#define SILENT_MS 120000
+#define TICKS                                                                                      \
+    60u /* in that time: a node that was stopped itself misses one, and then listens first */
 
 struct outcome {
     uint64_t ticket; /* 0: taken */
@@ -29,9 +32,11 @@ struct aside {
     void (*changed)(void *arg);
     void *arg;
     char what[48];
-    pid_t pid; /* 0: nothing runs */
-    int fd;    /* what it says; in the child: where it says it */
-    struct event *ev;
+    pid_t pid;   /* 0: nothing runs */
+    pid_t dying; /* killed for its silence, and maybe stuck in the kernel: not waited for */
+    int fd;      /* what it says; in the child: where it says it */
+    struct event *ev, *tick;
+    uint32_t silent_ms, silent; /* silent: ticks since it said something */
     struct qn_buf in;
     uint64_t ticket, done, total;
     char reading[64]; /* what it may die of */
@@ -42,7 +47,9 @@ struct aside *aside_new(struct event_base *base, void (*changed)(void *arg), voi
 {
     struct aside *a = calloc(1, sizeof *a);
     QN_ASSERT(a != NULL);
-    *a = (struct aside){ .base = base, .changed = changed, .arg = arg, .fd = -1 };
+    *a = (struct aside){
+        .base = base, .changed = changed, .arg = arg, .fd = -1, .silent_ms = SILENT_MS
+    };
     return a;
 }
 
@@ -133,9 +140,10 @@ static int bury(struct aside *a)
         while (waitpid(a->pid, &how, 0) < 0 && errno == EINTR)
             ;
     if (a->ev) event_free(a->ev);
+    if (a->tick) event_free(a->tick);
     if (a->fd >= 0) close(a->fd);
     qn_buf_free(&a->in);
-    a->ev = NULL;
+    a->ev = a->tick = NULL;
     a->fd = -1;
     a->pid = 0;
     return how;
@@ -165,6 +173,7 @@ static void on_said(evutil_socket_t fd, short what, void *arg)
     (void)what;
     ssize_t n = read((int)fd, some, sizeof some);
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
+    a->silent = 0;
     if (n > 0) {
         qn_buf_put(&a->in, some, (size_t)n);
         const uint8_t *end;
@@ -185,11 +194,39 @@ static void on_said(evutil_socket_t fd, short what, void *arg)
     a->changed(a->arg);
 }
 
+static void reap(struct aside *a)
+{
+    if (a->dying && waitpid(a->dying, NULL, WNOHANG) != 0) a->dying = 0;
+}
+
+static void on_silence(evutil_socket_t fd, short what, void *arg)
+{
+    struct aside *a = arg;
+    char why[100];
+    (void)fd, (void)what;
+    if (++a->silent <= TICKS) return;
+    snprintf(why, sizeof why, "the process that did the work said nothing for %u s and was killed",
+             (a->silent_ms + 999) / 1000);
+    keep(a, QN_E_SYSTEM, NULL, why);
+    kill(a->pid, SIGKILL);
+    reap(a);
+    a->dying = a->pid;
+    a->pid = 0;
+    bury(a);
+    a->changed(a->arg);
+}
+
+void aside_patience(struct aside *a, uint32_t ms)
+{
+    a->silent_ms = ms;
+}
+
 qn_rc aside_start(struct aside *a, const char *what, aside_fn fn, void *arg, uint64_t *ret_ticket,
                   struct qn_why *why)
 {
     int pipes[2];
     if (a->pid) return qn_why(why, QN_E_BUSY, "%s is under way", a->what);
+    reap(a);
     if (pipe2(pipes, O_CLOEXEC))
         return qn_why(why, qn_err_errno(errno), "pipe: %s", strerror(errno));
     pid_t parent = getpid(), pid = fork();
@@ -210,6 +247,12 @@ qn_rc aside_start(struct aside *a, const char *what, aside_fn fn, void *arg, uin
     a->ev = event_new(a->base, a->fd, EV_READ | EV_PERSIST, on_said, a);
     QN_ASSERT(a->ev != NULL);
     event_add(a->ev, NULL);
+    uint32_t every = QN_MAX(a->silent_ms / TICKS, 1u);
+    const struct timeval tick = { every / 1000, (suseconds_t)(every % 1000) * 1000 };
+    a->silent = 0;
+    a->tick = event_new(a->base, -1, EV_PERSIST, on_silence, a);
+    QN_ASSERT(a->tick != NULL);
+    event_add(a->tick, &tick);
     *ret_ticket = a->ticket;
     return QN_OK;
 }
@@ -248,6 +291,7 @@ void aside_free(struct aside *a)
     if (!a) return;
     if (a->pid) kill(a->pid, SIGKILL);
     bury(a);
+    reap(a);
     for (unsigned i = 0; i < KEPT; i++)
         json_decref(a->kept[i].result);
     free(a);

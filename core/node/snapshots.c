@@ -125,15 +125,20 @@ json_t *qn_backup_json(const struct qn_backup *b, const char *dir)
                      (json_int_t)b->row_cnt);
 }
 
+static void backup_told(void *arg, uint64_t done, uint64_t total)
+{
+    aside_say(arg, done, total);
+}
+
 static qn_rc make_backup(void *arg, struct aside *aside, json_t **ret, struct qn_why *why)
 {
     struct snap_work *w = arg;
     struct qn_backup backup;
     struct qn_buf steps = { 0 };
     char from[4096], to[4096];
-    (void)aside;
     qn_rc rc = qn_dir_make(w->dir, why);
-    if (rc == QN_OK) rc = qn_backup_make(w->chain, w->dir, 0, &backup, why);
+    if (rc == QN_OK)
+        rc = qn_backup_make_telling(w->chain, w->dir, 0, backup_told, aside, &backup, why);
     if (rc) return rc;
     snprintf(from, sizeof from, "%s/steps.qs", w->home); /* what light clients ask for */
     snprintf(to, sizeof to, "%s/steps.qs", w->dir);

@@ -8,8 +8,20 @@
 #include <string.h>
 
 #define PAUSE_BYTES (4u << 20)
+#define TELL_BLOCKS 64u
 
-static qn_rc put_rows(struct qn_trie *trie, struct qn_home *h, struct qn_why *why)
+struct teller {
+    void (*told)(void *arg, uint64_t done, uint64_t total);
+    void *arg;
+    uint64_t done, total;
+};
+
+static void say(const struct teller *t)
+{
+    if (t->told) t->told(t->arg, t->done, t->total);
+}
+
+static qn_rc put_rows(struct qn_trie *trie, struct qn_home *h, struct teller *t, struct qn_why *why)
 {
     struct qn_span key = { NULL, 0 }, val;
     size_t bytes = 0;
@@ -19,8 +31,10 @@ static qn_rc put_rows(struct qn_trie *trie, struct qn_home *h, struct qn_why *wh
          first = false) {
         rc = qn_home_row(h, key, val, why);
         bytes += key.len + val.len;
+        t->done++;
         if (rc == QN_OK && bytes > PAUSE_BYTES) {
             rc = qn_home_pause(h, why);
+            say(t);
             bytes = 0;
         }
     }
@@ -39,12 +53,21 @@ static void tell(struct qn_chain *c, uint64_t first, struct qn_backup *ret)
 qn_rc qn_backup_make(struct qn_chain *c, const char *home, uint64_t map_gib, struct qn_backup *ret,
                      struct qn_why *why)
 {
+    return qn_backup_make_telling(c, home, map_gib, NULL, NULL, ret, why);
+}
+
+qn_rc qn_backup_make_telling(struct qn_chain *c, const char *home, uint64_t map_gib,
+                             void (*told)(void *arg, uint64_t done, uint64_t total), void *arg,
+                             struct qn_backup *ret, struct qn_why *why)
+{
     struct qn_header begin = { 0 };
     struct qn_arena arena = { 0 };
     struct qn_frame f;
     struct qn_home *h = NULL;
     qn_rc rc = QN_OK;
     uint64_t at = qn_chain_first(c), head = qn_chain_header(c)->height;
+    struct teller t = { .told = told, .arg = arg };
+    t.total = head + 1 - QN_MIN(at, head) + qn_trie_cnt(qn_chain_trie(c));
     if (head == 0 || qn_chain_cert(c).len == 0)
         return qn_why(why, QN_E_AGAIN, "no block is final yet");
     if (at > 1 &&
@@ -59,8 +82,10 @@ qn_rc qn_backup_make(struct qn_chain *c, const char *home, uint64_t map_gib, str
         qn_arena_free(&arena);
         rc = qn_chain_frame(c, at, &arena, &f, why);
         if (rc == QN_OK) rc = qn_home_frame(h, &f, why);
+        if (t.done++ % TELL_BLOCKS == 0) say(&t);
     }
-    if (rc == QN_OK) rc = put_rows(qn_chain_trie(c), h, why);
+    if (rc == QN_OK) rc = put_rows(qn_chain_trie(c), h, &t, why);
+    say(&t);
     if (rc == QN_OK) rc = qn_home_done(h, qn_chain_header(c), why);
     if (rc == QN_OK) tell(c, begin.height, ret);
     qn_home_free(h);

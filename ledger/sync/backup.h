@@ -15,6 +15,10 @@ struct qn_backup {
  * while the head has no certificate of its own. */
 QN_CHECK qn_rc qn_backup_make(struct qn_chain *chain, const char *home, uint64_t map_gib,
                               struct qn_backup *ret, struct qn_why *why);
+/* qn_backup_make_telling does the same, and says now and then how many blocks and rows are over, of how many; told NULL: to nobody. */
+QN_CHECK qn_rc qn_backup_make_telling(struct qn_chain *chain, const char *home, uint64_t map_gib,
+                                      void (*told)(void *arg, uint64_t done, uint64_t total),
+                                      void *arg, struct qn_backup *ret, struct qn_why *why);
 /* qn_backup_check says whether an opened chain is what a chain's hash, or a block's (NULL: its own genesis'), vouches for: every block leads to the
  * next, the last is final, and the rows are those after it. */
 QN_CHECK qn_rc qn_backup_check(struct qn_chain *chain, const struct qn_hash *trust,
