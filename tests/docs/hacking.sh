@@ -29,7 +29,7 @@ into() { # NAME OBJECT..: the tree's link with core/module/module.c of the page,
     local name=$1 cmd
     shift
     cmd=$(sed -E "s#-o quoin( |\$)#-o $tmp/bin/$name $(o "$@") #; s#[^ ]*/core/module/module\.c\.o#$tmp/obj/module.c.o#" <<<"$link")
-    [ "$name" = quoin ] || cmd=$(sed -E 's#[^ ]*/core/node/main\.c\.o##' <<<"$cmd")
+    [ "$name" = quoin ] || cmd=$(sed -E 's#[^ ]*/core/cli/main\.c\.o##' <<<"$cmd")
     (cd "$build" && eval "$cmd") >"$tmp/link" 2>&1
     check "$name links" 0 $?
     [ -x "$tmp/bin/$name" ] || grep -v 'statically linked' "$tmp/link" | head

@@ -38,8 +38,8 @@ for page in "${pages[@]}"; do
         done
     done < <(shown "$page")
     # Paths of the tree, and programs that are built of it.
-    for path in $(grep -oE '`(core|docs|gpu|ledger|lua|modules|net|packaging|tests)/[A-Za-z0-9_./-]+[a-z0-9]`' "$page" | tr -d '`'); do
-        [[ "$page $path" == "docs/why/hacking.md modules/guest"* ]] || [ -e "$path" ] || check "$page: $path is there" yes no
+    for path in $(grep -oE '`(core|docs|gpu|ledger|lua|modules|net|packaging|tests)/[A-Za-z0-9_./*-]+`' "$page" | tr -d '`'); do
+        [[ "$page $path" == "docs/why/hacking.md modules/guest"* ]] || compgen -G "$path" >/dev/null || check "$page: $path is there" yes no
     done
     for built in $(grep -oE '\bbuild/(test|bench|fuzz)_[a-z0-9_]+' "$page"); do
         [ -n "$(find core gpu ledger lua modules net tests -name "$(basename "$built").c")" ] || check "$page: $built is built" yes no
