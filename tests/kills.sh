@@ -8,7 +8,7 @@ out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 real=0 lost=0 twice=0 bad=0
 build/sim --seeds "${1:-1-1100}" --json >"$out" || bad=$((bad + 1))
-grep '"again"' "$out"
+grep '"wrong"' "$out"
 sim=$(tail -n 1 "$out" | jq '.kills + .power_cuts')
 tail -n 1 "$out" | jq -r '"simulated: \(.seeds) worlds, \(.virtual_hours) hours, \(.kills) kills of processes, \(.power_cuts) by power, \(.failed) worlds with anything wrong"'
 for script in robust devnet netns; do
