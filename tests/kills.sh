@@ -7,7 +7,7 @@ export QUOIN_TEST_LONG=1 BUILD=build QUOIN=${QUOIN:-$PWD/build/quoin}
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 real=0 lost=0 twice=0 bad=0
-build/sim --seeds "${1:-1-1100}" --json >"$out" || bad=$((bad + 1))
+build/sim --seeds "${1:-1-1200}" --json >"$out" || bad=$((bad + 1))
 grep '"wrong"' "$out"
 sim=$(tail -n 1 "$out" | jq '.kills + .power_cuts')
 tail -n 1 "$out" | jq -r '"simulated: \(.seeds) worlds, \(.virtual_hours) hours, \(.kills) kills of processes, \(.power_cuts) by power, \(.failed) worlds with anything wrong"'
