@@ -101,7 +101,11 @@ void sim_snapshot_take(struct sim_world *w, struct sim_host *h)
     struct sim_snapshot *s = calloc(1, sizeof *s);
     QN_ASSERT(s != NULL);
     s->rng = sim_draw(&w->rng);
-    struct qn_chunks chunks = { s, 2 + (unsigned)sim_below(&w->rng, 9), put, get };
+    struct qn_chunks chunks = { .self = s,
+                                .cut_bits = 2 + (unsigned)sim_below(&w->rng, 9),
+                                .piece_bytes = 1 + sim_below(&s->rng, 40000),
+                                .put = put,
+                                .get = get };
     sim_begin(h);
     qn_rc rc = qn_snapshot_make(qn_replica_chain(h->r), NULL, &chunks, &manifest, &info, &why);
     sim_quiet(true);
@@ -187,7 +191,7 @@ static void from_snapshot(struct sim_world *w, struct sim_host *h)
 {
     char dir[64], to[16];
     struct sim_snapshot *s = w->snapshot;
-    struct qn_chunks chunks = { s, 0, put, get };
+    struct qn_chunks chunks = { .self = s, .put = put, .get = get };
     struct qn_snapshot info;
     struct qn_why why = { "" };
     snprintf(dir, sizeof dir, "%s/quoin-sim-XXXXXX",
