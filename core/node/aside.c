@@ -1,6 +1,8 @@
 /* aside.c - forking, and hearing what became of it. */
 #include "core/node/aside.h"
 
+#include "core/env/env.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -33,10 +35,11 @@ struct aside {
     void *arg;
     char what[48];
     pid_t pid;   /* 0: nothing runs */
-    pid_t dying; /* killed for its silence, and maybe stuck in the kernel: not waited for */
+    pid_t dying; /* killed for standing still, and maybe stuck in the kernel: not waited for */
     int fd;      /* what it says; in the child: where it says it */
     struct event *ev, *tick;
-    uint32_t silent_ms, silent; /* silent: ticks since it said something */
+    uint32_t silent_ms, silent; /* silent: ticks since it said something, or worked */
+    uint64_t used;
     struct qn_buf in;
     uint64_t ticket, done, total;
     char reading[64]; /* what it may die of */
@@ -199,13 +202,34 @@ static void reap(struct aside *a)
     if (a->dying && waitpid(a->dying, NULL, WNOHANG) != 0) a->dying = 0;
 }
 
+/* What a child has used of a processor, in the kernel's ticks; 0: it cannot be told. */
+static uint64_t used(pid_t pid)
+{
+    char path[64];
+    struct qn_buf file = { 0 };
+    unsigned long user = 0, kernel = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (qn_file_read(path, 4096, &file, NULL) == QN_OK) {
+        qn_buf_u8(&file, 0);
+        const char *end = strrchr((const char *)file.ptr, ')'); /* of its name */
+        if (!end || sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+                           &kernel) != 2)
+            user = kernel = 0;
+    }
+    qn_buf_free(&file);
+    return user + kernel;
+}
+
 static void on_silence(evutil_socket_t fd, short what, void *arg)
 {
     struct aside *a = arg;
     char why[100];
     (void)fd, (void)what;
+    uint64_t now = used(a->pid);
+    if (now != a->used) a->silent = 0;
+    a->used = now;
     if (++a->silent <= TICKS) return;
-    snprintf(why, sizeof why, "the process that did the work said nothing for %u s and was killed",
+    snprintf(why, sizeof why, "the process that did the work stood still for %u s and was killed",
              (a->silent_ms + 999) / 1000);
     keep(a, QN_E_SYSTEM, NULL, why);
     kill(a->pid, SIGKILL);

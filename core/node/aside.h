@@ -1,8 +1,8 @@
 /* aside.h - long work on the chain as it is now, while the node goes on: in a child that the node forks, which has all memory of that moment
  * and none of its sockets, files and locks. A node has one thread, so a child is as good as one begun here. It dies with its node.
  *
- * One piece of work runs at a time; who comes meanwhile asks again. A child that says nothing for two minutes, stopped or stuck, is killed, and its
- * work fails: so what takes longer says how far it is (aside_say). */
+ * One piece of work runs at a time; who comes meanwhile asks again. A child that for two minutes says nothing and uses no processor, stopped
+ * or stuck, is killed, and its work fails. */
 #ifndef QN_CORE_NODE_ASIDE_H
 #define QN_CORE_NODE_ASIDE_H
 
@@ -21,7 +21,7 @@ QN_GIVES struct aside *aside_new(struct event_base *base, void (*changed)(void *
 /* aside_free ends what runs. */
 void aside_free(struct aside *a);
 
-/* aside_patience sets for how long a child may say nothing, instead of two minutes; of what is begun from now on. */
+/* aside_patience sets for how long a child may stand still, instead of two minutes; of what is begun from now on. */
 void aside_patience(struct aside *a, uint32_t ms);
 
 /* aside_start forks. *ret_ticket names the work to aside_result. QN_E_BUSY: something runs; QN_E_SYSTEM: no child can be had. */
