@@ -12,7 +12,8 @@
 enum {
     RECORD = 2 + 16384 + 16, /* of a full one, on the wire */
     VOTE = 111,
-    STEP = 2048, /* bytes carried at a time */
+    STEP = 2048,         /* bytes carried at a time */
+    FRONT_MAX = 4 << 20, /* then it is looked for no longer */
     BLOB_WINDOW = 16 << 20
 };
 
@@ -179,8 +180,9 @@ static void test_vote_beside_blob(struct qn_test_state *t)
         CHECK_RC(qn_stream_write(w.vote, QN_SPAN_OF(vote)), QN_OK);
         turn(&w);
         uint64_t blob = w.blob_bytes;
-        while (w.vote_bytes < i * VOTE)
+        while (w.vote_bytes < i * VOTE && w.carried < out + FRONT_MAX)
             if (carry(&w, STEP) == 0) turn(&w);
+        if (w.vote_bytes < i * VOTE) break; /* behind the whole blob */
         uint64_t front = w.carried > out ? w.carried - out : 0;
         most = QN_MAX(most, front);
         before_it += w.blob_bytes - blob;
