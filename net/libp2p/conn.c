@@ -204,8 +204,9 @@ void conn_flush(struct conn *c)
         if (len == 0) break;
         ssize_t n = write_some(c, h->write_buf, len);
         if (n < 0) return;
-        /* What is sealed cannot be overtaken: a socket that is full gets one record at a time. */
-        c->batch = (size_t)n < len ? 1 : QN_MIN(2 * c->batch, (uint32_t)BATCH_MAX);
+        /* What is sealed cannot be overtaken: a socket that is full now and then gets one record at a time. */
+        c->smooth = (size_t)n < len ? 0 : c->smooth + len;
+        c->batch = c->smooth < SMOOTH_MIN ? 1 : BATCH_MAX;
         if ((size_t)n < len) {
             keep_unsent(c, h->write_buf + n, len - (size_t)n);
             c->stuck_us = c->stuck_us ? c->stuck_us : host_now(h);

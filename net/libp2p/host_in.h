@@ -21,7 +21,9 @@ enum {
     READ_MAX = 1 << 18, /* bytes of a read; a record is less than 64 KiB + 2 */
     RECORD_MAX =
         16384, /* plaintext of a record we write: sealing at full speed, and an urgent one waits for one at most */
-    BATCH_MAX = 4,       /* records a system call, while the socket takes them */
+    BATCH_MAX = 4, /* records a system call, while the socket takes them */
+    SMOOTH_MIN =
+        1 << 20,         /* bytes that it took without being full, before there are so many again */
     FLUSH_MAX = 1 << 18, /* of one connection a turn */
     LOW_WATER = 1 << 16, /* on_drain */
     CREDIT_MIN =
@@ -60,6 +62,7 @@ struct conn {
     } ready[QN_NET_CLASS_CNT];
     int32_t deficit[QN_NET_CLASS_CNT];
     uint32_t batch; /* records of the next write */
+    size_t smooth;  /* bytes written since the socket was last full */
     struct qn_stream *drained;
     uint64_t born_us, seen_us, ping_us, stuck_us,
         end_us;         /* end_us: when a leaving connection goes; others 0: none */
