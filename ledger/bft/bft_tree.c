@@ -21,6 +21,15 @@ static bool is_nothing(const struct qn_bft *m, uint64_t view)
     return qn_bft_has_bug(m, QN_BUG_SKIP_NOTHING) || (v && v->cert[1]);
 }
 
+/* The view of a block's parent; 0: the parent is not here. The block's hash names its parent, whose hash holds its view: what a message says of
+ * it besides is nobody's word. */
+static uint64_t parent_view(const struct qn_bft *m, const struct qn_bft_block *b)
+{
+    if (qn_bft_same(&b->parent, &m->last.hash)) return m->last.view;
+    const struct block *up = qn_bft_block_find(m, &b->parent);
+    return up ? up->b.view : 0;
+}
+
 static bool is_certified(const struct qn_bft *m, const struct qn_hash *hash, uint64_t view)
 {
     const struct view *v = qn_bft_view_find(m, view);
@@ -31,10 +40,10 @@ static bool is_certified(const struct qn_bft *m, const struct qn_hash *hash, uin
 
 bool qn_bft_well_placed(const struct qn_bft *m, const struct qn_bft_block *b)
 {
-    if (b->parent_view >= b->view || b->parent_view < m->last.view ||
-        !is_certified(m, &b->parent, b->parent_view))
+    uint64_t parent = parent_view(m, b);
+    if (parent >= b->view || parent < m->last.view || !is_certified(m, &b->parent, parent))
         return false;
-    for (uint64_t v = b->parent_view + 1; v < b->view; v++)
+    for (uint64_t v = parent + 1; v < b->view; v++)
         if (!is_nothing(m, v)) return false;
     return true;
 }

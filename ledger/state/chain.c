@@ -243,12 +243,11 @@ static qn_rc run(struct qn_chain *c, struct branch *b, const struct branch *up,
     const struct qn_block *block = &b->frame.block;
     const struct qn_header *h = &block->header;
     struct qn_outcome out;
-    struct qn_hash body = qn_body_root_of(b->parcel->wholes, block->txs.cnt);
     if (h->ver != QN_HEADER_VER || !qn_hash_eq(&h->chain, &c->id) ||
         !qn_hash_eq(&h->set_root, &c->set_root) || h->epoch != c->set.epoch ||
         h->height != before->height + 1 || h->t_ms <= before->t_ms)
         return qn_why(why, QN_E_FORMAT, "the block's head does not follow its parent's");
-    if (block->txs.cnt > QN_BLOCK_TXS || !qn_hash_eq(&body, &h->body_root))
+    if (!qn_parcel_whole(b->parcel))
         return qn_why(why, QN_E_FORMAT, "the block's body is not the one its head names");
     if (!qn_chain_beacon_ok(c, &before->beacon, h))
         return qn_why(why, QN_E_FORMAT,

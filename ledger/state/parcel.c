@@ -1,6 +1,8 @@
 /* parcel.c - blocks in one piece of memory, counted. */
 #include "ledger/state/parcel.h"
 
+#include "ledger/state/state.h"
+
 #include <stdlib.h>
 
 #define ARENA_MAX (64u << 20)
@@ -86,4 +88,13 @@ void qn_parcel_name(struct qn_parcel *parcel)
         at += len;
     }
     QN_ASSERT(at <= parcel->bytes.ptr + parcel->bytes.len);
+}
+
+bool qn_parcel_whole(struct qn_parcel *parcel)
+{
+    const struct qn_block *b = &parcel->p.block;
+    if (b->txs.cnt > QN_BLOCK_TXS) return false;
+    qn_parcel_name(parcel);
+    struct qn_hash root = qn_body_root_of(parcel->wholes, b->txs.cnt);
+    return qn_hash_eq(&root, &b->header.body_root);
 }

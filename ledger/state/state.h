@@ -8,6 +8,7 @@
 #include "ledger/state/trie.h"
 #include "ledger/state/tx.h"
 
+#define QN_BLOCK_TXS   4096
 #define QN_BLOCK_BYTES (2u << 20) /* most that the transactions of a block have, all together */
 
 /* One module's share in execution; core/node fills it from the module table. */

@@ -18,6 +18,7 @@
 #define BATCH_MS                                                                                   \
     5 /* between two batches, unless one is full: a message costs as much as ten transactions in it */
 #define BATCH_BYTES (64u << 10)
+#define SERVE_MS    10 /* questions that wait are looked at so often */
 
 uint64_t qn_replica_now_ms(const struct qn_replica *r)
 {
@@ -89,7 +90,7 @@ static void flush_batch(struct qn_replica *r)
     r->batch_ms = qn_replica_mono_ms(r);
 }
 
-static void batch_tx(struct qn_replica *r, struct qn_span bytes)
+void qn_replica_batch(struct qn_replica *r, struct qn_span bytes)
 {
     if (qn_replica_alone(r)) return;
     if (r->batch_cnt == BATCH_TXS || (r->batch_cnt && r->batch.len + bytes.len > BATCH_BYTES))
@@ -216,7 +217,7 @@ void qn_replica_submit_many(struct qn_replica *r, struct qn_submit *list, size_t
     if (r->rc || r->conf.hold) return;
     qn_replica_pool_txs(r, list, cnt);
     for (size_t i = 0; i < cnt; i++)
-        if (list[i].fresh) batch_tx(r, list[i].tx);
+        if (list[i].fresh) qn_replica_batch(r, list[i].tx);
 }
 
 qn_rc qn_replica_submit(struct qn_replica *r, struct qn_span tx, struct qn_hash *ret_id,
@@ -240,7 +241,7 @@ static void recast(struct qn_replica *r)
     if (cnt && qn_hash_eq(&ids[0], &r->waits))
         for (uint32_t i = 0; i < cnt; i++) {
             struct qn_span bytes;
-            if (qn_pool_get(r->pool, &ids[i], &bytes)) batch_tx(r, bytes);
+            if (qn_pool_get(r->pool, &ids[i], &bytes)) qn_replica_batch(r, bytes);
         }
     r->waits = cnt ? ids[0] : (struct qn_hash){ { 0 } };
     qn_arena_free(&arena);
@@ -276,6 +277,7 @@ void qn_replica_silence(struct qn_replica *r, bool silent)
 qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why *why)
 {
     uint64_t now = qn_replica_mono_ms(r);
+    bool waits = false;
     *ret_wait_ms = STATUS_MS;
     if (r->rc == QN_OK) {
         if (is_due(&r->expire_ms, now, STATUS_MS)) qn_pool_expire(r->pool, qn_replica_now_ms(r));
@@ -291,6 +293,7 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
         qn_bft_tick(r->bft, qn_replica_now_ms(r));
         qn_replica_drain(r);
         if (r->batch_cnt && qn_replica_mono_ms(r) - r->batch_ms >= BATCH_MS) flush_batch(r);
+        waits = qn_replica_serve(r);
     }
     if (r->rc == QN_OK) {
         struct qn_why said;
@@ -300,6 +303,7 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
     uint64_t wall = qn_replica_now_ms(r), wake = qn_bft_wake_ms(r->bft);
     *ret_wait_ms = wake > wall ? QN_MIN(wake - wall, (uint64_t)STATUS_MS) : 0;
     if (r->batch_cnt) *ret_wait_ms = QN_MIN(*ret_wait_ms, (uint64_t)BATCH_MS);
+    if (waits) *ret_wait_ms = QN_MIN(*ret_wait_ms, (uint64_t)SERVE_MS);
     if (r->asked) {
         uint64_t passed = qn_replica_mono_ms(r) - r->ask_ms, block_ms = r->conf.block_ms;
         uint64_t left = passed < block_ms ? block_ms - passed : 0;

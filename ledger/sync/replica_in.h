@@ -38,7 +38,9 @@ struct peer {
     uint32_t no;
     bool met;                /* its status came */
     uint64_t height, oldest; /* oldest: the first block that it still has */
-    uint64_t tokens_ms;      /* monotonic; a request costs REQUEST_MS of it */
+    uint64_t spent_ms; /* monotonic: until here its questions have used up what it may cost us */
+    struct sync_get gets[SLOTS]; /* questions that wait for that */
+    uint8_t get_cnt;
     uint8_t late; /* answers in a row that did not come in time, or had less than was said */
 };
 
@@ -47,6 +49,7 @@ struct slot {
     uint64_t from, until_ms;
     uint16_t cnt;
     uint32_t peer;
+    bool quick, poor; /* it came in half the time; it has fewer blocks than were asked for */
     struct qn_buf answer;
 };
 
@@ -67,7 +70,8 @@ struct qn_replica {
     uint64_t listen_ms; /* since when somebody is there to be heard; 0: nobody was */
     struct body *bodies;
     struct peer *peers;
-    uint32_t peer_cnt, peer_cap, turn_peer;
+    uint32_t peer_cnt, peer_cap, turn_peer, serve_peer;
+    uint64_t spent_ms; /* as a peer's, of all together */
     struct slot slots[SLOTS];
     uint64_t gives;     /* qn_replica_gives, while that is kept */
     uint64_t behind_ms; /* since when a peer has more; 0: none has */
@@ -158,6 +162,13 @@ enum qn_verdict qn_replica_on_status(struct qn_replica *r, uint32_t from,
                                      const struct sync_status *s, struct qn_why *why);
 /* Blocks up to the next one with a certificate of its own, and so on to `cnt` or the bytes of a message. */
 void qn_replica_on_get(struct qn_replica *r, uint32_t from, const struct sync_get *get);
+/* Puts a transaction among those that are cast next. */
+void qn_replica_batch(struct qn_replica *r, struct qn_span tx);
+/* Whether this peer's questions may cost more just now; and what one did cost. */
+bool qn_replica_may_ask(const struct qn_replica *r, const struct peer *p);
+void qn_replica_charge(struct qn_replica *r, struct peer *p, size_t bytes, uint32_t blocks);
+/* Answers what waits and may be answered now; true: some wait on. */
+bool qn_replica_serve(struct qn_replica *r);
 enum qn_verdict qn_replica_on_blocks(struct qn_replica *r, uint32_t from, struct qn_span payload,
                                      const struct sync_blocks *m, struct qn_why *why);
 

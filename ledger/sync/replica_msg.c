@@ -17,6 +17,7 @@ struct newcomer {
     struct qn_pool_tx wait;
     uint64_t next_ms; /* about the time of the block that might hold it */
     bool known;
+    bool unchecked; /* its signatures were not looked at, and will not be */
 };
 
 /* What costs less than its signatures is looked at first: one is 60 us alone. */
@@ -29,6 +30,7 @@ static qn_rc look(const struct qn_replica *r, const struct qn_tx *tx, struct qn_
     struct qn_pool_tx *w = &ret->wait;
     qn_tx_names(tx, bytes, &w->id, &w->whole);
     head = qn_chain_head(r->chain);
+    ret->unchecked = !qn_pool_knows(r->pool, &w->id, &w->whole);
     ret->known = qn_pool_has(r->pool, &w->id) || qn_chain_holds(r->chain, &head, &w->id);
     if (ret->known) return QN_OK;
     ret->next_ms = QN_MAX(qn_replica_now_ms(r), qn_chain_header(r->chain)->t_ms + 1);
@@ -48,7 +50,9 @@ static qn_rc look(const struct qn_replica *r, const struct qn_tx *tx, struct qn_
     w->tip_uqn = tx->tip.uqn;
     w->gas_max = tx->gas_max;
     w->bytes = bytes;
-    return qn_pool_room(r->pool, w, why);
+    rc = qn_pool_room(r->pool, w, why);
+    ret->unchecked = rc != QN_OK;
+    return rc;
 }
 
 /* Its signatures were checked; a kind's own check may cost more. */
@@ -118,9 +122,11 @@ void qn_replica_pool_txs(struct qn_replica *r, struct qn_submit *list, size_t cn
         submit(r, list + i, QN_MIN(cnt - i, (size_t)CHECK_TXS));
 }
 
-/* Up to CHECK_TXS of a message that are new: their signatures side by side, then each into the pool. *verdict gets worse or better by them. */
+/* Up to CHECK_TXS of a message that are new: their signatures side by side, then each into the pool. *verdict gets worse or better by them; fresh are
+ * those that went into the pool. */
 static void take_txs(struct qn_replica *r, const struct newcomer *list, uint32_t cnt,
-                     enum qn_verdict *verdict, struct qn_why *why)
+                     enum qn_verdict *verdict, struct qn_span *fresh, uint32_t *fresh_cnt,
+                     struct qn_why *why)
 {
     struct qn_hash chain = qn_chain_id(r->chain), ids[CHECK_TXS];
     const struct qn_tx *txs[CHECK_TXS];
@@ -135,27 +141,40 @@ static void take_txs(struct qn_replica *r, const struct newcomer *list, uint32_t
         struct qn_why ignored;
         if (rcs[i] || admit(r, &list[i], &ignored)) continue;
         if (*verdict == QN_IGNORE) *verdict = QN_ACCEPT;
+        fresh[(*fresh_cnt)++] = list[i].wait.bytes;
     }
 }
 
-/* payload: what m was decoded from. Its transactions lie one behind the other in it, each in the only form it has. */
+/* Which signatures a node checks depends on what it has; so it passes a message on only if it checked them all, or others would blame it for
+ * one that it took somebody's word for. What was new in another message goes out in one of ours.
+ * payload: what m was decoded from. Its transactions lie one behind the other in it, each in the only form it has. */
 static enum qn_verdict on_txs(struct qn_replica *r, struct qn_span payload,
                               const struct sync_txs *m, struct qn_why *why)
 {
     struct newcomer list[CHECK_TXS];
     enum qn_verdict verdict = QN_IGNORE;
-    uint32_t cnt = 0;
+    uint32_t cnt = 0, fresh_cnt = 0;
+    bool checked = true;
+    struct qn_span *fresh = malloc((m->txs.cnt + 1) * sizeof *fresh);
+    QN_ASSERT(fresh != NULL);
     struct qn_span in = QN_SPAN(payload.ptr + 4, payload.len - 4), bytes;
     for (uint32_t i = 0; i < m->txs.cnt && verdict != QN_REJECT; i++) {
         bool whole = qn_take(&in, qn_tx_len(&m->txs.ptr[i]), &bytes);
         QN_ASSERT(whole);
         qn_rc rc = look(r, &m->txs.ptr[i], bytes, &list[cnt], why);
         if (rc == QN_E_SIGNATURE || rc == QN_E_FORMAT) verdict = QN_REJECT;
+        checked = checked && !list[cnt].unchecked;
         cnt += rc == QN_OK && !list[cnt].known;
         if (cnt < CHECK_TXS && i + 1 < m->txs.cnt) continue;
-        take_txs(r, list, cnt, &verdict, why);
+        take_txs(r, list, cnt, &verdict, fresh, &fresh_cnt, why);
         cnt = 0;
     }
+    if (verdict == QN_ACCEPT && !checked) {
+        for (uint32_t i = 0; i < fresh_cnt; i++)
+            qn_replica_batch(r, fresh[i]);
+        verdict = QN_IGNORE;
+    }
+    free(fresh);
     return verdict;
 }
 
@@ -209,6 +228,16 @@ static enum qn_verdict on_cert(struct qn_replica *r, const struct qn_cert *cert,
     return QN_ACCEPT;
 }
 
+/* One that came with a block, and holds. */
+static void take_cert(struct qn_replica *r, const struct qn_cert *cert, struct qn_why *why)
+{
+    if (cert->epoch != r->set.epoch) return;
+    if (cert->view <= qn_bft_last(r->bft).view)
+        (void)qn_replica_on_late_cert(r, cert, why);
+    else
+        qn_bft_cert(r->bft, cert);
+}
+
 /* Two blocks of one view that their leader signed. */
 static void note_twins(struct qn_replica *r, const struct qn_proposal *p, uint64_t view)
 {
@@ -233,6 +262,7 @@ static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parce
     const struct qn_proposal *p = &parcel->p;
     const struct qn_header *h = &p->block.header;
     struct qn_bft_block b = qn_replica_known(r, h, p->parent_view);
+    struct qn_hash chain = qn_chain_id(r->chain);
     unsigned of_view = 0;
     struct qn_bft_conf draw = { .chain = qn_chain_id(r->chain),
                                 .cnt = r->set.cnt,
@@ -256,8 +286,17 @@ static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parce
         qn_why(why, QN_E_SIGNATURE, "a block that is not its view's leader's");
         return QN_REJECT;
     }
+    if (!qn_parcel_whole(parcel)) {
+        qn_why(why, QN_E_FORMAT, "a block with a body that its head does not name");
+        return QN_REJECT;
+    }
+    /* All of them, known or not: who gets this from us checks those that he lacks. */
     for (uint32_t i = 0; i < p->certs.cnt; i++)
-        if (on_cert(r, &p->certs.ptr[i], why) == QN_REJECT) return QN_REJECT;
+        if (p->certs.ptr[i].epoch == r->set.epoch &&
+            qn_cert_valid(&p->certs.ptr[i], &chain, &r->set, why))
+            return QN_REJECT;
+    for (uint32_t i = 0; i < p->certs.cnt; i++)
+        take_cert(r, &p->certs.ptr[i], why);
     note_twins(r, p, b.view);
     qn_replica_body_put(r, &b, qn_parcel_ref(parcel));
     qn_bft_proposal(r->bft, &b);
@@ -268,14 +307,19 @@ static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parce
 static void on_want(struct qn_replica *r, uint32_t from, const struct sync_want *w)
 {
     const struct body *b = qn_replica_body_find(r, &w->block);
+    struct peer *p = qn_replica_peer_find(r, from);
+    size_t bytes = 0;
+    if (!p || !qn_replica_may_ask(r, p)) return; /* it asks others, too */
     if (qn_hash_is_zero(&w->block) && w->epoch == r->set.epoch) {
         uint64_t last = QN_MIN(qn_bft_view(r->bft), w->view + WANT_VIEWS);
         for (uint64_t v = QN_MAX(w->view, qn_bft_last(r->bft).view + 1); v < last; v++) {
             const struct qn_cert *cert = qn_bft_cert_of(r->bft, v, true);
             if (!cert) cert = qn_bft_cert_of(r->bft, v, false);
             if (cert) qn_replica_send(r, from, QN_CLASS_VOTE, SAY_CERT, qn_cert_record(), cert);
+            if (cert) bytes += cert->votes.cnt * sizeof *cert->votes.ptr;
         }
     }
+    qn_replica_charge(r, p, bytes + (b ? b->parcel->message.len : 0), 0);
     if (b && !qn_replica_alone(r))
         r->conf.wire.send(r->conf.wire.self, from, QN_CLASS_BLOCK, b->parcel->message);
 }

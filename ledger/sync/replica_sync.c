@@ -7,10 +7,12 @@
 
 #define GET_MAX     128
 #define GET_BYTES   (6u << 20)
-#define SLOT_MS     3000 /* at first; each answer that comes late doubles it, */
+#define SLOT_MS     1000 /* at first; each answer that comes late doubles it, */
 #define SLOT_BLOCKS 64   /* and halves this */
-#define LATE_MAX    4
-#define LATE_BOAST  2 /* from here on a peer's height is only its word */
+#define LATE_MAX    5
+/* What questions may cost us: a peer 16 MB a second, all together 32, which is a quarter of a core's time; and so much ahead. */
+#define SPEND_MS   2000
+#define LATE_BOAST 2 /* from here on a peer's height is only its word */
 
 /* --- catching up ------------------------------------------------------------------------------------------------------------------- */
 
@@ -74,6 +76,11 @@ static void disappoint(struct peer *p)
     if (p) p->late = (uint8_t)QN_MIN(p->late + 1, LATE_MAX);
 }
 
+static uint64_t slot_ms(const struct peer *p)
+{
+    return (uint64_t)SLOT_MS << p->late;
+}
+
 /* Who has block `from`: in turn, but one that kept us waiting only when nobody else has it. So whoever says of blocks that he has them and
  * gives none is asked last, and a slow link for less at once and with more time. */
 static struct peer *who_has(struct qn_replica *r, uint64_t from)
@@ -117,7 +124,9 @@ static void ask_blocks(struct qn_replica *r)
         if (p) {
             uint64_t cnt = QN_MIN(p->height - from + 1, (uint64_t)SLOT_BLOCKS >> p->late);
             struct sync_get get = { from, (uint16_t)cnt };
-            *s = (struct slot){ from, now + ((uint64_t)SLOT_MS << p->late), get.cnt, p->no, { 0 } };
+            *s = (struct slot){
+                .from = from, .until_ms = now + slot_ms(p), .cnt = get.cnt, .peer = p->no
+            };
             qn_replica_send(r, p->no, QN_CLASS_REQUEST, SAY_GET, sync_get_record(), &get);
         }
         from = s->from + s->cnt;
@@ -236,8 +245,12 @@ static qn_rc take_piece(struct qn_replica *r, const struct sync_block *blocks, u
     for (; p->cnt < cnt; p->cnt++) {
         p->parcels[p->cnt] = qn_parcel_of(&blocks[p->cnt].block);
         p->hashes[p->cnt] = p->parcels[p->cnt]->hash;
+        if (rc == QN_OK && !qn_parcel_whole(p->parcels[p->cnt]))
+            rc =
+                qn_why(why, QN_E_PROOF, "block %" PRIu64 " with a body that its head does not name",
+                       blocks[p->cnt].block.header.height);
     }
-    piece_check(r, p, why);
+    if (rc == QN_OK) piece_check(r, p, why);
     for (uint32_t at = 0; rc == QN_OK && at < cnt;)
         rc = piece_run(r, p, at, &at, why);
     for (uint32_t i = 0; i < cnt; i++)
@@ -299,8 +312,8 @@ enum qn_verdict qn_replica_take_answers(struct qn_replica *r, struct qn_why *why
         if (rc == QN_OK) rc = take_blocks(r, s->peer, &m, why);
         struct peer *p = qn_replica_peer_find(r, s->peer);
         if (rc && p) p->height = 0; /* until it says again what it has */
-        if (rc) disappoint(p);
-        if (!rc && p && p->late) p->late--;
+        if (rc || s->poor) disappoint(p);
+        if (!rc && p && s->quick && !s->poor && p->late) p->late--;
         if (rc && rc != QN_E_NOTFOUND && r->rc == QN_OK) verdict = QN_REJECT;
         qn_replica_slot_clear(s);
         qn_arena_free(&arena);
@@ -357,7 +370,7 @@ void qn_replica_find_gives(struct qn_replica *r)
     qn_arena_free(&arena);
 }
 
-void qn_replica_on_get(struct qn_replica *r, uint32_t from, const struct sync_get *get)
+static void answer(struct qn_replica *r, struct peer *p, const struct sync_get *get)
 {
     struct sync_block *list = calloc(GET_MAX, sizeof *list);
     struct sync_blocks m = { .blocks = { 0, list } };
@@ -381,9 +394,49 @@ void qn_replica_on_get(struct qn_replica *r, uint32_t from, const struct sync_ge
         if (f.cert.kind) m.blocks.cnt = cnt;
         if (m.blocks.cnt >= get->cnt) break;
     }
-    qn_replica_send(r, from, QN_CLASS_REQUEST, SAY_BLOCKS, sync_blocks_record(), &m);
+    qn_replica_charge(r, p, bytes, cnt);
+    qn_replica_send(r, p->no, QN_CLASS_REQUEST, SAY_BLOCKS, sync_blocks_record(), &m);
     qn_arena_free(&arena);
     free(list);
+}
+
+bool qn_replica_may_ask(const struct qn_replica *r, const struct peer *p)
+{
+    uint64_t most = qn_replica_mono_ms(r) + SPEND_MS;
+    return p->spent_ms <= most && r->spent_ms <= most;
+}
+
+void qn_replica_charge(struct qn_replica *r, struct peer *p, size_t bytes, uint32_t blocks)
+{
+    uint64_t now = qn_replica_mono_ms(r);
+    p->spent_ms = QN_MAX(p->spent_ms, now) + 1 + bytes / (16u << 10) + blocks / 8;
+    r->spent_ms = QN_MAX(r->spent_ms, now) + 1 + bytes / (32u << 10) + blocks / 16;
+}
+
+bool qn_replica_serve(struct qn_replica *r)
+{
+    bool some = false;
+    for (uint32_t k = 0; k < r->peer_cnt;
+         k++) { /* each has its turn: one may not take what all may cost */
+        struct peer *p = &r->peers[r->serve_peer++ % r->peer_cnt];
+        if (p->get_cnt && qn_replica_may_ask(r, p)) {
+            struct sync_get get = p->gets[0];
+            memmove(p->gets, p->gets + 1, --p->get_cnt * sizeof *p->gets);
+            answer(r, p, &get);
+        }
+        some = some || p->get_cnt;
+    }
+    return some;
+}
+
+void qn_replica_on_get(struct qn_replica *r, uint32_t from, const struct sync_get *get)
+{
+    struct peer *p = qn_replica_peer_find(r, from);
+    if (!p) return;
+    if (p->get_cnt == 0 && qn_replica_may_ask(r, p))
+        answer(r, p, get);
+    else if (p->get_cnt < SLOTS) /* nobody honest has more on their way */
+        p->gets[p->get_cnt++] = *get;
 }
 
 enum qn_verdict qn_replica_on_blocks(struct qn_replica *r, uint32_t from, struct qn_span payload,
@@ -401,6 +454,9 @@ enum qn_verdict qn_replica_on_blocks(struct qn_replica *r, uint32_t from, struct
             ask_blocks(r);
             return QN_IGNORE;
         }
+        const struct peer *p = qn_replica_peer_find(r, from);
+        s->quick = p && qn_replica_mono_ms(r) + slot_ms(p) / 2 < s->until_ms;
+        s->poor = m->blocks.cnt < s->cnt && payload.len < GET_BYTES / 2;
         qn_buf_span(&s->answer, payload);
         s->cnt = (uint16_t)m->blocks.cnt;
         return qn_replica_take_answers(r, why);
