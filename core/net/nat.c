@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -27,44 +30,94 @@
 
 /* --- the process ------------------------------------------------------------------------------------------------ */
 
-/* No file, no program, no other process: what a router's bytes could make of us has nowhere to go. */
+/* A call with one argument so: equal to `is`, or (masked) with none of its bits. */
+static bool allow_with(scmp_filter_ctx ctx, int call, unsigned arg, enum scmp_compare how,
+                       uint64_t is)
+{
+    const struct scmp_arg_cmp cmp = { .arg = arg, .op = how, .datum_a = is, .datum_b = 0 };
+    return !seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, call, 1, &cmp);
+}
+
+/* What talking over sockets takes, and nothing else: no file, no program, no other process, no page that runs. What a router's bytes could make of us
+ * has nowhere to go. Anything else is answered with EACCES, which the libraries take as one more thing that did not work. */
+static bool allow(scmp_filter_ctx ctx)
+{
+    static const int CALLS[] = {
+        SCMP_SYS(connect),
+        SCMP_SYS(bind),
+        SCMP_SYS(sendto),
+        SCMP_SYS(sendmsg),
+        SCMP_SYS(sendmmsg),
+        SCMP_SYS(recvfrom),
+        SCMP_SYS(recvmsg),
+        SCMP_SYS(getsockopt),
+        SCMP_SYS(setsockopt),
+        SCMP_SYS(getsockname),
+        SCMP_SYS(getpeername),
+        SCMP_SYS(shutdown),
+        SCMP_SYS(poll),
+        SCMP_SYS(ppoll),
+        SCMP_SYS(select),
+        SCMP_SYS(pselect6),
+        SCMP_SYS(read),
+        SCMP_SYS(write),
+        SCMP_SYS(close),
+        SCMP_SYS(fcntl),
+        SCMP_SYS(brk),
+        SCMP_SYS(munmap),
+        SCMP_SYS(mremap),
+        SCMP_SYS(madvise),
+        SCMP_SYS(clock_gettime),
+        SCMP_SYS(gettimeofday),
+        SCMP_SYS(time),
+        SCMP_SYS(clock_nanosleep),
+        SCMP_SYS(nanosleep),
+        SCMP_SYS(alarm),
+        SCMP_SYS(setitimer),
+        SCMP_SYS(getrandom),
+        SCMP_SYS(futex),
+        SCMP_SYS(rt_sigaction),
+        SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(rt_sigprocmask),
+        SCMP_SYS(restart_syscall),
+        SCMP_SYS(exit),
+        SCMP_SYS(exit_group),
+    };
+    static const int PAGES[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) };
+    static const int FAMILIES[] = { AF_INET, AF_INET6 };
+    bool ok = true;
+    for (size_t i = 0; ok && i < QN_COUNT(CALLS); i++)
+        ok = !seccomp_rule_add(ctx, SCMP_ACT_ALLOW, CALLS[i], 0);
+    for (size_t i = 0; ok && i < QN_COUNT(PAGES); i++)
+        ok = allow_with(ctx, PAGES[i], 2, SCMP_CMP_MASKED_EQ, PROT_EXEC);
+    for (size_t i = 0; ok && i < QN_COUNT(FAMILIES); i++)
+        ok = allow_with(ctx, SCMP_SYS(socket), 0, SCMP_CMP_EQ, (uint64_t)FAMILIES[i]);
+    /* Which interfaces there are, and bytes that wait: by number, for an ioctl can be anything. */
+    static const unsigned long ASKS[] = { SIOCGIFADDR,  SIOCGIFCONF, SIOCGIFFLAGS,
+                                          SIOCGIFINDEX, FIONREAD,    FIONBIO };
+    for (size_t i = 0; ok && i < QN_COUNT(ASKS); i++)
+        ok = allow_with(ctx, SCMP_SYS(ioctl), 1, SCMP_CMP_EQ, ASKS[i]);
+    return ok;
+}
+
 static bool lock_in(void)
 {
-    static const int NOT[] = {
-        SCMP_SYS(execve),
-        SCMP_SYS(execveat),
-        SCMP_SYS(fork),
-        SCMP_SYS(vfork),
-        SCMP_SYS(ptrace),
-        SCMP_SYS(open),
-        SCMP_SYS(openat),
-        SCMP_SYS(openat2),
-        SCMP_SYS(creat),
-        SCMP_SYS(unlink),
-        SCMP_SYS(unlinkat),
-        SCMP_SYS(rename),
-        SCMP_SYS(renameat),
-        SCMP_SYS(renameat2),
-        SCMP_SYS(kill),
-        SCMP_SYS(tkill),
-        SCMP_SYS(process_vm_readv),
-        SCMP_SYS(process_vm_writev),
-        SCMP_SYS(mount),
-        SCMP_SYS(bpf),
-        SCMP_SYS(io_uring_setup),
-    };
-    const struct rlimit memory = { MEMORY, MEMORY }, none = { 0, 0 };
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-    bool ok = ctx && !setrlimit(RLIMIT_CORE, &none) && !setrlimit(RLIMIT_FSIZE, &none) &&
+    const struct rlimit none = { 0, 0 };
+    scmp_filter_ctx ctx = NULL;
+    bool ok = !setrlimit(RLIMIT_CORE, &none) && !setrlimit(RLIMIT_FSIZE, &none) &&
               !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-#ifndef QN_SANITIZED /* their shadow is larger than any memory */
+#ifndef QN_SANITIZED /* their shadow is larger than any memory, and they read /proc */
+    const struct rlimit memory = { MEMORY, MEMORY };
     ok = ok && !setrlimit(RLIMIT_AS, &memory);
+    ctx = seccomp_init(SCMP_ACT_ERRNO(EACCES));
+    ok = ok && ctx && allow(ctx) && !seccomp_load(ctx);
+#else
+    ctx = seccomp_init(SCMP_ACT_ALLOW);
+    ok = ok && ctx && !seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(execve), 0) &&
+         !seccomp_load(ctx);
+    (void)allow;
 #endif
-    for (size_t i = 0; ok && i < QN_COUNT(NOT); i++)
-        ok = !seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), NOT[i], 0);
-    ok = ok && !seccomp_load(ctx);
     if (ctx) seccomp_release(ctx);
-    (void)memory;
     return ok;
 }
 

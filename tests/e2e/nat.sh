@@ -57,5 +57,5 @@ start --listen 10.77.0.2:0 && stop
 check "in a house's network" 0 $?
 check "the router heard nothing of these" "$opened" "$(grep -c opened "$tmp/router")"
 "$q" up --home "$tmp/bad" --api 127.0.0.1:0 --listen 127.0.0.1:0 --nat sideways >"$tmp/said" 2>&1
-check "a word it does not know" "2 1" "$? $(grep -c 'is none of auto, off, natpmp, upnp' "$tmp/said")"
+check "a word it does not know" "2 1" "$? $(grep -c 'nat takes auto, off, natpmp' "$tmp/said")"
 finish
