@@ -42,6 +42,7 @@ int qn_verb_up(struct qn_cli *cli)
 {
     struct qn_config conf;
     struct qn_why why = { "" };
+    qn_node_hold_signals();
     qn_rc rc = qn_config_load(cli, &conf, &why);
     if (rc) return qn_fail(cli, rc, &why);
     if (cli->argc) return wrong_flag(cli);

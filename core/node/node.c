@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 const char *qn_node_home(struct qn_node *node)
@@ -195,11 +196,13 @@ void qn_node_on_net(void *arg)
     if (node->turn) qn_node_kick(node);
 }
 
-static void on_signal(int sig, short what, void *arg)
+/* Told to end: at any time since qn_node_up began, as what came early waited. A second time changes nothing. */
+static void on_signal(int fd, short what, void *arg)
 {
     struct qn_node *node = arg;
-    (void)sig;
+    struct signalfd_siginfo info;
     (void)what;
+    if (read(fd, &info, sizeof info) != (ssize_t)sizeof info) return;
     node->told_to_end = true;
     event_base_loopbreak(node->base);
 }
@@ -235,13 +238,22 @@ static void note_again(struct qn_node *node, struct again *again)
                  qn_host_port(qn_net_host(node->net)));
 }
 
+static sigset_t end_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return set;
+}
+
 static qn_rc run(const struct qn_up_opts *opts, struct again *again, struct qn_why *ret_why)
 {
     struct qn_node *node = calloc(1, sizeof *node);
     QN_ASSERT(node != NULL);
     node->opts = opts;
     node->by_blocks = again->by_blocks;
-    node->lock_fd = -1;
+    node->lock_fd = node->told_fd = -1;
     uint64_t begin = qn_env_mono_us(qn_env_real());
     struct qn_why why = { "" };
     char addr[64] = "", cookie[65], socket_path[4096], api[32];
@@ -261,8 +273,10 @@ static qn_rc run(const struct qn_up_opts *opts, struct again *again, struct qn_w
     if (rc) goto out;
     node->base = event_base_new();
     QN_ASSERT(node->base != NULL);
-    node->sigint = evsignal_new(node->base, SIGINT, on_signal, node);
-    node->sigterm = evsignal_new(node->base, SIGTERM, on_signal, node);
+    sigset_t ends = end_signals();
+    node->told_fd = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+    QN_ASSERT(node->told_fd >= 0);
+    node->told = event_new(node->base, node->told_fd, EV_READ | EV_PERSIST, on_signal, node);
     rc = qn_node_open_net(node, &why);
     if (rc == QN_OK) rc = qn_node_open_chain(node, addr, &fresh, &why);
     if (rc == QN_OK) rc = qn_node_open_share(node, &why);
@@ -278,8 +292,7 @@ static qn_rc run(const struct qn_up_opts *opts, struct again *again, struct qn_w
     node->started_ms = qn_env_now_ms(qn_env_real());
     qn_node_open_sends(node);
     node->turn = event_new(node->base, -1, 0, on_turn, node);
-    event_add(node->sigint, NULL);
-    event_add(node->sigterm, NULL);
+    event_add(node->told, NULL);
     rc = qn_node_open_jobs(node, &why);
     if (rc == QN_OK) rc = qn_node_start_modules(node, &why);
     if (rc) goto out;
@@ -312,8 +325,8 @@ static qn_rc run(const struct qn_up_opts *opts, struct again *again, struct qn_w
         qn_node_say_ready(node, addr, fresh, qn_env_mono_us(qn_env_real()) - begin);
     again->ran = true;
     qn_node_notify("READY=1");
-    event_base_dispatch(node->base);
-    if (node->again)
+    if (!node->told_to_end) event_base_dispatch(node->base);
+    if (node->again && !node->told_to_end)
         note_again(node, again);
     else
         qn_node_notify("STOPPING=1");
@@ -337,8 +350,8 @@ out:
     qn_replica_close(node->replica);
     qn_steps_close(node->steps);
     if (node->turn) event_free(node->turn);
-    if (node->sigint) event_free(node->sigint);
-    if (node->sigterm) event_free(node->sigterm);
+    if (node->told) event_free(node->told);
+    if (node->told_fd >= 0) close(node->told_fd);
     if (node->base) event_base_free(node->base);
     if (node->lock_fd >= 0) close(node->lock_fd);
     qn_key_wipe(&node->validator);
@@ -349,12 +362,19 @@ out:
     return rc;
 }
 
+void qn_node_hold_signals(void)
+{
+    sigset_t set = end_signals();
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 qn_rc qn_node_up(const struct qn_up_opts *opts, struct qn_why *why)
 {
     struct qn_up_opts o = *opts;
     struct again again = { .yes = false };
     qn_rc rc;
     if (!o.sync) o.sync = "auto";
+    qn_node_hold_signals();
     do {
         again.yes = false;
         rc = run(&o, &again, why);

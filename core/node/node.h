@@ -21,6 +21,9 @@ struct qn_up_opts {
     bool json, quiet;
 };
 
+/* qn_node_hold_signals lets SIGTERM and SIGINT wait for the node that is about to start, which then ends as if told a moment later. They stay
+ * blocked until the process ends; children that a node starts have them unblocked. */
+void qn_node_hold_signals(void);
 /* qn_node_up runs a node until SIGTERM, SIGINT or `quoin down`; QN_OK: it was told to stop. */
 QN_CHECK qn_rc qn_node_up(const struct qn_up_opts *opts, struct qn_why *why);
 

@@ -17,7 +17,8 @@ struct sends;
 struct qn_node {
     const struct qn_up_opts *opts;
     struct event_base *base;
-    struct event *turn, *sigint, *sigterm;
+    struct event *turn, *told;
+    int told_fd; /* reads SIGINT and SIGTERM, which stay blocked from qn_node_up on */
     struct qn_replica *replica;
     struct sends *sends;
     struct qn_steps *steps;

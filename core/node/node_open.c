@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -141,14 +142,12 @@ qn_rc qn_node_check_join(const struct qn_node *node, struct qn_why *why)
     return QN_OK;
 }
 
-/* Waits for peers, and until then for the signal to end: later, a chain that is being opened is better killed than waited for. */
+/* Waits for peers, and meanwhile for the signal to end. */
 static qn_rc ask_genesis(struct qn_node *node, struct qn_buf *ret, struct qn_why *why)
 {
-    event_add(node->sigint, NULL);
-    event_add(node->sigterm, NULL);
+    event_add(node->told, NULL);
     qn_rc rc = qn_net_genesis(node->net, &node->told_to_end, ret, why);
-    event_del(node->sigint);
-    event_del(node->sigterm);
+    event_del(node->told);
     return rc;
 }
 
@@ -182,6 +181,36 @@ static qn_rc check_trust(struct qn_node *node, struct qn_why *why)
     return qn_why(why, QN_E_FOREIGN,
                   "block %" PRIu64 " of this chain is not the one that is trusted",
                   o->trust_height);
+}
+
+static void end_now(int sig)
+{
+    (void)sig;
+    _exit(0);
+}
+
+/* A journal may take minutes to execute. Who is told to end meanwhile just ends: a crash there loses nothing, and nothing is to be put away yet. */
+static qn_rc open_replica(struct qn_node *node, const struct qn_replica_conf *conf,
+                          struct qn_why *why)
+{
+    struct sigaction now = { .sa_handler = end_now }, before[2];
+    sigset_t ends;
+    bool long_one = has_chain(node);
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    if (long_one) {
+        sigaction(SIGINT, &now, &before[0]);
+        sigaction(SIGTERM, &now, &before[1]);
+        sigprocmask(SIG_UNBLOCK, &ends, NULL);
+    }
+    qn_rc rc = qn_replica_open(conf, &node->replica, why);
+    if (long_one) {
+        sigprocmask(SIG_BLOCK, &ends, NULL);
+        sigaction(SIGINT, &before[0], NULL);
+        sigaction(SIGTERM, &before[1], NULL);
+    }
+    return rc;
 }
 
 /* --- the chain --------------------------------------------------------------------------------------------- */
@@ -233,7 +262,7 @@ qn_rc qn_node_open_chain(struct qn_node *node, char addr[64], bool *ret_new, str
     qn_addr_print(&owner_acct, addr);
     rc = joins ? qn_dir_make(node->chain_home, why) : QN_OK;
     if (rc == QN_OK) rc = qn_steps_open(node->chain_home, &node->steps, why);
-    if (rc == QN_OK) rc = qn_replica_open(&conf, &node->replica, why);
+    if (rc == QN_OK) rc = open_replica(node, &conf, why);
     if (rc == QN_OK) rc = check_genesis(node, why);
     if (rc == QN_OK) rc = check_trust(node, why);
     if (rc == QN_OK && !joins) qn_node_say_silent(node);

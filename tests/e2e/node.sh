@@ -88,6 +88,18 @@ check "supply" true "$(n ledger audit --json | jq .ok)"
 kill -TERM $pid
 wait $pid
 check "clean stop on SIGTERM" 0 $?
+ends=
+for ms in 15 30 60 100 150 250; do # told to end while a fresh home starts, and told again while it ends
+    "$q" up --home "$home-early-$ms" --api 127.0.0.1:0 -q 2>/dev/null &
+    early=$!
+    sleep "$(printf '0.%03d' $ms)"
+    kill -TERM $early
+    sleep 0.01
+    kill -INT $early 2>/dev/null
+    wait $early || ends="$ends $ms:$?"
+    rm -rf "$home-early-$ms"
+done
+check "clean stop on a signal that comes early, or twice" "" "$ends"
 start
 root=$(n status --json | jq -r .state_root) height=$(n status --json | jq .height)
 n down -q
