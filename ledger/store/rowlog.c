@@ -1,6 +1,8 @@
 /* rowlog.c - rows as a log of commits. */
 #include "ledger/store/rowlog.h"
 
+#include "ledger/store/store_in.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,8 +131,14 @@ qn_rc qn_rowlog_load(struct qn_rowlog *log,
     struct row *rows;
     size_t cnt;
     qn_rc rc = read_rows(log, 0, &file, &rows, &cnt, why);
-    for (size_t i = 0; rc == QN_OK && i < cnt; i++)
-        visit(arg, rows[i].key, rows[i].val);
+    for (size_t i = 0; rc == QN_OK && i < cnt; i++) {
+        struct qn_span key = rows[i].key, last = i ? rows[i - 1].key : key;
+        bool starts = i && last.len <= key.len && memcmp(last.ptr, key.ptr, last.len) == 0;
+        if (key.len == 0 || key.len > STORE_KEY_MAX || starts)
+            rc = qn_why(why, QN_E_CORRUPT, "%s: holds damaged rows", log->path);
+        else
+            visit(arg, key, rows[i].val);
+    }
     free(rows);
     qn_buf_free(&file);
     return rc;

@@ -378,7 +378,7 @@ static void answer(struct qn_replica *r, struct peer *p, const struct sync_get *
     struct qn_frame f;
     struct qn_why why;
     size_t bytes = 0;
-    uint32_t cnt = 0;
+    uint32_t cnt = 0, epoch = 0;
     QN_ASSERT(list != NULL);
     uint64_t begin = get->from >= qn_replica_gives(r) ? get->from : 0;
     for (uint64_t h = begin; h && cnt < GET_MAX && bytes < GET_BYTES; h++) {
@@ -391,6 +391,10 @@ static void answer(struct qn_replica *r, struct peer *p, const struct sync_get *
         bytes += one.len;
         qn_buf_free(&one);
         if (bytes > QN_MESSAGE_MAX - 1024) break;
+        /* Who is in the epoch of the first block after a certificate knows the voters of that one and of the next. A certificate further on is
+         * of use only to who was here before: one that was to come with a later block may have been lost with a full disk. */
+        if (m.blocks.cnt + 1 == cnt) epoch = f.block.header.epoch;
+        if (f.cert.kind && f.cert.epoch > epoch + 1) break;
         if (f.cert.kind) m.blocks.cnt = cnt;
         if (m.blocks.cnt >= get->cnt) break;
     }

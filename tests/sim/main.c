@@ -183,6 +183,9 @@ static const struct sim_opts PAST[] = {
     { .seed = 21382 },
     /* Blocks of a snapshot, which a peer an epoch behind could not check. */
     { .seed = 78, .with = SIM_BIT(SIM_join) | SIM_BIT(SIM_leave) },
+    /* A full disk took the certificate that blocks of three epochs were to have; rot in a row's length. */
+    { .seed = 70786 },
+    { .seed = 71611 },
     /* So long that transactions leave the window in which they could come again. */
     { .seed = 1, .nodes = 4, .minutes = 12, .without = SIM_BIT(SIM_flood) | SIM_BIT(SIM_fork) },
     { .seed = 3, .nodes = 4, .minutes = 12, .without = SIM_BIT(SIM_flood) | SIM_BIT(SIM_fork) },
