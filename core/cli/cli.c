@@ -47,9 +47,10 @@ static const struct qn_own OWN[] = {
       qn_verb_wallet_balance },
     { "validator create", "AMOUNT [--name TEXT] [--commission_ppm N] [--key KEY] --as OWNER",
       "make a validator of a key of this wallet, with a first stake of its owner",
-      "validator create 1000QN --name mine --key validator --as owner", qn_verb_validator_create },
+      "wallet new mine && quoin validator create 500QN --name mine --key mine --as owner",
+      qn_verb_validator_create },
     { "ledger prove", "TABLE KEY [-o FILE]", "write the proof of a row or of its absence",
-      "ledger prove account qn1.. -o row.qp", qn_verb_ledger_prove },
+      "ledger prove account @owner -o row.qp", qn_verb_ledger_prove },
     { "ledger list", "TABLE [--from KEY] [--to KEY] [--proof FILE]",
       "all rows of a table from a key up to another, or the proof that they are all",
       "ledger list mandate --proof all.qp", qn_verb_ledger_list },
@@ -149,8 +150,8 @@ int qn_call_show(struct qn_cli *cli, const char *name, json_t *params QN_TAKES)
                  *limit = json_object_get(params, "limit"),
                  *height = json_object_get(last, "height");
     const struct qn_call *call = qn_call_find(name);
-    if (rc == QN_OK && cli->json && json_is_string(limit) && height && call && call->params &&
-        qn_field_find(call->params(), "after") &&
+    if (rc == QN_OK && cli->json && !cli->no_field && json_is_string(limit) && height && call &&
+        call->params && qn_field_find(call->params(), "after") &&
         json_array_size(result) == strtoull(json_string_value(limit), NULL, 10))
         printf("{\"next\":%lld}\n", (long long)json_integer_value(height));
     json_decref(params);
@@ -307,6 +308,7 @@ int qn_cli_main(int argc, char **argv)
     if (cli.timeout_ms) cli.client.timeout_ms = cli.timeout_ms + 2000; /* the node's word first */
     if (asks) return qn_complete(&cli, last);
     int status = cli.argc ? dispatch(&cli) : cli.help ? qn_help(&cli, NULL, NULL) : alone(&cli);
+    if (status == 0 && cli.no_field) status = qn_err_exit(QN_E_USAGE);
     if (status == 0 && (fflush(stdout) || ferror(stdout)))
         status =
             qn_fail(&cli, qn_why(&why, qn_err_errno(errno), "stdout: %s", strerror(errno)), &why);

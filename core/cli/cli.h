@@ -13,8 +13,8 @@
 /* Flags that every command takes, and what is left of the words. */
 struct qn_cli {
     struct qn_client client;
-    bool json, quiet, help, wait, no_header;
-    char cmd[80]; /* "wallet send", of the command at hand */
+    bool json, quiet, help, wait, no_header, no_field; /* no_field: of --fields none is there */
+    char cmd[80];                                      /* "wallet send", of the command at hand */
     const char *as, *home, *node, *mandate, *config, *fields;
     const char *sets[QN_CLI_SETS_MAX]; /* --set k=v, in order */
     uint32_t set_cnt;
@@ -128,7 +128,8 @@ QN_CHECK bool qn_completion(const char *shell);
 int qn_complete(struct qn_cli *cli, const char *last);
 /* qn_fail prints an error in the form of all commands and returns its exit status. */
 int qn_fail(const struct qn_cli *cli, qn_rc rc, const struct qn_why *why);
-/* qn_print prints a call's result: NDJSON with --json, a card or a table for people, tabs into a pipe. */
-void qn_print(const struct qn_cli *cli, const json_t *result);
+/* qn_print prints a call's result: NDJSON with --json, a card or a table for people, tabs into a pipe. Of --fields
+ * that it has none of, it says so, and the command ends as one with wrong words. */
+void qn_print(struct qn_cli *cli, const json_t *result);
 
 #endif

@@ -134,7 +134,8 @@ static const char *sample(const struct qn_field *f, char dst[64])
 /* Of transactions whose fields take values that no type shows. */
 static const char *const EXAMPLES[][2] = {
     { "gov propose", "--title 'vote for two days' --param gov_vote_ms --value 172800000" },
-    { "gov vote", "--proposal 5f3a.. --validator 91c0.. --choice yes" },
+    { "gov vote",
+      "--proposal \"$(quoin gov list --json | jq -r .id)\" --validator @validator --choice yes" },
 };
 
 void qn_cmd_example(const struct qn_cmd *cmd, struct qn_buf *ret)

@@ -8,6 +8,7 @@
 #include "net/link/nat.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,19 +213,21 @@ static void defaults(struct qn_config *conf)
 }
 
 /* Which quoin.lua counts; one that was named has to be there. */
-static bool pick_file(const struct qn_cli *cli, char dst[4096])
+static bool pick_file(const struct qn_cli *cli, char dst[4096], char looked[4096])
 {
     const char *env = getenv("QUOIN_CONFIG"), *xdg = getenv("XDG_CONFIG_HOME"),
                *user = getenv("HOME");
-    dst[0] = 0;
+    memset(dst, 0, 4096);
     if (cli->config || (env && *env)) {
         snprintf(dst, 4096, "%s", cli->config ? cli->config : env);
+        memcpy(looked, dst, 4096);
         return true;
     }
     if (xdg && *xdg == '/')
         snprintf(dst, 4096, "%s/quoin/quoin.lua", xdg);
     else if (user && *user)
         snprintf(dst, 4096, "%s/.config/quoin/quoin.lua", user);
+    memcpy(looked, dst, 4096);
     if (dst[0] && access(dst, F_OK) != 0) dst[0] = 0;
     return false;
 }
@@ -268,13 +271,21 @@ qn_rc qn_config_load(struct qn_cli *cli, struct qn_config *ret, struct qn_why *w
     char set[4096];
     qn_rc rc = QN_OK;
     defaults(ret);
-    (void)pick_file(cli, ret->file);
+    (void)pick_file(cli, ret->file, ret->looked);
     snprintf(set, sizeof set, "%s/set.lua", cli->client.home);
     if (ret->file[0]) rc = read_file(ret, ret->file, why);
     if (rc == QN_OK && access(set, F_OK) == 0) rc = read_file(ret, set, why);
     if (rc == QN_OK) rc = from_env(ret, why);
     if (rc == QN_OK) rc = from_words(cli, ret, why);
     return rc;
+}
+
+bool qn_config_stray(const struct qn_cli *cli, const struct qn_config *conf, char dst[4096])
+{
+    char real[PATH_MAX], read[PATH_MAX];
+    snprintf(dst, 4096, "%s/quoin.lua", cli->client.home);
+    return realpath(dst, real) &&
+           !(conf->file[0] && realpath(conf->file, read) && strcmp(real, read) == 0);
 }
 
 qn_rc qn_config_check(const char *path, struct qn_config *ret, struct qn_why *why)

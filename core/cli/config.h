@@ -30,12 +30,16 @@ struct qn_conf_val {
 };
 
 struct qn_config {
-    char file[4096]; /* the quoin.lua that counts, "" when there is none */
+    char file[4096];   /* the quoin.lua that counts, "" when there is none */
+    char looked[4096]; /* where it would be */
     struct qn_conf_val vals[QN_CONF_CNT];
 };
 
 /* qn_config_load gathers all settings; up's own flags are taken out of cli's words. QN_E_CONFIG naming file, line and the nearest setting. */
 QN_CHECK qn_rc qn_config_load(struct qn_cli *cli, struct qn_config *ret, struct qn_why *why);
+/* qn_config_stray says whether there is a quoin.lua in the home, which is not read unless it is named; dst: its path. */
+QN_CHECK bool qn_config_stray(const struct qn_cli *cli, const struct qn_config *conf,
+                              char dst[4096]);
 /* qn_config_check reads one file of settings as the node would. */
 QN_CHECK qn_rc qn_config_check(const char *path, struct qn_config *ret, struct qn_why *why);
 /* qn_conf_words returns the words that a setting takes, "a|b", or NULL. */

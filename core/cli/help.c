@@ -66,7 +66,7 @@ static void overview(void)
         snprintf(form, sizeof form, "%s %s", f->name, f->val);
         printf("  %-17s %s\n", form, f->doc);
     }
-    printf("\nExample: quoin wallet send qn1.. 2.5QN --as alice\n"
+    printf("\nExample: quoin wallet send @alice 2.5QN --as owner\n"
            "Help: quoin help NOUN VERB     Reference: quoin help ref\n");
 }
 

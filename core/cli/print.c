@@ -192,28 +192,45 @@ static json_t *picked(const char *fields, const json_t *obj)
     return out;
 }
 
-/* Says which of the asked fields no result has, and which there are. */
-static void tell_missing(const char *fields, const json_t *result)
+static bool has_field(const json_t *result, const char *name)
+{
+    if (!json_is_array(result)) return json_object_get(result, name) != NULL;
+    for (size_t i = 0; i < json_array_size(result); i++)
+        if (json_object_get(json_array_get(result, i), name)) return true;
+    return false;
+}
+
+/* Says which of the asked fields no result has, and which there are. QN_E_USAGE: it has none of them, in why. */
+static qn_rc tell_missing(const char *fields, const json_t *result, struct qn_why *why)
 {
     const json_t *first = json_is_array(result) ? json_array_get(result, 0) : result;
     json_t *mutable = json_incref((json_t *)(uintptr_t)first), *val;
-    const char *has;
-    for (const char *at = fields; *at && json_object_size(first);) {
-        char name[80];
-        bool found = false;
+    const char *name;
+    struct qn_buf there = { 0 }, missed = { 0 };
+    bool any = json_object_size(first) == 0;
+    json_object_foreach(mutable, name, val) qn_buf_printf(&there, " %s", name);
+    for (const char *at = fields; *at;) {
+        char one[80];
         size_t n = strcspn(at, ",");
-        snprintf(name, sizeof name, "%.*s", (int)QN_MIN(n, sizeof name - 1), at);
-        found = json_object_get(first, name) != NULL;
-        for (size_t i = 1; !found && json_is_array(result) && i < json_array_size(result); i++)
-            found = json_object_get(json_array_get(result, i), name) != NULL;
-        if (!found) {
-            fprintf(stderr, "quoin: there is no field %s; there are", name);
-            json_object_foreach(mutable, has, val) fprintf(stderr, " %s", has);
-            fputc('\n', stderr);
-        }
+        snprintf(one, sizeof one, "%.*s", (int)QN_MIN(n, sizeof one - 1), at);
+        if (has_field(result, one))
+            any = true;
+        else
+            qn_buf_printf(&missed, "%s%s", missed.len ? "," : "", one);
         at += n + (at[n] == ',');
     }
+    qn_rc rc = QN_OK;
+    if (!any)
+        rc = qn_why(why, QN_E_USAGE, "there is no field %.*s; there are%.*s",
+                    (int)QN_MIN(missed.len, (size_t)80), (const char *)missed.ptr,
+                    (int)QN_MIN(there.len, (size_t)240), (const char *)there.ptr);
+    else if (missed.len && there.len)
+        fprintf(stderr, "quoin: there is no field %.*s; there are%.*s\n", (int)missed.len,
+                (const char *)missed.ptr, (int)there.len, (const char *)there.ptr);
     json_decref(mutable);
+    qn_buf_free(&there);
+    qn_buf_free(&missed);
+    return rc;
 }
 
 static json_t *pick_all(const char *fields, const json_t *result)
@@ -225,7 +242,7 @@ static json_t *pick_all(const char *fields, const json_t *result)
     return out;
 }
 
-void qn_print(const struct qn_cli *cli, const json_t *result)
+void qn_print(struct qn_cli *cli, const json_t *result)
 {
     struct winsize size = { 0 };
     struct show show = { .tty = isatty(STDOUT_FILENO), .header = !cli->no_header };
@@ -234,7 +251,12 @@ void qn_print(const struct qn_cli *cli, const json_t *result)
     if (show.tty)
         show.term = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
     if (cli->fields && (json_is_object(result) || json_is_array(result))) {
-        tell_missing(cli->fields, result);
+        struct qn_why why;
+        cli->no_field = tell_missing(cli->fields, result, &why) != QN_OK;
+        if (cli->no_field) {
+            (void)qn_fail(cli, QN_E_USAGE, &why);
+            return;
+        }
         result = some = pick_all(cli->fields, result);
         show.whole = true;
     }

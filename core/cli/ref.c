@@ -113,9 +113,15 @@ static void errors(void)
 static void config(void)
 {
     const struct qn_conf_row *row;
-    printf("# Settings\n\nIn `quoin.lua` as `name = value`, as `--set name=value`, as a flag of "
-           "`quoin up`, in the environment as "
-           "`QUOIN_NAME`.\n\n| name | flag | default | meaning |\n|---|---|---|---|\n");
+    printf(
+        "# Settings\n\nIn `quoin.lua` as `name = value`, as `--set name=value`, as a flag of "
+        "`quoin up`, in the environment as "
+        "`QUOIN_NAME`. The later of these counts: the default; the file named by `--config`, else "
+        "by `QUOIN_CONFIG`, else `$XDG_CONFIG_HOME/quoin/quoin.lua`, which is "
+        "`~/.config/quoin/quoin.lua`; `HOME/set.lua`, which `quoin config set` writes; the "
+        "environment; `--set` and flags. A `quoin.lua` in the node's home is not read. `quoin "
+        "config show --origin` tells where each value is from.\n\n| name | flag | default | "
+        "meaning |\n|---|---|---|---|\n");
     for (size_t i = 0; (row = qn_conf_row_at(i)); i++)
         printf("| `%s` | `--%s` | `%s` | %s |\n", row->name, row->flag, row->def, row->doc);
 }

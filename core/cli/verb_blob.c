@@ -97,7 +97,7 @@ static qn_rc copy(struct qn_cli *cli, const char *id, int from, const char *out,
     return rc;
 }
 
-static void say(const struct qn_cli *cli, const char *out, uint64_t bytes, json_t *fetched)
+static void say(struct qn_cli *cli, const char *out, uint64_t bytes, json_t *fetched)
 {
     const json_t *peers = json_object_get(fetched, "peers");
     uint64_t ms = (uint64_t)json_integer_value(json_object_get(fetched, "ms"));

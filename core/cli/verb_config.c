@@ -26,6 +26,7 @@ int qn_verb_config_show(struct qn_cli *cli)
 {
     struct qn_config conf;
     struct qn_why why = { "" };
+    char stray[4096];
     bool origin = qn_args_word(cli, "--origin");
     qn_rc rc = qn_config_load(cli, &conf, &why);
     if (rc) return qn_fail(cli, rc, &why);
@@ -41,6 +42,12 @@ int qn_verb_config_show(struct qn_cli *cli)
     }
     qn_print(cli, list);
     json_decref(list);
+    if (!cli->json && !cli->quiet)
+        fprintf(stderr,
+                conf.file[0] ? "of %s\n" : "there is no %s: the defaults, and what was set\n",
+                conf.file[0] ? conf.file : conf.looked);
+    if (qn_config_stray(cli, &conf, stray))
+        fprintf(stderr, "quoin: %s is not read; name it with --config\n", stray);
     return 0;
 }
 

@@ -42,10 +42,13 @@ int qn_verb_up(struct qn_cli *cli)
 {
     struct qn_config conf;
     struct qn_why why = { "" };
+    char stray[4096];
     qn_node_hold_signals();
     qn_rc rc = qn_config_load(cli, &conf, &why);
     if (rc) return qn_fail(cli, rc, &why);
     if (cli->argc) return wrong_flag(cli);
+    if (qn_config_stray(cli, &conf, stray))
+        fprintf(stderr, "quoin: %s is not read; name it with --config\n", stray);
     const char *modules = conf.vals[QN_CONF_modules].text, *off = conf.vals[QN_CONF_disable].text;
     struct qn_up_opts opts = { .home = cli->client.home,
                                .api = conf.vals[QN_CONF_api].text,

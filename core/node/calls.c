@@ -460,7 +460,7 @@ const struct qn_call QN_CORE_CALLS[] = {
     { "tx.encode", "the Borsh bytes of a transaction's body",
       "tx encode wallet.send '{\"to\":\"qn1..\",\"amount\":5}'", QN_CALL_QUERY, node_encode_record,
       "kind body", "kind body", tx_encode },
-    { "account.get", "an account and its balance", "account get qn1..", QN_CALL_QUERY,
+    { "account.get", "an account and its balance", "account get @owner", QN_CALL_QUERY,
       node_id_record, "id", "address account balance_uqn what owner", account_get },
     { "ledger.audit", "add up every account and compare with the supply", "ledger audit",
       QN_CALL_QUERY, NULL, NULL, "ok supply_uqn sum_uqn accounts height state_root held keys",

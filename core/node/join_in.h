@@ -60,7 +60,7 @@ struct join_later {
 struct join {
     struct join_conf conf;
     char home[1025], proto[64], last[200];
-    char waits[160]; /* for what, while it looks */
+    char waits[230]; /* for what, while it looks */
     enum join_stage stage;
     struct event *tick, *soon;
     struct qn_host_watch watch;

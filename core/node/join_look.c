@@ -353,8 +353,10 @@ static void say_unpinned(struct join *j, const struct heard *h)
                  h->others, h->answered, j->conf.trust_height, hex);
     else if (h->answered)
         snprintf(j->waits, sizeof j->waits,
-                 "no peer knows who voted at the trusted block %" PRIu64 " (%.8s..), of %u asked",
-                 j->conf.trust_height, hex, h->answered);
+                 "no peer knows who voted at the trusted block %" PRIu64
+                 " (%.8s..), of %u asked: HASH or height may be wrong; take them from a node you "
+                 "trust, quoin block get %" PRIu64 ", or leave --trust out",
+                 j->conf.trust_height, hex, h->answered, j->conf.trust_height);
     else
         snprintf(j->waits, sizeof j->waits,
                  "no peer to ask for the trusted block %" PRIu64 " (%.8s..) yet",

@@ -3,6 +3,7 @@
 #include "core/net/net_desk.h"
 #include "core/net/reach_net.h"
 #include "core/node/health.h"
+#include "core/node/join.h"
 #include "core/node/node.h"
 #include "net/gossip/gossip.h"
 #include "net/libp2p/discover.h"
@@ -500,11 +501,14 @@ static qn_rc net_doctor(struct qn_call_ctx *ctx, const void *params, json_t **re
                 qn_net_foreign(net));
     doctor_mesh(list, s.g, &s);
     bool out = health_self(ctx, text), halted = health_halted(ctx, halt);
+    char joins[JOIN_TEXT] = "";
+    if (qn_node_join(ctx->node)) join_text(qn_node_join(ctx->node), joins);
     finding(list, "validator", out ? "" : NULL, "%s", text);
     finding(list, "chain",
-            info.syncing ? "it is catching up"
-            : halted     ? halt
-                         : NULL,
+            joins[0]       ? joins
+            : info.syncing ? "it is catching up"
+            : halted       ? halt
+                           : NULL,
             "block %" PRIu64 ", peers have %" PRIu64, info.height, info.peer_height);
     /* Blocks carry their proposers' clocks, and each is later than the one before. */
     finding(list, "clock",

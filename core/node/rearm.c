@@ -35,8 +35,12 @@ static qn_rc read_name(const char *home, const char *file, struct name *ret, str
             snprintf(ret->key, sizeof ret->key, "%.64s", text + 33);
         else if (more)
             ret->restored_ms = strtoull(text + 33, NULL, 10);
-        if (!ret->there) rc = qn_why(why, QN_E_CORRUPT, "%s: not a journal's name", path);
     }
+    if (rc == QN_E_TOOBIG || (rc == QN_OK && !ret->there))
+        rc = qn_why(why, QN_E_CORRUPT,
+                    "%s: not a journal's name; move it away: the node then follows, until quoin "
+                    "validator rearm lets its key sign again",
+                    path);
     qn_buf_free(&buf);
     return rc == QN_E_NOTFOUND ? QN_OK : rc;
 }

@@ -25,7 +25,7 @@ struct qn_quorum qn_set_quorum(const struct qn_set *set);
 int qn_set_find(const struct qn_set *set, const struct qn_hash *key);
 
 /* qn_set_cap turns stakes into weights: none counts for more than max(W / 10, W / n), so that one rich validator is not the chain;
- * with n <= 10 that is an equal share. A stake of 0 weighs 1. */
+ * with n <= 10 that is an equal share. W is the sum before: of the sum after it, which is less, a share may be larger. A stake of 0 weighs 1. */
 void qn_set_cap(uint64_t *stakes, uint32_t cnt);
 
 /* qn_set_genesis checks what a genesis says about money and validators and gives the set of epoch 0, which serves epoch 1, too.

@@ -78,7 +78,11 @@ static qn_rc check_file(const char *path, bool *ret_probe, struct qn_why *why)
     close(fd);
     if (len == 0) return QN_OK;
     if (!ours)
-        return qn_why(why, QN_E_FOREIGN, "%s is not a store of quoin; it was left as it is", path);
+        return qn_why(
+            why, QN_E_FOREIGN,
+            "%s is not a store of quoin, or damaged in its head; it was left as it is: quoin "
+            "ledger repair makes a damaged one again, from the journal beside it",
+            path);
     for (int i = 0; i < 2; i++)
         sound = sound && (h[i].flags & HEAD_FLAG) && h[i].magic == h[0].magic &&
                 h[i].version == h[0].version && h[i].page_size == size;

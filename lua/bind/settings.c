@@ -73,7 +73,13 @@ static int run(lua_State *L)
     lua_pushvalue(L, -1);
     if (!lua_setupvalue(L, -3, 1)) lua_pop(L, 1); /* an empty file has no _ENV */
     lua_insert(L, -2);
-    lua_call(L, 0, 0);
+    int held = lua_gettop(L) - 1; /* without the chunk */
+    lua_call(L, 0, LUA_MULTRET);
+    if (lua_gettop(L) != held)
+        return luaL_error(L,
+                          "%s: what a file of settings returns is not read; assign each, as in "
+                          "listen = \"127.0.0.1:4460\", without return and braces",
+                          call->name);
     call->rc = qn_lua_json(L, -1, &call->ret, call->why);
     return 0;
 }

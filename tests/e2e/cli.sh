@@ -118,9 +118,13 @@ refuse() { # WHAT CONTENT WORDS: quoin.lua with CONTENT is refused with exit 78 
 refuse "an unknown setting" '\napii = "x"\n' 'bad.lua:2: there is no setting "apii"; did you mean "api"?'
 refuse "a number out of range" 'store_map_gib = 0\n' 'bad.lua:1: store_map_gib takes a number from 1 to 65536'
 refuse "not Lua" 'api = = 1\n' 'bad.lua:1:'
+refuse "settings that are returned" 'return { listen = "127.0.0.1:0" }\n' 'bad.lua: what a file of settings returns is not read; assign each'
 refuse "an endless loop" 'while true do end\n' 'bad.lua'
 refuse "a memory bomb" 'local s = "x" while true do s = s .. s end\n' 'memory\|gas'
 refuse "the machine" 'api = os.getenv("HOME")\n' 'bad.lua:1:'
+check "config show says which file counts" "of $conf" "$("$q" config show 2>&1 >/dev/null)"
+mkdir "$tmp/stray" && touch "$tmp/stray/quoin.lua"
+check "a quoin.lua in the home is not read, and that is said" 1 "$("$q" config show --home "$tmp/stray" 2>&1 >/dev/null | grep -c 'stray/quoin.lua is not read; name it with --config')"
 "$q" up --config "$tmp/bad.lua" >/dev/null 2>&1
 check "up refuses a bad file: exit 78" 78 $?
 "$q" up --enable nosuch >/dev/null 2>"$tmp/err"
@@ -168,6 +172,9 @@ check "rows of the ledger, with what is in them" 1 "$(n ledger list account | he
 check "modules in one line, those that are off with a minus" 1 "$(n status | grep -cE '^modules .*compute.*, -agents')"
 n status --fields height,bogus >"$tmp/out" 2>"$tmp/err"
 check "a field that is not there" "1 1" "$(wc -l <"$tmp/out") $(grep -c 'there is no field bogus; there are version chain' "$tmp/err")"
+n status --fields bogus,nosuch >"$tmp/out" 2>"$tmp/err"
+check "fields of which there is none: exit 2" "2 0 1" "$? $(wc -l <"$tmp/out") $(grep -c 'there is no field bogus,nosuch; there are version chain' "$tmp/err")"
+check "in JSON, too" USAGE "$(n block list --limit 1 --fields nosuch --json 2>&1 >"$tmp/out" | jq -r .error.code)$(cat "$tmp/out")"
 n status >/dev/full 2>"$tmp/err"
 check "a full disk under stdout: exit 5" "5 1" "$? $(grep -c 'No space left' "$tmp/err")"
 if command -v script >/dev/null; then # a terminal
@@ -269,6 +276,7 @@ for pair in libevent:libevent-dev LMDB:liblmdb-dev libsodium:libsodium-dev janss
     want=$(deb "${pair#*:}")
     [ -z "$want" ] || check "version of ${pair%:*}" "$want" "$(part "${pair%:*}")"
 done
+check "examples work on a fresh chain" 0 "$(cd "$tmp" && PATH="$(dirname "$q"):$PATH" QUOIN_HOME=$home bash -ec "$("$q" help ledger prove | tail -1); $("$q" help validator create | tail -1); $("$q" help gov propose | tail -1); $("$q" help gov vote | tail -1)" >"$tmp/out" 2>&1; echo $?)"
 stop
 check "clean stop" 0 $?
 finish

@@ -89,10 +89,11 @@ kill -TERM $pid
 wait $pid
 check "clean stop on SIGTERM" 0 $?
 ends=
-for ms in 15 30 60 100 150 250; do # told to end while a fresh home starts, and told again while it ends
+for ms in 000 015 050 100 200; do # told to end while a fresh home starts, and told again while it ends
     "$q" up --home "$home-early-$ms" --api 127.0.0.1:0 -q 2>/dev/null &
     early=$!
-    sleep "$(printf '0.%03d' $ms)"
+    until [ -e "$home-early-$ms" ]; do kill -0 $early || break; sleep 0.002; done
+    sleep 0.$ms
     kill -TERM $early
     sleep 0.01
     kill -INT $early 2>/dev/null

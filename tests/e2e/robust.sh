@@ -60,6 +60,9 @@ check "it names file and byte" 1 "$(grep -c 'seg-0000000000.qj: damaged at byte'
 check "and leaves it as it was" "$sum" "$(sha256sum <"$tmp/damaged/journal/seg-0000000000.qj")"
 mkdir -p "$tmp/foreign" && echo "somebody's" >"$tmp/foreign/state.mdb"
 refused "another program's file" 78 FOREIGN --home "$tmp/foreign"
+check "it says what to do if it was ours" 1 "$(grep -c 'quoin ledger repair' "$tmp/err")"
+cp -a "$home" "$tmp/named" && seq 100 >"$tmp/named/journal/id"
+refused "a journal's name that is too long" 78 CORRUPT --home "$tmp/named"
 check "it is left as it was" "somebody's" "$(cat "$tmp/foreign/state.mdb")"
 cp -a "$home" "$tmp/mixed"
 "$q" up --home "$tmp/other" --api 127.0.0.1:0 --json >"$tmp/o.log" 2>&1 &
