@@ -3,6 +3,7 @@
 
 #include "core/net/net.h"
 #include "core/node/scrub.h"
+#include "ledger/state/param.h"
 #include "ledger/state/stake.h"
 
 #include <inttypes.h>
@@ -30,6 +31,32 @@ bool health_halted(const struct qn_call_ctx *ctx, char dst[HEALTH_TEXT])
     return true;
 }
 
+/* A validator that does not vote yet: what for, and until when. */
+static void waits(const struct qn_call_ctx *ctx, const struct qn_hash *id,
+                  const struct qn_validator *v, char dst[HEALTH_TEXT])
+{
+    struct qn_stake_sets *sets = qn_arena_alloc(ctx->arena, sizeof *sets);
+    if (!sets) return;
+    qn_stake_set(ctx->view, sets);
+    uint64_t now = qn_view_now_ms(ctx->view), epoch_ms = qn_param(ctx->view, QN_PARAM_epoch_ms),
+             own = qn_stake_of(ctx->view, id, v, &v->owner).uqn,
+             least = qn_param(ctx->view, QN_PARAM_bond_min),
+             left_s = sets->ends_ms > now ? (sets->ends_ms - now + 999) / 1000 : 0;
+    if (qn_set_find(&sets->next, &v->key) >= 0)
+        snprintf(dst, HEALTH_TEXT,
+                 "validator of the next epoch, %u: it begins in about %" PRIu64 " s",
+                 sets->next.epoch, left_s);
+    else if (own < least)
+        snprintf(dst, HEALTH_TEXT,
+                 "waits: to be elected its owner needs %.2f QN staked there, and has %.2f",
+                 (double)least / 1e6, (double)own / 1e6);
+    else
+        snprintf(dst, HEALTH_TEXT,
+                 "waits: who is elected in about %" PRIu64 " s, when epoch %u ends, votes from "
+                 "epoch %u on, about %" PRIu64 " s later",
+                 left_s, sets->now.epoch, sets->now.epoch + 2, epoch_ms / 1000);
+}
+
 bool health_self(const struct qn_call_ctx *ctx, char dst[HEALTH_TEXT])
 {
     const struct qn_replica_info info = qn_replica_info(qn_node_replica(ctx->node));
@@ -49,14 +76,26 @@ bool health_self(const struct qn_call_ctx *ctx, char dst[HEALTH_TEXT])
                  scrub_damage(scrub));
         return true;
     }
-    if (qn_stake_get(ctx->view, &id, ctx->arena, &v)) return false;
+    const char *lost = qn_node_lost_key(ctx->node);
+    bool staked = qn_stake_get(ctx->view, &id, ctx->arena, &v) == QN_OK;
+    if (!staked && lost[0]) {
+        snprintf(dst, HEALTH_TEXT,
+                 "follows: wallet/validator.key is not the key of this home's journal%s%.8s%s: put "
+                 "that one back, and start again",
+                 *lost == '?' ? "" : " (", *lost == '?' ? "" : lost, *lost == '?' ? "" : "..)");
+        return true;
+    }
+    if (!staked) return false;
     if (!qn_node_signs(ctx->node) && !v.barred && !qn_node_join(ctx->node)) {
         snprintf(dst, HEALTH_TEXT,
                  "does not sign, its journal was restored or is another's: quoin validator rearm, "
                  "then start again");
         return true;
     }
-    if (!v.barred && !v.jailed_ms) return false;
+    if (!v.barred && !v.jailed_ms) {
+        if (info.self < 0) waits(ctx, &id, &v, dst);
+        return false;
+    }
     qn_hex(id.b, 32, hex);
     if (v.barred)
         snprintf(dst, HEALTH_TEXT,

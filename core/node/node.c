@@ -29,7 +29,12 @@ const char *qn_node_home(struct qn_node *node)
 
 bool qn_node_signs(const struct qn_node *node)
 {
-    return node->may_sign;
+    return node->armed.may;
+}
+
+const char *qn_node_lost_key(const struct qn_node *node)
+{
+    return node->armed.lost;
 }
 
 const struct qn_hash *qn_node_validator(struct qn_node *node)

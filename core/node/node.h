@@ -46,6 +46,7 @@ uint64_t qn_node_started_ms(struct qn_node *node);
 const struct qn_hash *qn_node_validator(struct qn_node *node); /* its key, of this home */
 bool qn_node_signs(
     const struct qn_node *node); /* false: beside this journal it may not: core/node/rearm.h */
+const char *qn_node_lost_key(const struct qn_node *node); /* struct qn_rearmed */
 /* qn_node_self returns what the module that owns this call made in its start; NULL for calls of the core.
  * qn_node_route finds the route of a path among the modules that are on. */
 void *qn_node_self(struct qn_node *node, const struct qn_call *call);

@@ -6,6 +6,7 @@
 #include "core/job/jobs.h"
 #include "core/node/api.h"
 #include "core/node/node.h"
+#include "core/node/rearm.h"
 #include "ledger/state/steps.h"
 
 #include <event2/event.h>
@@ -23,7 +24,7 @@ struct qn_node {
     struct sends *sends;
     struct qn_steps *steps;
     bool told_to_end; /* by a signal */
-    bool may_sign;    /* beside this journal: core/node/rearm.h */
+    struct qn_rearmed armed;
     struct qn_jobs *jobs;
     struct qn_api *api;
     struct qn_net *net; /* NULL: a network of one */

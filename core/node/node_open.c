@@ -243,7 +243,7 @@ qn_rc qn_node_open_chain(struct qn_node *node, char addr[64], bool *ret_new, str
     else
         rc = qn_rearm_open(
             &(struct qn_rearm){ node->opts->home, &node->validator.pub, begins(node), fresh },
-            &node->may_sign, why);
+            &node->armed, why);
     if (rc) goto out;
     struct qn_replica_conf conf = { .chain = { .home = node->chain_home,
                                                .env = qn_env_real(),
@@ -255,7 +255,7 @@ qn_rc qn_node_open_chain(struct qn_node *node, char addr[64], bool *ret_new, str
                                                .keep_ms = node->opts->keep_ms,
                                                .on_block = qn_node_on_block,
                                                .arg = node },
-                                    .validator = node->may_sign ? &node->validator : NULL,
+                                    .validator = node->armed.may ? &node->validator : NULL,
                                     .block_ms = node->opts->block_ms,
                                     .hold = joins };
     if (node->net) conf.wire = qn_net_wire(node->net);

@@ -79,8 +79,17 @@ void qn_node_say_silent(const struct qn_node *node)
     struct qn_arena arena = { .max = 1u << 20 };
     const struct qn_hash id = qn_acct_key(&node->validator.pub);
     struct qn_validator v;
-    if (!node->may_sign &&
-        qn_stake_get(qn_chain_view(qn_replica_chain(node->replica)), &id, &arena, &v) == QN_OK)
+    const char *lost = node->armed.lost;
+    bool staked =
+        qn_stake_get(qn_chain_view(qn_replica_chain(node->replica)), &id, &arena, &v) == QN_OK;
+    if (!staked && lost[0])
+        fprintf(stderr,
+                "quoin: %s/wallet/validator.key is not the key with which this home's journal "
+                "began%s%s: this node follows. Put that key back and start again, or go on with "
+                "the new one: quoin help validator rearm\n",
+                node->opts->home, *lost == '?' ? "" : ", whose public key is ",
+                *lost == '?' ? "" : lost);
+    else if (staked && !node->armed.may)
         fprintf(stderr,
                 "quoin: this validator does not sign: its journal was restored or is another's; "
                 "see quoin help validator rearm\n");

@@ -64,9 +64,11 @@ static bool knows(const struct name *known, const struct name *journal, const st
            (!known->key[0] || strcmp(known->key, hex) == 0);
 }
 
-qn_rc qn_rearm_open(const struct qn_rearm *r, bool *ret_may, struct qn_why *why)
+qn_rc qn_rearm_open(const struct qn_rearm *r, struct qn_rearmed *ret, struct qn_why *why)
 {
     struct name journal, known;
+    char hex[65];
+    *ret = (struct qn_rearmed){ 0 };
     qn_rc rc = read_name(r->home, "journal/id", &journal, why);
     if (rc == QN_OK) rc = read_name(r->home, "wallet/validator.journal", &known, why);
     if (rc) return rc;
@@ -74,15 +76,23 @@ qn_rc qn_rearm_open(const struct qn_rearm *r, bool *ret_may, struct qn_why *why)
         rc = qn_home_name(r->home, known.there && !r->fresh_chain && !r->fresh_key, why);
         if (rc == QN_OK) rc = read_name(r->home, "journal/id", &journal, why);
         if (rc) return rc;
+    } else if (r->fresh_key && !r->fresh_chain && !known.there && journal.restored_ms == 0) {
+        snprintf(ret->lost, sizeof ret->lost, "?"); /* the whole wallet is new */
+    }
+    qn_hex(r->key->b, sizeof r->key->b, hex);
+    if (known.there && known.key[0] && !r->fresh_chain && strcmp(known.hex, journal.hex) == 0 &&
+        strcmp(known.key, hex) != 0) {
+        memcpy(ret->lost, known.key, sizeof ret->lost);
+        return QN_OK;
     }
     if (r->fresh_key ||
         (!known.there &&
          journal.restored_ms == 0)) { /* begun here, by a key that signed nowhere else */
         rc = write_known(r->home, &journal, r->key, why);
-        if (rc == QN_OK) *ret_may = true;
+        if (rc == QN_OK) ret->may = true;
         return rc;
     }
-    *ret_may = knows(&known, &journal, r->key);
+    ret->may = knows(&known, &journal, r->key);
     return QN_OK;
 }
 

@@ -17,9 +17,16 @@ struct qn_rearm {
     bool fresh_key;   /* made by this start: it signed nowhere, whatever the journal is */
 };
 
+/* What became of it. */
+struct qn_rearmed {
+    bool may; /* sign beside this journal */
+    char lost
+        [65]; /* the public key that knows this journal, when the home's is another; "?": one that is not known; "": it is there */
+};
+
 /* qn_rearm_open says whether the validator of a home may sign. A home without a journal, whose key signed nowhere or whose chain is a fresh one,
- * gets its name. */
-QN_CHECK qn_rc qn_rearm_open(const struct qn_rearm *r, bool *ret_may, struct qn_why *why);
+ * gets its name. A key that was made because the journal's was gone does not take its place: with the old one put back all is as before. */
+QN_CHECK qn_rc qn_rearm_open(const struct qn_rearm *r, struct qn_rearmed *ret, struct qn_why *why);
 
 /* validator.rearm: lets the key sign beside this journal from the next start on, when a final block is later than the restoring by
  * more than clocks may differ. Who is the only validator sees none, and says `alone`. */

@@ -120,11 +120,12 @@ static qn_rc validator_set(struct qn_call_ctx *ctx, const void *params, json_t *
     qn_stake_set(ctx->view, sets);
     struct qn_quorum q = qn_set_quorum(&sets->now);
     struct qn_hash now = qn_set_hash(&sets->now), next = qn_set_hash(&sets->next);
-    *ret = json_pack("{s:I, s:i, s:I, s:I, s:I, s:I, s:b, s:o, s:i, s:o, s:I}", "epoch",
+    *ret = json_pack("{s:I, s:i, s:I, s:I, s:I, s:I, s:b, s:I, s:o, s:i, s:o, s:I}", "epoch",
                      (json_int_t)sets->now.epoch, "validators", (int)sets->now.cnt, "weight",
                      (json_int_t)q.all, "quorum", (json_int_t)q.q, "fast", (json_int_t)q.fast,
-                     "traitors", (json_int_t)q.traitors, "last", sets->last, "set", hex(&now),
-                     "next_validators", (int)sets->next.cnt, "next_set", hex(&next), "epoch_ms",
+                     "traitors", (json_int_t)q.traitors, "last", sets->last, "ends_ms",
+                     (json_int_t)sets->ends_ms, "set", hex(&now), "next_validators",
+                     (int)sets->next.cnt, "next_set", hex(&next), "epoch_ms",
                      (json_int_t)qn_param(ctx->view, QN_PARAM_epoch_ms));
     return QN_OK;
 }
@@ -249,7 +250,8 @@ const struct qn_call QN_STAKE_CALLS[] = {
       "id name state stake_uqn own_uqn leaving_uqn commission_ppm weight absent version owner key",
       validator_list },
     { "validator.set", "the epoch, and what its validators weigh", "validator set", QN_CALL_QUERY,
-      NULL, NULL, "epoch validators weight quorum fast traitors last set next_validators next_set",
+      NULL, NULL,
+      "epoch validators weight quorum fast traitors last ends_ms set next_validators next_set",
       validator_set },
     { "stake.list", "what an account has staked, and what of it is leaving", "stake list @owner",
       QN_CALL_QUERY | QN_CALL_MANY, node_stake_owner_record, "owner",

@@ -165,6 +165,8 @@ static void test_join(struct qn_test_state *t)
     CHECK(once && strstr(once + 1, "no peer knows") == NULL);
     join_text(joiner->join, text);
     CHECK(strstr(text, "no peer knows who voted at the trusted block") != NULL);
+    CHECK(strstr(text, "HASH or height may be wrong") != NULL);
+    CHECK(strstr(text, "or leave --trust out") != NULL); /* all of it fits */
     CHECK(w.ended == 0 && join_info(joiner->join).height == 0);
     node_close(joiner);
     node_open(t, &w, JOINER, true);

@@ -68,6 +68,7 @@ void qn_stake_set(const struct qn_view *view, struct qn_stake_sets *ret)
 {
     struct qn_epoch e = qn_epoch_get(view);
     ret->last = e.last;
+    ret->ends_ms = e.began_ms + qn_param(view, QN_PARAM_epoch_ms);
     set_get(view, e.epoch + e.last, e.fast_ppm, &ret->now);
     set_get(view, e.epoch + e.last + 1, e.fast_ppm, &ret->next);
 }

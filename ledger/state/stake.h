@@ -37,6 +37,7 @@ struct qn_stake_sets {
     struct qn_set next; /* of the epoch after that */
     bool last; /* the state's block is its epoch's last: before it is final only fillers follow,
                              * voted by the set of now.epoch - 1 */
+    uint64_t ends_ms; /* the first block from this time on is the epoch's last */
 };
 
 /* qn_stake_set reads the sets at a state (a block's, or the genesis'). About 16 KiB in ret. */

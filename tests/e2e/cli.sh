@@ -277,6 +277,7 @@ for pair in libevent:libevent-dev LMDB:liblmdb-dev libsodium:libsodium-dev janss
     [ -z "$want" ] || check "version of ${pair%:*}" "$want" "$(part "${pair%:*}")"
 done
 check "examples work on a fresh chain" 0 "$(cd "$tmp" && PATH="$(dirname "$q"):$PATH" QUOIN_HOME=$home bash -ec "$("$q" help ledger prove | tail -1); $("$q" help validator create | tail -1); $("$q" help gov propose | tail -1); $("$q" help gov vote | tail -1)" >"$tmp/out" 2>&1; echo $?)"
+check "when the epoch ends" true "$(n validator set --json | jq '.ends_ms > 1700000000000')"
 stop
 check "clean stop" 0 $?
 finish

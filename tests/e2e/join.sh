@@ -92,6 +92,7 @@ for _ in $(seq 200); do grep -q 'another block 5 than the trusted one' "$tmp/up.
 check "of another chain there is none" 1 "$(grep -c 'have another block 5 than the trusted one .*; this node waits' "$tmp/up.err")"
 check "who says so goes on looking" 0 "$(n status --json | jq .height)"
 check "and says it" 1 "$(n status --json | jq -r .sync | grep -c 'looking for a snapshot: .* have another block 5 than the trusted one')"
+check "and net doctor does" "0 1" "$(n net doctor >"$tmp/doctor"; grep -c "catching up" "$tmp/doctor") $(grep -c "another block 5 than the trusted" "$tmp/doctor")"
 stop
 home=$tmp/blocks
 start --join "$joins" --sync blocks --trust "${trusted%??}00@5"

@@ -41,4 +41,6 @@ for _ in $(seq 50); do [ "$(n net peers --json | wc -l)" = 1 ] && break; sleep 0
 check "banned is gone" 1 "$(n net peers --json | wc -l)"
 n net dial "$last" >/dev/null 2>&1
 check "and not let back" 4 $?
+at 4 --as far validator create 50QN --key validator -q
+check "a validator that waits for its epoch says until when" 1 "$(at 4 status --json | jq -r .self | grep -cE '^waits: who is elected in about [0-9]+ s, |^validator of the next epoch')"
 finish

@@ -105,6 +105,14 @@ start
 root=$(n status --json | jq -r .state_root) height=$(n status --json | jq .height)
 n down -q
 check "replay from genesis reaches the height" true "$("$q" --home "$home" ledger replay --json | jq ".height >= $height")"
+mv "$home/wallet/validator.key" "$home/key"
+start
+check "a validator's key that is gone is told" "1 1" "$(grep -c 'validator.key is not the key with which this home.s journal began, whose public key is [0-9a-f]* *: this node follows' "$home/up.err") $(n status --json | jq -r .self | grep -c '^follows: wallet/validator.key is not the key of')"
+n down -q
+mv "$home/key" "$home/wallet/validator.key"
+start
+check "with it back all is as before" "validator 1 of 1" "$(n status --json | jq -r .self)"
+n down -q
 mkdir -p "$home/foreign" && echo hello >"$home/foreign/state.mdb"
 "$q" up --home "$home/foreign" --api 127.0.0.1:0 >/dev/null 2>&1
 check "foreign store: exit 78" 78 $?
