@@ -13,7 +13,6 @@
 #include "ledger/state/stake.h"
 #include "ledger/state/state.h"
 
-
 #define QN_HEADER_VER 1u /* of a block; another is of a protocol that this build does not know */
 
 struct qn_chain;
