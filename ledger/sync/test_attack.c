@@ -1,0 +1,368 @@
+/* test_attack.c - what somebody without stake can do by being the first to pass something on, or by asking: each of these once stopped a node, held
+ * up consensus, or made honest peers blame each other. */
+#include "ledger/sync/network.h"
+#include "ledger/sync/replica_in.h"
+
+enum lie { LIE_NONE, LIE_BODY, LIE_VIEW, LIE_CERT };
+enum { GOOD = 64, BIGS = 1600, DRIPS = 9, ASKED = 100 };
+
+/* Who hears a proposal before the others do, and tells those in `victims` another with the same head and signature. */
+struct liar {
+    enum lie lie;
+    unsigned victims, told, verdicts[QN_REJECT + 1];
+    struct qn_tx extra;
+};
+
+static struct net *start(unsigned cnt)
+{
+    struct net *net = begin();
+    net->genesis.epoch_ms = 6000000; /* one epoch all along */
+    for (unsigned i = 0; i < cnt; i++)
+        boot(net, i);
+    run(net, 3000);
+    return net;
+}
+
+static uint64_t blocks_in(struct net *net, uint64_t ms)
+{
+    uint64_t before = height(net, 0);
+    run(net, ms);
+    return height(net, 0) - before;
+}
+
+static void build(struct net *net, uint16_t kind, const struct qn_record *rec, const void *body,
+                  unsigned from, uint64_t salt, struct qn_buf *ret)
+{
+    struct qn_buf bytes = { 0 };
+    struct qn_hash id, chain = qn_chain_id(qn_replica_chain(net->node[0].r));
+    struct qn_tx_opts opts = { .salt = salt };
+    qn_encode(rec, body, &bytes);
+    qn_tx_build(&chain, kind, qn_buf_get(&bytes), &net->people[from], net->now_us / 1000, &opts,
+                ret, &id);
+    qn_buf_free(&bytes);
+}
+
+static void build_send(struct net *net, unsigned from, uint64_t salt, struct qn_buf *ret)
+{
+    struct ledger_send s = { .to = qn_acct_key(&net->people[1].pub), .amount = QN_UQN(7) };
+    build(net, QN_TX_SEND, ledger_send_record(), &s, from, salt, ret);
+}
+
+static struct qn_tx read_tx(struct qn_span bytes, struct qn_arena *arena)
+{
+    struct qn_tx tx;
+    QN_ASSERT(qn_decode(qn_tx_record(), bytes, arena, &tx, NULL) == QN_OK);
+    return tx;
+}
+
+/* --- blocks with another body, another parent's view or a false certificate --------------------------------------------- */
+
+static void forge(struct node *n, struct qn_span s)
+{
+    struct liar *liar = n->net->hook;
+    struct qn_arena arena = { 0 };
+    struct qn_proposal p;
+    struct qn_why why;
+    if (liar->lie == LIE_NONE || s.ptr[0] != SAY_PROPOSAL) return;
+    QN_ASSERT(qn_decode(qn_proposal_record(), QN_SPAN(s.ptr + 1, s.len - 1), &arena, &p, NULL) ==
+              QN_OK);
+    if (liar->lie == LIE_BODY) {
+        p.block.txs.cnt = !p.block.txs.cnt;
+        p.block.txs.ptr = &liar->extra;
+    }
+    if (liar->lie == LIE_VIEW) p.parent_view = 0;
+    if (liar->lie != LIE_CERT) p.certs.cnt = 0;
+    for (uint32_t i = 0; i < NODES; i++) {
+        if (i == n->no || !(liar->victims >> i & 1)) continue;
+        if (liar->lie == LIE_CERT) {
+            if (p.certs.cnt == 0) continue;
+            (void)tell(n->net, i, SAY_CERT, qn_cert_record(), p.certs.ptr, &why); /* now known */
+            p.certs.ptr[0].votes.ptr[0].sig.b[0] ^= 1;
+        }
+        liar->verdicts[tell(n->net, i, SAY_PROPOSAL, qn_proposal_record(), &p, &why)]++;
+        liar->told++;
+        if (liar->lie == LIE_CERT) p.certs.ptr[0].votes.ptr[0].sig.b[0] ^= 1;
+    }
+    qn_arena_free(&arena);
+}
+
+/* At all four and at two. */
+static void proposals(struct qn_test_state *t, enum lie lie, bool is_bad)
+{
+    struct net *net = start(NODES);
+    struct qn_arena arena = { 0 };
+    struct qn_buf extra = { 0 };
+    build_send(net, 0, 999999, &extra);
+    struct liar liar = { .extra = read_tx(qn_buf_get(&extra), &arena) };
+    net->hook = &liar;
+    net->on_cast = forge;
+    uint64_t calm = blocks_in(net, 20000);
+    liar.lie = lie;
+    for (unsigned k = 0; k < 2; k++) {
+        liar.victims = k ? 3 : 15;
+        liar.told = 0;
+        uint64_t now = blocks_in(net, 20000);
+        CHECK(calm > 10 && now * 4 >= calm * 3 && liar.told > now);
+    }
+    CHECK(!is_bad || (liar.verdicts[QN_ACCEPT] == 0 && liar.verdicts[QN_IGNORE] == 0));
+    liar.lie = LIE_NONE;
+    run(net, 2000);
+    check_equal(t, net);
+    CHECK(net->rejected == 0); /* no honest one passed a lie on, or was blamed */
+    end(net);
+    qn_buf_free(&extra);
+    qn_arena_free(&arena);
+}
+
+static void test_body_proposal(struct qn_test_state *t)
+{
+    proposals(t, LIE_BODY, true);
+}
+
+static void test_parent_view(struct qn_test_state *t)
+{
+    proposals(t, LIE_VIEW, false); /* nobody signs it, and nobody reads it */
+}
+
+/* Of a view whose certificate is here: who lacks it would check it, and blame whoever passed it on. */
+static void test_cert_proposal(struct qn_test_state *t)
+{
+    proposals(t, LIE_CERT, true);
+}
+
+/* --- catching up ---------------------------------------------------------------------------------------------------------- */
+
+struct drip {
+    struct sync_get get; /* cnt 0: nothing was asked */
+    uint64_t due_us, after_us;
+};
+
+static void note_get(struct node *n, uint32_t peer, struct qn_span s)
+{
+    struct drip *d = (struct drip *)n->net->hook + (peer - FAR);
+    struct qn_arena arena = { 0 };
+    if (s.ptr[0] != SAY_GET) return;
+    QN_ASSERT(qn_decode(sync_get_record(), QN_SPAN(s.ptr + 1, s.len - 1), &arena, &d->get, NULL) ==
+              QN_OK);
+    d->due_us = n->net->now_us + d->after_us;
+    qn_arena_free(&arena);
+}
+
+/* Peers FAR.. of the last node say that they have what node 0 has. */
+static void join(struct net *net, unsigned cnt)
+{
+    struct qn_chain *chain = qn_replica_chain(net->node[0].r);
+    struct sync_status s = { .chain = qn_chain_id(chain),
+                             .height = height(net, 0),
+                             .head = qn_chain_head(chain),
+                             .oldest = 1 };
+    struct qn_replica *r = net->node[NODES - 1].r;
+    struct qn_buf message = { 0 };
+    struct qn_why why;
+    qn_buf_u8(&message, SAY_STATUS);
+    qn_encode(sync_status_record(), &s, &message);
+    for (unsigned i = 0; i < cnt; i++)
+        qn_replica_peer(r, FAR + i, true);
+    for (unsigned i = 0; i < cnt; i++)
+        QN_ASSERT(qn_replica_recv(r, FAR + i, qn_buf_get(&message), &why) != QN_REJECT);
+    qn_buf_free(&message);
+}
+
+/* Up to max true blocks, with extra in the first if there is one. */
+static enum qn_verdict give(struct net *net, struct drip *d, uint32_t peer, uint32_t max,
+                            struct qn_tx *extra)
+{
+    struct qn_arena arena = { 0 };
+    struct sync_block list[128];
+    struct sync_blocks m = { .blocks = { 0, list } };
+    struct qn_buf message = { 0 };
+    struct qn_why why;
+    struct qn_frame f;
+    for (bool done = false; !done && m.blocks.cnt < QN_COUNT(list); m.blocks.cnt++) {
+        uint64_t h = d->get.from + m.blocks.cnt;
+        if (qn_chain_frame(qn_replica_chain(net->node[0].r), h, &arena, &f, &why)) break;
+        list[m.blocks.cnt] = (struct sync_block){ .block = f.block, .cert = f.cert };
+        done = f.cert.kind && m.blocks.cnt + 1 >= QN_MIN(max, (uint32_t)d->get.cnt);
+    }
+    if (extra) list[0].block.txs.cnt = 1;
+    if (extra) list[0].block.txs.ptr = extra;
+    qn_buf_u8(&message, SAY_BLOCKS);
+    qn_encode(sync_blocks_record(), &m, &message);
+    enum qn_verdict v = qn_replica_recv(net->node[NODES - 1].r, peer, qn_buf_get(&message), &why);
+    qn_buf_free(&message);
+    qn_arena_free(&arena);
+    d->get.cnt = 0;
+    return v;
+}
+
+/* True heads with their true certificates over other transactions: the liar's fault, not this node's. */
+static void test_body_sync(struct qn_test_state *t)
+{
+    struct net *net = start(NODES - 1);
+    struct qn_arena arena = { 0 };
+    struct qn_buf bytes = { 0 };
+    struct drip d = { .after_us = 0 };
+    unsigned gave = 0;
+    run(net, 20000);
+    build_send(net, 0, 999999, &bytes);
+    struct qn_tx extra = read_tx(qn_buf_get(&bytes), &arena);
+    boot(net, NODES - 1);
+    net->hook = &d;
+    net->on_far = note_get;
+    join(net, 1);
+    for (unsigned i = 0; i < 1000; i++, run(net, 5)) {
+        if (!d.get.cnt) continue;
+        CHECK(give(net, &d, FAR, 128, &extra) == QN_REJECT);
+        gave++;
+    }
+    CHECK(gave > 0);
+    CHECK(height(net, NODES - 1) + 2 >= height(net, 0));
+    check_equal(t, net);
+    end(net);
+    qn_buf_free(&bytes);
+    qn_arena_free(&arena);
+}
+
+/* Three honest ones, and nine that give one true block each time, just before they would be late. */
+static void test_drip(struct qn_test_state *t)
+{
+    struct net *net = start(NODES - 1);
+    struct drip drips[DRIPS];
+    unsigned gave = 0;
+    while (height(net, 0) < 283)
+        run(net, 1000);
+    for (unsigned i = 0; i < NODES - 1; i++) /* no more blocks: only what is asked for comes */
+        net->node[i].mute = true;
+    boot(net, NODES - 1);
+    for (unsigned i = 0; i < DRIPS; i++)
+        drips[i] = (struct drip){ .after_us = 2900000 };
+    net->hook = drips;
+    net->on_far = note_get;
+    join(net, DRIPS);
+    for (unsigned k = 0; k < 2000; k++, run(net, 5))
+        for (unsigned i = 0; i < DRIPS; i++) {
+            if (!drips[i].get.cnt || drips[i].due_us > net->now_us) continue;
+            (void)give(net, &drips[i], FAR + i, 1, NULL);
+            gave++;
+        }
+    CHECK(gave > 0);
+    CHECK(height(net, NODES - 1) >= 283);
+    end(net);
+}
+
+/* --- questions -------------------------------------------------------------------------------------------------------------- */
+
+static void count_blocks(struct node *n, uint32_t peer, struct qn_span s)
+{
+    (void)peer;
+    *(unsigned *)n->net->hook += s.ptr[0] == SAY_BLOCKS && s.len > 2u << 20;
+}
+
+/* Eleven bytes for megabytes: what a peer asks for has a budget, its next questions wait for it, and those after them are not heard. */
+static void test_questions(struct qn_test_state *t)
+{
+    struct net *net = start(NODES);
+    struct qn_hash id;
+    struct qn_why why;
+    unsigned gave = 0;
+    struct mandate_payee payees[32] = { { .cap = QN_UQN(1) } };
+    struct mandate_open big = { .payees = { 32, payees },
+                                .expires_ms = UINT64_C(1) << 52 }; /* too late */
+    struct sync_get get = { height(net, 0) + 1, 128 };
+    for (unsigned i = 0; i < BIGS; i++) {
+        struct qn_buf tx = { 0 };
+        build(net, QN_TX_MANDATE_OPEN, mandate_open_record(), &big, i % PEOPLE, i, &tx);
+        CHECK_RC(qn_replica_submit(net->node[0].r, qn_buf_get(&tx), &id, &why), QN_OK);
+        qn_buf_free(&tx);
+    }
+    run(net, 10000);
+    CHECK(qn_replica_pooled(net->node[0].r) == 0);
+    qn_replica_peer(net->node[0].r, FAR, true);
+    net->hook = &gave;
+    net->on_far = count_blocks;
+    for (unsigned i = 0; i < ASKED; i++)
+        (void)tell(net, 0, SAY_GET, sync_get_record(), &get, &why);
+    unsigned at_once = gave;
+    CHECK(at_once > 0 && at_once <= 20);
+    CHECK(blocks_in(net, 10000) > 5);
+    CHECK(gave > at_once && gave <= at_once + SLOTS);
+    at_once = gave;
+    (void)tell(net, 0, SAY_GET, sync_get_record(), &get, &why);
+    CHECK(gave == at_once + 1);
+    CHECK(net->rejected == 0);
+    check_equal(t, net);
+    end(net);
+}
+
+/* --- blame ------------------------------------------------------------------------------------------------------------------ */
+
+/* What node 0 casts of transactions: node 1 hears it at once. */
+static void hear_batch(struct node *n, struct qn_span s)
+{
+    unsigned *seen = n->net->hook; /* by verdict, then all transactions */
+    struct qn_why why;
+    if (n->no != 0 || s.ptr[0] != SAY_TXS) return;
+    seen[qn_replica_recv(n->net->node[1].r, 0, s, &why)]++;
+    struct qn_span in = QN_SPAN(s.ptr + 1, s.len - 1);
+    uint32_t cnt = 0;
+    QN_ASSERT(qn_take_u32(&in, &cnt));
+    seen[QN_REJECT + 1] += cnt;
+}
+
+/* 64 good transactions, and the first again with another signature: who has none of them does not look at that, who has one does. */
+static void test_blame(struct qn_test_state *t)
+{
+    struct net *net = start(NODES);
+    struct qn_buf message = { 0 }, one = { 0 }, tx = { 0 };
+    struct qn_arena arena = { 0 };
+    struct qn_why why;
+    unsigned seen[QN_REJECT + 2] = { 0 };
+    uint64_t wait;
+    struct qn_tx first = { 0 };
+    qn_buf_u8(&message, SAY_TXS);
+    qn_buf_u32(&message, GOOD + 1);
+    for (unsigned i = 0; i < GOOD; i++) {
+        qn_buf_clear(&tx);
+        build_send(net, i % PEOPLE, 777000 + i, &tx);
+        qn_buf_span(&message, qn_buf_get(&tx));
+        if (i == 0) first = read_tx(qn_buf_get(&tx), &arena);
+        if (i != 5) continue;
+        qn_buf_u8(&one, SAY_TXS);
+        qn_buf_u32(&one, 1);
+        qn_buf_span(&one, qn_buf_get(&tx));
+    }
+    first.auths.ptr[0].sigs.ptr[0].sig.b[0] ^= 1;
+    qn_encode(qn_tx_record(), &first, &message);
+    for (unsigned i = 1; i < 3; i++)
+        CHECK(qn_replica_recv(net->node[i].r, FAR, qn_buf_get(&one), &why) == QN_ACCEPT);
+    CHECK(qn_replica_recv(net->node[0].r, FAR, qn_buf_get(&message), &why) == QN_IGNORE);
+    CHECK(qn_replica_recv(net->node[2].r, FAR, qn_buf_get(&message), &why) == QN_REJECT);
+    CHECK(qn_replica_pooled(net->node[0].r) == GOOD);
+    net->hook = seen;
+    net->on_cast = hear_batch;
+    CHECK_RC(qn_replica_turn(net->node[0].r, &wait, &why), QN_OK); /* before a block has them */
+    CHECK(seen[QN_ACCEPT] > 0 && seen[QN_REJECT] == 0 && seen[QN_REJECT + 1] == GOOD);
+    net->on_cast = NULL;
+    run(net, 3000);
+    CHECK(net->rejected == 0 && qn_replica_pooled(net->node[0].r) == 0);
+    check_equal(t, net);
+    end(net);
+    qn_buf_free(&message);
+    qn_buf_free(&one);
+    qn_buf_free(&tx);
+    qn_arena_free(&arena);
+}
+
+int main(void)
+{
+    TEST_BEGIN();
+    QN_ASSERT(qn_crypto_init() == QN_OK);
+    TEST(test_body_sync);
+    TEST(test_body_proposal);
+    TEST(test_parent_view);
+    TEST(test_cert_proposal);
+    TEST(test_questions);
+    TEST(test_blame);
+    TEST(test_drip);
+    return TEST_END();
+}
