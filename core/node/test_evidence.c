@@ -192,6 +192,9 @@ static void propose_two(struct net *net, uint32_t to)
                                                    .parent = qn_h("evidence block", "p", 1),
                                                    .proposer = net->key[3].pub },
                                  .parent_view = view - 1 };
+        if (i == 0)
+            p.block.header.body_root =
+                qn_body_root(NULL, 0); /* the other's body is not its head's: a head all the same */
         struct qn_hash hash = qn_header_hash(&p.block.header);
         p.sig = qn_sign(&net->key[3], qn_proposal_text(&hash, text));
         qn_buf_u8(&m, SAY_PROPOSAL);

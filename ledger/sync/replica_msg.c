@@ -286,6 +286,7 @@ static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parce
         qn_why(why, QN_E_SIGNATURE, "a block that is not its view's leader's");
         return QN_REJECT;
     }
+    note_twins(r, p, b.view); /* heads are what was signed, whatever body came with this one */
     if (!qn_parcel_whole(parcel)) {
         qn_why(why, QN_E_FORMAT, "a block with a body that its head does not name");
         return QN_REJECT;
@@ -297,7 +298,6 @@ static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parce
             return QN_REJECT;
     for (uint32_t i = 0; i < p->certs.cnt; i++)
         take_cert(r, &p->certs.ptr[i], why);
-    note_twins(r, p, b.view);
     qn_replica_body_put(r, &b, qn_parcel_ref(parcel));
     qn_bft_proposal(r->bft, &b);
     qn_replica_prune_bodies(r);

@@ -501,7 +501,7 @@ static void test_ranking(struct qn_test_state *t)
     CHECK(json_integer_value(json_object_get(json_array_get(ret, 1), "uid")) == 4);
     json_decref(ret);
     json_object_set_new(ask, "k", json_integer(0));
-    CHECK_RC(SUBNET_CHAIN[0].fn(m.f.view, ask, &ret, &m.why), QN_E_FORMAT);
+    CHECK_RC(SUBNET_CHAIN[0].fn(m.f.view, ask, &ret, &m.why), QN_E_USAGE);
     json_object_set_new(ask, "k", json_integer(1));
     json_object_set_new(ask, "subnet", json_string("nowhere"));
     CHECK_RC(SUBNET_CHAIN[0].fn(m.f.view, ask, &ret, &m.why), QN_E_NOTFOUND);
