@@ -194,14 +194,22 @@ static void world_open(struct qn_test_state *t, struct world *w, enum how how)
     socklen_t len = sizeof at;
     char server[32];
     *w = (struct world){ .base = event_base_new(), .how = how, .rc = -1 };
-    w->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK(bind(w->fd, (struct sockaddr *)&at, sizeof at) == 0);
-    getsockname(w->fd, (struct sockaddr *)&at, &len);
+    /* One port for both: what is free for UDP may be somebody's for TCP. */
+    for (int tries = 0; tries < 50; tries++) {
+        at.sin_port = 0;
+        w->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+        w->tcp_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        QN_ASSERT(bind(w->fd, (struct sockaddr *)&at, sizeof at) == 0);
+        getsockname(w->fd, (struct sockaddr *)&at, &len);
+        if (bind(w->tcp_fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(w->tcp_fd, 8) == 0)
+            break;
+        close(w->fd);
+        close(w->tcp_fd);
+        QN_ASSERT(tries < 49);
+    }
     w->ev = event_new(w->base, w->fd, EV_READ | EV_PERSIST, on_query, w);
     event_add(w->ev, NULL);
-    w->tcp_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    CHECK(bind(w->tcp_fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(w->tcp_fd, 8) == 0);
     w->tcp_ev = event_new(w->base, w->tcp_fd, EV_READ | EV_PERSIST, on_tcp, w);
     event_add(w->tcp_ev, NULL);
     snprintf(server, sizeof server, "127.0.0.1:%u", ntohs(at.sin_port));
