@@ -335,7 +335,6 @@ static void test_killed(struct qn_test_state *t)
     node_close(&w.n[HONEST]);
     remove_home(&w.n[HONEST]);
     more_blocks(&w, 1000, 80);
-    node_open(t, &w, JOINER, true);
     two(t, true);
     join_begin(t, &w, NULL, 0, true);
     UNTIL(&w, w.ended || join_info(joiner->join).done > 20);
