@@ -1,10 +1,10 @@
 /* test_bft.c - whole networks of the machine in one process, from a seed: delay, loss, copies, partitions, crashes that lose what was
  * not synced, traitors who say different things to different peers. After every event: one final block a height, and no honest
  * key has signed evidence against itself; once faults stop, progress. Planted bugs show that these checks bite. */
+#include "core/base/heap.h"
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
 #include "ledger/bft/bft.h"
-#include "tests/sim/heap.h"
 
 #include <stdlib.h>
 

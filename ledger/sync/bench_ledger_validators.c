@@ -2,6 +2,7 @@
  * time: what a block costs each of 4, 20, 100 and 200 validators in processor time, of the 500 ms that it lasts; and how long until it is final
  * with 100 of them spread over the world, each linked to each as validators are, with uplinks of 100 Mbit/s. Places and delays are those of net/gossip/world.h: a square
  * in which light takes 5 ms and 134 ms a side; disks are memory that takes 0.2 ms to sync. Two ways and the transfer are the floor. */
+#include "core/base/heap.h"
 #include "core/crypto/hash.h"
 #include "ledger/sync/replica.h"
 
@@ -158,8 +159,8 @@ struct message {
 };
 
 struct event {
-    uint64_t t_us, order;
-    uint32_t to, from; /* from == to: its turn */
+    struct heap_when when; /* t in us */
+    uint32_t to, from;     /* from == to: its turn */
     struct message *m;
 };
 
@@ -185,8 +186,7 @@ struct node {
 struct net {
     struct node node[NODES_MAX];
     struct qn_hash set[NODES_MAX];
-    struct event *heap;
-    size_t cnt, cap;
+    struct heap heap; /* of struct event */
     uint64_t order, now_us, rng;
     uint32_t nodes;
     double side_us, base_us;
@@ -201,36 +201,10 @@ static uint64_t draw(struct net *n)
     return n->rng >> 11;
 }
 
-static bool before(const struct event *a, const struct event *b)
-{
-    return a->t_us != b->t_us ? a->t_us < b->t_us : a->order < b->order;
-}
-
 static void push(struct net *n, struct event e)
 {
-    if (n->cnt == n->cap) {
-        n->cap = n->cap ? 2 * n->cap : 65536;
-        n->heap = realloc(n->heap, n->cap * sizeof *n->heap);
-        QN_ASSERT(n->heap != NULL);
-    }
-    e.order = n->order++;
-    size_t i = n->cnt++;
-    for (; i && before(&e, &n->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        n->heap[i] = n->heap[(i - 1) / 2];
-    n->heap[i] = e;
-}
-
-static struct event pop(struct net *n)
-{
-    struct event top = n->heap[0], last = n->heap[--n->cnt];
-    size_t i = 0;
-    for (size_t k; (k = 2 * i + 1) < n->cnt; i = k) {
-        if (k + 1 < n->cnt && before(&n->heap[k + 1], &n->heap[k])) k++;
-        if (!before(&n->heap[k], &last)) break;
-        n->heap[i] = n->heap[k];
-    }
-    n->heap[i] = last;
-    return top;
+    e.when.tie = n->order++;
+    heap_put(&n->heap, &e);
 }
 
 static uint64_t env_now(void *self)
@@ -261,7 +235,7 @@ static void fly(struct node *from, uint32_t to, struct message *m)
     from->free_us =
         QN_MAX(from->free_us, n->now_us + SYNC_US) + (uint64_t)m->len * 8 * 1000000 / UPLINK_BPS;
     m->refs++;
-    push(n, (struct event){ .t_us = from->free_us + (uint64_t)way_us(n, from, &n->node[to]),
+    push(n, (struct event){ .when.t = from->free_us + (uint64_t)way_us(n, from, &n->node[to]),
                             .to = to,
                             .from = (uint32_t)(from - n->node),
                             .m = m });
@@ -338,7 +312,7 @@ static void ask_turn(struct node *node, uint64_t t_us)
     if (node->turn_us <= t_us) return;
     node->turn_us = t_us;
     uint32_t me = (uint32_t)(node - node->net->node);
-    push(node->net, (struct event){ .t_us = t_us, .to = me, .from = me });
+    push(node->net, (struct event){ .when.t = t_us, .to = me, .from = me });
 }
 
 static void take_in(struct node *node)
@@ -362,16 +336,17 @@ static void take_in(struct node *node)
 
 static void step(struct net *n)
 {
-    struct event e = pop(n);
+    struct event e;
+    heap_pop(&n->heap, &e);
     struct node *node = &n->node[e.to];
     struct qn_why why = { "" };
-    n->now_us = e.t_us;
+    n->now_us = e.when.t;
     if (e.m) {
         node->from[node->in_cnt] = e.from;
         node->in[node->in_cnt++] = e.m;
         if (node->in_cnt == INBOX) take_in(node);
         ask_turn(node, n->now_us + TURN_US);
-    } else if (node->turn_us == e.t_us) {
+    } else if (node->turn_us == e.when.t) {
         uint64_t wait_ms;
         node->turn_us = UINT64_MAX;
         take_in(node);
@@ -390,6 +365,7 @@ static struct net *begin(uint32_t nodes, double base_us, double side_us)
     n->base_us = base_us;
     n->side_us = side_us;
     n->rng = 7;
+    n->heap.size = sizeof(struct event);
     n->now_us = UINT64_C(1800000000000000);
     for (uint32_t i = 0; i < nodes; i++) {
         struct node *node = &n->node[i];
@@ -449,8 +425,9 @@ static struct net *begin(uint32_t nodes, double base_us, double side_us)
 
 static void end(struct net *n)
 {
-    while (n->cnt)
-        drop(pop(n).m);
+    for (size_t i = 0; i < n->heap.cnt; i++)
+        drop(((struct event *)heap_at(&n->heap, i))->m);
+    heap_free(&n->heap);
     for (uint32_t i = 0; i < n->nodes; i++) {
         for (unsigned k = 0; k < n->node[i].in_cnt; k++)
             drop(n->node[i].in[k]);
@@ -459,7 +436,6 @@ static void end(struct net *n)
             free(n->node[i].ram.file[f].bytes);
     }
     free(n->ms);
-    free(n->heap);
     free(n);
 }
 

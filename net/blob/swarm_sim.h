@@ -3,6 +3,7 @@
 #ifndef QN_NET_BLOB_SWARM_SIM_H
 #define QN_NET_BLOB_SWARM_SIM_H
 
+#include "core/base/heap.h"
 #include "net/blob/swarm.h"
 
 #include <stdlib.h>
@@ -33,7 +34,7 @@ struct sim_node {
 enum sim_what { SIM_SENT, SIM_GROUP, SIM_END, SIM_HAVE, SIM_TURN, SIM_GONE };
 
 struct sim_event {
-    uint64_t us, serial;
+    struct heap_when when; /* t in us */
     enum sim_what what;
     uint32_t node, from, req;
     uint64_t group;
@@ -43,40 +44,13 @@ struct sim {
     uint64_t size, delay_us, now_us, serial, group_us;
     uint32_t node_cnt, left;
     struct sim_node node[SIM_NODES];
-    struct sim_event *heap;
-    size_t heap_cnt, heap_cap;
+    struct heap heap; /* of struct sim_event */
 };
-
-static bool sim_before(const struct sim_event *a, const struct sim_event *b)
-{
-    return a->us != b->us ? a->us < b->us : a->serial < b->serial;
-}
 
 static void sim_put(struct sim *s, struct sim_event e)
 {
-    if (s->heap_cnt == s->heap_cap) {
-        s->heap_cap = s->heap_cap ? 2 * s->heap_cap : 1024;
-        s->heap = realloc(s->heap, s->heap_cap * sizeof *s->heap);
-        QN_ASSERT(s->heap != NULL);
-    }
-    e.serial = s->serial++;
-    size_t i = s->heap_cnt++;
-    for (; i && sim_before(&e, &s->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        s->heap[i] = s->heap[(i - 1) / 2];
-    s->heap[i] = e;
-}
-
-static struct sim_event sim_take(struct sim *s)
-{
-    struct sim_event top = s->heap[0], last = s->heap[--s->heap_cnt];
-    size_t i = 0;
-    for (size_t kid; (kid = 2 * i + 1) < s->heap_cnt; i = kid) {
-        if (kid + 1 < s->heap_cnt && sim_before(&s->heap[kid + 1], &s->heap[kid])) kid++;
-        if (!sim_before(&s->heap[kid], &last)) break;
-        s->heap[i] = s->heap[kid];
-    }
-    s->heap[i] = last;
-    return top;
+    e.when.tie = s->serial++;
+    heap_put(&s->heap, &e);
 }
 
 /* The uplink sends the next group of the next request. */
@@ -94,17 +68,17 @@ static void sim_send(struct sim_node *n)
         n->turn = k + 1;
         n->sending = true;
         n->sent++;
-        sim_put(s, (struct sim_event){ us, 0, SIM_SENT, n->self, 0, 0, 0 });
-        sim_put(
-            s, (struct sim_event){ us + s->delay_us, 0, SIM_GROUP, j->to, n->self, j->req, group });
+        sim_put(s, (struct sim_event){ { us, 0 }, SIM_SENT, n->self, 0, 0, 0 });
+        sim_put(s, (struct sim_event){
+                       { us + s->delay_us, 0 }, SIM_GROUP, j->to, n->self, j->req, group });
         if (++j->at == r->cnt) {
             j->at = 0;
             j->range++;
         }
         if (j->range == j->range_cnt) {
             j->used = false;
-            sim_put(s,
-                    (struct sim_event){ us + s->delay_us, 0, SIM_END, j->to, n->self, j->req, 0 });
+            sim_put(s, (struct sim_event){
+                           { us + s->delay_us, 0 }, SIM_END, j->to, n->self, j->req, 0 });
         }
         return;
     }
@@ -138,8 +112,9 @@ static void sim_piece(void *self, uint32_t piece)
     struct sim_node *n = self;
     for (uint32_t i = 0; i < n->sim->node_cnt; i++)
         if (i != n->self && n->sim->node[i].swarm)
-            sim_put(n->sim, (struct sim_event){ n->sim->now_us + n->sim->delay_us, 0, SIM_HAVE, i,
-                                                n->self, piece, 0 });
+            sim_put(n->sim,
+                    (struct sim_event){
+                        { n->sim->now_us + n->sim->delay_us, 0 }, SIM_HAVE, i, n->self, piece, 0 });
 }
 
 static void sim_turn(struct sim_node *n)
@@ -154,7 +129,7 @@ static void sim_turn(struct sim_node *n)
     }
     if (n->woken_us > s->now_us && n->woken_us <= next) return;
     n->woken_us = next;
-    sim_put(s, (struct sim_event){ next, 0, SIM_TURN, n->self, 0, 0, 0 });
+    sim_put(s, (struct sim_event){ { next, 0 }, SIM_TURN, n->self, 0, 0, 0 });
 }
 
 /* sim_run lets nodes of these kinds (at least one seed) fetch a blob; false when one was not done in an hour of virtual time. */
@@ -162,6 +137,7 @@ static QN_UNUSED bool sim_run(struct sim *s, const enum sim_kind *kind, uint32_t
                               uint64_t bytes_per_s, uint64_t delay_us, uint64_t seed)
 {
     *s = (struct sim){ .size = size,
+                       .heap.size = sizeof(struct sim_event),
                        .delay_us = delay_us,
                        .node_cnt = cnt,
                        .group_us = QN_GROUP * UINT64_C(1000000) / bytes_per_s };
@@ -174,7 +150,7 @@ static QN_UNUSED bool sim_run(struct sim *s, const enum sim_kind *kind, uint32_t
         struct sim_node *n = &s->node[i];
         *n = (struct sim_node){ .sim = s, .self = i, .kind = kind[i] };
         if (kind[i] == SIM_LEAVES)
-            sim_put(s, (struct sim_event){ 2000000, 0, SIM_GONE, i, 0, 0, 0 });
+            sim_put(s, (struct sim_event){ { 2000000, 0 }, SIM_GONE, i, 0, 0, 0 });
         if (kind[i] != SIM_FETCHES) continue;
         n->swarm = swarm_new(seed * 7919 + i * 104729 + 1, BLOB_SIZE_MAX,
                              (struct swarm_ops){ n, sim_ask, sim_cancel, sim_piece });
@@ -186,10 +162,11 @@ static QN_UNUSED bool sim_run(struct sim *s, const enum sim_kind *kind, uint32_t
                 swarm_source(s->node[i].swarm, k, size, kind[k] == SIM_FETCHES ? none : full);
     for (uint32_t i = 0; i < cnt; i++)
         sim_turn(&s->node[i]);
-    while (s->left && s->heap_cnt && s->now_us < UINT64_C(3600000000)) {
-        struct sim_event e = sim_take(s);
+    while (s->left && s->heap.cnt && s->now_us < UINT64_C(3600000000)) {
+        struct sim_event e;
+        heap_pop(&s->heap, &e);
         struct sim_node *n = &s->node[e.node], *from = &s->node[e.from];
-        s->now_us = e.us;
+        s->now_us = e.when.t;
         switch (e.what) {
         case SIM_SENT:
             n->sending = false;
@@ -224,7 +201,7 @@ static QN_UNUSED void sim_free(struct sim *s)
 {
     for (uint32_t i = 0; i < s->node_cnt; i++)
         swarm_free(s->node[i].swarm);
-    free(s->heap);
+    heap_free(&s->heap);
 }
 
 #endif

@@ -11,7 +11,7 @@
 enum { NODES = 100, SILENT = 20, ROUNDS = 6, BODY = (1 << 20) - 8 };
 
 struct piece_event {
-    uint64_t at_us, order;
+    struct heap_when when; /* t in us */
     uint32_t node, from;
     uint16_t idx;
     bool relay; /* came from the proposer: to be passed on */
@@ -21,41 +21,14 @@ struct net {
     struct world *world;
     uint64_t free_us[NODES]; /* when its uplink is */
     struct shard_pool *pool[NODES];
-    struct piece_event *heap;
-    size_t cnt, cap;
+    struct heap heap; /* of struct piece_event */
     uint64_t order, bytes;
 };
 
-static bool before(const struct piece_event *a, const struct piece_event *b)
-{
-    return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
-}
-
 static void push(struct net *n, struct piece_event e)
 {
-    if (n->cnt == n->cap) {
-        n->cap = n->cap ? 2 * n->cap : 4096;
-        n->heap = realloc(n->heap, n->cap * sizeof *n->heap);
-        QN_ASSERT(n->heap != NULL);
-    }
-    e.order = n->order++;
-    size_t i = n->cnt++;
-    for (; i && before(&e, &n->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        n->heap[i] = n->heap[(i - 1) / 2];
-    n->heap[i] = e;
-}
-
-static struct piece_event pop(struct net *n)
-{
-    struct piece_event top = n->heap[0], last = n->heap[--n->cnt];
-    size_t i = 0;
-    for (size_t k; (k = 2 * i + 1) < n->cnt; i = k) {
-        if (k + 1 < n->cnt && before(&n->heap[k + 1], &n->heap[k])) k++;
-        if (!before(&n->heap[k], &last)) break;
-        n->heap[i] = n->heap[k];
-    }
-    n->heap[i] = last;
-    return top;
+    e.when.tie = n->order++;
+    heap_put(&n->heap, &e);
 }
 
 /* One piece from a to b, behind what a sends already. */
@@ -67,9 +40,10 @@ static void send_piece(struct net *n, uint32_t a, uint32_t b, uint16_t idx, size
     uint64_t delay_us = 5000 + (uint64_t)(134000 * world_sqrt(dx * dx + dy * dy + 1e-12));
     n->free_us[a] = QN_MAX(n->free_us[a], now_us) + (len + 80) * 8000000 / n->world->uplink_bps;
     n->bytes += len + 80;
-    push(n,
-         (struct piece_event){
-             .at_us = n->free_us[a] + delay_us, .node = b, .from = a, .idx = idx, .relay = relay });
+    push(
+        n,
+        (struct piece_event){
+            .when.t = n->free_us[a] + delay_us, .node = b, .from = a, .idx = idx, .relay = relay });
 }
 
 static bool honest(void *self, uint32_t epoch, uint64_t view, const struct qn_hash *message,
@@ -105,8 +79,9 @@ static uint32_t round_of(struct net *n, uint32_t proposer, uint64_t view, const 
         shard_put(&set, i, &wire[i]);
         send_piece(n, proposer, relay[i], (uint16_t)i, wire[i].len, 2000, true); /* 2 ms to split */
     }
-    while (n->cnt) {
-        struct piece_event e = pop(n);
+    while (n->heap.cnt) {
+        struct piece_event e;
+        heap_pop(&n->heap, &e);
         struct shard_event ev;
         if (n->world->node[e.node].role != WORLD_HONEST) continue;
         struct timespec a, b;
@@ -121,12 +96,12 @@ static uint32_t round_of(struct net *n, uint32_t proposer, uint64_t view, const 
                  k++) { /* from its own place on, so that not all begin with the same */
                 uint32_t to = (e.node + k) % NODES;
                 if (to != proposer)
-                    send_piece(n, e.node, to, e.idx, wire[e.idx].len, e.at_us + cost_us, false);
+                    send_piece(n, e.node, to, e.idx, wire[e.idx].len, e.when.t + cost_us, false);
             }
         if (ev.body.len && !done[e.node]) {
             QN_ASSERT(ev.body.len == BODY && memcmp(ev.body.ptr, body, BODY) == 0);
             done[e.node] = true;
-            took[(*ret_cnt)++] = (uint32_t)(e.at_us + cost_us + n->world->validate_us);
+            took[(*ret_cnt)++] = (uint32_t)(e.when.t + cost_us + n->world->validate_us);
         }
     }
     for (unsigned i = 0; i < NODES; i++) {
@@ -152,7 +127,7 @@ static void race(uint32_t silent)
     world_run(&w, 6000);
     struct world_result mesh = world_result(&w, 0);
 
-    struct net n = { .world = &w };
+    struct net n = { .world = &w, .heap.size = sizeof(struct piece_event) };
     static uint8_t body[BODY];
     uint32_t *took = malloc(ROUNDS * NODES * sizeof *took), missing = 0;
     size_t cnt = 0;
@@ -182,7 +157,7 @@ static void race(uint32_t silent)
            silent, missing, (unsigned long long)mesh.missing);
     fflush(stdout);
     free(took);
-    free(n.heap);
+    heap_free(&n.heap);
     world_free(&w);
 }
 

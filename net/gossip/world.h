@@ -4,6 +4,7 @@
 #ifndef QN_NET_GOSSIP_WORLD_H
 #define QN_NET_GOSSIP_WORLD_H
 
+#include "core/base/heap.h"
 #include "net/gossip/gossip.h"
 
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 enum world_kind { WORLD_TURN, WORLD_ARRIVE, WORLD_UPLINK, WORLD_VERDICT };
 
 struct world_event {
-    uint64_t at_us, order;
+    struct heap_when when; /* t in us */
     enum world_kind kind;
     uint32_t node, peer;
     uint64_t handle;
@@ -53,8 +54,7 @@ struct world {
     struct world_node *node;
     uint32_t cnt, topic, victim;
     uint64_t now_us, order, rng, uplink_bps, validate_us, bytes, events;
-    struct world_event *heap;
-    size_t heap_cnt, heap_cap;
+    struct heap heap; /* of struct world_event */
     /* Of messages numbered by their first 4 bytes: when they left, and who got them when (us after, 0: not). */
     uint32_t message_cnt, message_max, message_len;
     uint64_t *left_us;
@@ -72,39 +72,10 @@ static inline uint64_t world_rand(struct world *w)
     return z ^ z >> 31;
 }
 
-static inline bool world_before(const struct world_event *a, const struct world_event *b)
-{
-    return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
-}
-
 static inline void world_push(struct world *w, struct world_event e)
 {
-    if (w->heap_cnt == w->heap_cap) {
-        w->heap_cap = w->heap_cap ? w->heap_cap * 2 : 1024;
-        w->heap = realloc(w->heap, w->heap_cap * sizeof *w->heap);
-        QN_ASSERT(w->heap != NULL);
-    }
-    e.order = w->order++;
-    size_t i = w->heap_cnt++;
-    for (; i && world_before(&e, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        w->heap[i] = w->heap[(i - 1) / 2];
-    w->heap[i] = e;
-}
-
-static inline struct world_event world_pop(struct world *w)
-{
-    struct world_event top = w->heap[0], last = w->heap[--w->heap_cnt];
-    size_t i = 0;
-    for (;;) {
-        size_t k = 2 * i + 1;
-        if (k >= w->heap_cnt) break;
-        if (k + 1 < w->heap_cnt && world_before(&w->heap[k + 1], &w->heap[k])) k++;
-        if (!world_before(&w->heap[k], &last)) break;
-        w->heap[i] = w->heap[k];
-        i = k;
-    }
-    w->heap[i] = last;
-    return top;
+    e.when.tie = w->order++;
+    heap_put(&w->heap, &e);
 }
 
 static inline struct world_link *world_link(struct world_node *n, uint32_t peer)
@@ -132,13 +103,13 @@ static inline void world_uplink(struct world *w, struct world_node *n)
         uint64_t sent_us =
             w->now_us + (out.len + 80) * 8 * 1000000 * QN_MAX(n->slow, 1u) / w->uplink_bps;
         l->last_us = QN_MAX(l->last_us, sent_us + l->delay_us);
-        world_push(w, (struct world_event){ .at_us = l->last_us,
+        world_push(w, (struct world_event){ .when.t = l->last_us,
                                             .kind = WORLD_ARRIVE,
                                             .node = l->peer,
                                             .peer = n->idx,
                                             .bytes = out });
         world_push(w,
-                   (struct world_event){ .at_us = sent_us, .kind = WORLD_UPLINK, .node = n->idx });
+                   (struct world_event){ .when.t = sent_us, .kind = WORLD_UPLINK, .node = n->idx });
         return;
     }
     qn_buf_free(&out);
@@ -152,8 +123,9 @@ static inline void world_wake(void *self, uint32_t peer)
     l->waits = true;
     if (!n->busy) { /* not from inside the machine: on a later turn of this same moment */
         n->busy = true;
-        world_push(n->world, (struct world_event){
-                                 .at_us = n->world->now_us, .kind = WORLD_UPLINK, .node = n->idx });
+        world_push(n->world, (struct world_event){ .when.t = n->world->now_us,
+                                                   .kind = WORLD_UPLINK,
+                                                   .node = n->idx });
     }
 }
 
@@ -172,7 +144,7 @@ static inline enum gossip_verdict world_deliver(void *self, uint32_t topic, uint
     if (n->role == WORLD_SILENT || n->role == WORLD_LIAR ||
         (n->role == WORLD_CENSOR && w->origin[number] == w->victim))
         return GOSSIP_IGNORE;
-    world_push(w, (struct world_event){ .at_us = w->now_us + w->validate_us,
+    world_push(w, (struct world_event){ .when.t = w->now_us + w->validate_us,
                                         .kind = WORLD_VERDICT,
                                         .node = n->idx,
                                         .handle = handle });
@@ -194,7 +166,7 @@ static inline void world_turn(struct world *w, struct world_node *n)
     uint64_t next_us = gossip_turn(n->gossip, w->now_us / 1000) * 1000;
     if (next_us >= n->turn_us && n->turn_us > w->now_us) return;
     n->turn_us = next_us;
-    world_push(w, (struct world_event){ .at_us = next_us, .kind = WORLD_TURN, .node = n->idx });
+    world_push(w, (struct world_event){ .when.t = next_us, .kind = WORLD_TURN, .node = n->idx });
 }
 
 static inline double world_sqrt(double x) /* no libm here: Newton from above */
@@ -247,6 +219,7 @@ static inline void world_new(struct world *w, uint64_t seed, uint32_t cnt, uint3
                              bool no_sampling)
 {
     *w = (struct world){ .cnt = cnt,
+                         .heap.size = sizeof(struct world_event),
                          .rng = seed,
                          .uplink_bps = 100000000,
                          .validate_us = 2000,
@@ -290,9 +263,9 @@ static inline void world_free(struct world *w)
 {
     for (uint32_t i = 0; i < w->cnt; i++)
         gossip_free(w->node[i].gossip);
-    while (w->heap_cnt)
-        qn_buf_free(&w->heap[--w->heap_cnt].bytes);
-    free(w->heap);
+    for (size_t i = 0; i < w->heap.cnt; i++)
+        qn_buf_free(&((struct world_event *)heap_at(&w->heap, i))->bytes);
+    heap_free(&w->heap);
     free(w->node);
     free(w->left_us);
     free(w->origin);
@@ -331,7 +304,7 @@ static inline void world_lie(struct world *w, struct world_node *n)
     qn_buf_free(&rpc);
     qn_buf_free(&control);
     l->last_us = QN_MAX(l->last_us, w->now_us + l->delay_us);
-    world_push(w, (struct world_event){ .at_us = l->last_us,
+    world_push(w, (struct world_event){ .when.t = l->last_us,
                                         .kind = WORLD_ARRIVE,
                                         .node = l->peer,
                                         .peer = n->idx,
@@ -340,21 +313,22 @@ static inline void world_lie(struct world *w, struct world_node *n)
 
 static inline void world_step(struct world *w)
 {
-    struct world_event e = world_pop(w);
-    QN_ASSERT(e.at_us >= w->now_us);
-    w->now_us = e.at_us;
+    struct world_event e;
+    heap_pop(&w->heap, &e);
+    QN_ASSERT(e.when.t >= w->now_us);
+    w->now_us = e.when.t;
     w->events++;
     struct world_node *n = &w->node[e.node];
     switch (e.kind) {
     case WORLD_TURN:
-        if (e.at_us == n->turn_us) {
+        if (e.when.t == n->turn_us) {
             world_turn(w, n);
             if (n->role == WORLD_LIAR) world_lie(w, n);
         }
         return;
     case WORLD_ARRIVE: {
         struct world_link *l = world_link(n, e.peer);
-        if (!l || e.order < l->born) {
+        if (!l || e.when.tie < l->born) {
             qn_buf_free(&e.bytes);
             return;
         }
@@ -380,7 +354,7 @@ static inline void world_step(struct world *w)
 static inline void world_run(struct world *w, uint64_t ms)
 {
     uint64_t end_us = w->now_us + ms * 1000;
-    while (w->heap_cnt && w->heap[0].at_us <= end_us)
+    while (heap_due(&w->heap, end_us))
         world_step(w);
     w->now_us = end_us;
 }

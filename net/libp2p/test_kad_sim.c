@@ -2,16 +2,16 @@
  * lying about addresses and providers. Honest nodes find honest peers and providers all the same. */
 #include "net/libp2p/kad.h"
 
+#include "core/base/heap.h"
 #include "core/base/test.h"
 #include "core/crypto/sign.h"
 
 #define NODES_MAX 1000
-#define EVENTS    (1u << 20)
 
 enum evil { HONEST, SILENT, NEIGHBOURS, LIAR };
 
 struct event {
-    uint64_t at_us, no;
+    struct heap_when when; /* t in us */
     enum { TURN, REQUEST, ANSWER } kind;
     uint32_t from, to, query;
     struct qn_buf bytes; /* owned */
@@ -32,39 +32,13 @@ struct world {
     struct node node[NODES_MAX];
     struct net_dice dice;
     uint64_t now_us, next, messages;
-    uint32_t heap_cnt;
-    struct event heap[EVENTS];
+    struct heap heap; /* of struct event */
 };
-
-static bool before(const struct event *a, const struct event *b)
-{
-    return a->at_us != b->at_us ? a->at_us < b->at_us : a->no < b->no;
-}
 
 static void push(struct world *w, struct event e)
 {
-    QN_ASSERT(w->heap_cnt < EVENTS);
-    e.no = w->next++;
-    uint32_t i = w->heap_cnt++;
-    for (; i && before(&e, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        w->heap[i] = w->heap[(i - 1) / 2];
-    w->heap[i] = e;
-}
-
-static struct event pop(struct world *w)
-{
-    struct event top = w->heap[0], last = w->heap[--w->heap_cnt];
-    uint32_t i = 0;
-    for (;;) {
-        uint32_t child = 2 * i + 1;
-        if (child >= w->heap_cnt) break;
-        if (child + 1 < w->heap_cnt && before(&w->heap[child + 1], &w->heap[child])) child++;
-        if (!before(&w->heap[child], &last)) break;
-        w->heap[i] = w->heap[child];
-        i = child;
-    }
-    w->heap[i] = last;
-    return top;
+    e.when.tie = w->next++;
+    heap_put(&w->heap, &e);
 }
 
 static struct node *by_id(struct world *w, const struct qn_peer_id *id)
@@ -88,7 +62,7 @@ static void on_ask(void *arg, uint32_t query, const struct kad_peer *peer, struc
     (void)one_way;
     /* A false address reaches nobody: the id is proven when dialling. */
     if (!to || !kad_addr_ip(&peer->addr[0], &addr) || !net_ip_eq(&addr.ip, &to->ip)) return;
-    struct event e = { .at_us = n->world->now_us + delay_us(n->world),
+    struct event e = { .when.t = n->world->now_us + delay_us(n->world),
                        .kind = REQUEST,
                        .from = n->idx,
                        .to = to->idx,
@@ -147,7 +121,7 @@ static void deliver(struct world *w, struct event *e)
 {
     struct node *n = &w->node[e->to], *from = &w->node[e->from];
     uint64_t now_ms = w->now_us / 1000;
-    struct event back = { .at_us = w->now_us + delay_us(w),
+    struct event back = { .when.t = w->now_us + delay_us(w),
                           .kind = ANSWER,
                           .from = e->to,
                           .to = e->from,
@@ -155,7 +129,7 @@ static void deliver(struct world *w, struct event *e)
     switch (e->kind) {
     case TURN:
         kad_turn(n->kad, now_ms);
-        push(w, (struct event){ .at_us = w->now_us + 1000000, .kind = TURN, .to = e->to });
+        push(w, (struct event){ .when.t = w->now_us + 1000000, .kind = TURN, .to = e->to });
         break;
     case REQUEST:
         w->messages++;
@@ -180,9 +154,10 @@ static void deliver(struct world *w, struct event *e)
 static void run(struct world *w, uint64_t us)
 {
     uint64_t end = w->now_us + us;
-    while (w->heap_cnt && w->heap[0].at_us <= end) {
-        struct event e = pop(w);
-        w->now_us = e.at_us;
+    while (heap_due(&w->heap, end)) {
+        struct event e;
+        heap_pop(&w->heap, &e);
+        w->now_us = e.when.t;
         deliver(w, &e);
     }
     w->now_us = end;
@@ -196,6 +171,7 @@ static struct world *world_new(uint32_t cnt, uint32_t bad, uint32_t groups, uint
     QN_ASSERT(w);
     net_dice_init(&w->dice, QN_SPAN_OF(seed));
     w->cnt = cnt, w->bad = bad;
+    w->heap.size = sizeof(struct event);
     w->now_us = UINT64_C(1800000000) * 1000000;
     for (uint32_t i = 0; i < cnt; i++) {
         struct node *n = &w->node[i];
@@ -217,7 +193,7 @@ static struct world *world_new(uint32_t cnt, uint32_t bad, uint32_t groups, uint
         memcpy(conf.seed.b, &salt, sizeof salt);
         n->kad = kad_new(&conf);
         kad_self_set(n->kad, n->self.addr, 1);
-        push(w, (struct event){ .at_us = w->now_us + net_dice_below(&w->dice, 1000000),
+        push(w, (struct event){ .when.t = w->now_us + net_dice_below(&w->dice, 1000000),
                                 .kind = TURN,
                                 .to = i });
         /* It was given two names when it came. */
@@ -233,10 +209,9 @@ static void world_free(struct world *w)
 {
     for (uint32_t i = 0; i < w->cnt; i++)
         kad_free(w->node[i].kad);
-    while (w->heap_cnt) {
-        struct event e = pop(w);
-        qn_buf_free(&e.bytes);
-    }
+    for (size_t i = 0; i < w->heap.cnt; i++)
+        qn_buf_free(&((struct event *)heap_at(&w->heap, i))->bytes);
+    heap_free(&w->heap);
     free(w);
 }
 

@@ -8,9 +8,9 @@
 #ifndef QN_TESTS_SIM_SIM_H
 #define QN_TESTS_SIM_SIM_H
 
+#include "core/base/heap.h"
 #include "ledger/bft/bft.h"
 #include "ledger/sync/replica.h"
-#include "tests/sim/heap.h"
 
 #include <inttypes.h>
 #include <stdio.h>

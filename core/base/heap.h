@@ -1,7 +1,7 @@
-/* heap.h - events of a simulation in the order of their time, for every program that has one: tests/sim and ledger/bft/test_bft.c. An item is any
- * struct that begins with struct heap_when. */
-#ifndef QN_TESTS_SIM_HEAP_H
-#define QN_TESTS_SIM_HEAP_H
+/* heap.h - events in the order of their time, for everything that simulates: whole networks (tests/sim), one machine among many of its kind
+ * (net/gossip/world.h, net/blob/swarm_sim.h, ledger/bft/test_bft.c), benches. An item is any struct that begins with struct heap_when. */
+#ifndef QN_CORE_BASE_HEAP_H
+#define QN_CORE_BASE_HEAP_H
 
 #include "core/base/base.h"
 
@@ -60,6 +60,15 @@ static inline void heap_pop(struct heap *h, void *ret)
         i = c;
     }
     if (i < h->cnt) memmove(heap_at(h, i), last, h->size);
+}
+
+/* heap_due says whether the first item is of t or before. */
+static inline bool heap_due(const struct heap *h, uint64_t t)
+{
+    struct heap_when first;
+    if (h->cnt == 0) return false;
+    memcpy(&first, h->items, sizeof first);
+    return first.t <= t;
 }
 
 static inline void heap_free(struct heap *h)
