@@ -55,6 +55,8 @@ static void view_free(struct view *v)
 {
     for (size_t i = 0; i < QN_COUNT(v->cert); i++)
         qn_bft_cert_free(v->cert[i]);
+    for (unsigned i = 0; i < v->more_cnt; i++)
+        qn_bft_cert_free(v->more[i]);
     free(v->said);
     free(v);
 }
@@ -331,6 +333,13 @@ const struct qn_cert *qn_bft_cert_of(const struct qn_bft *m, uint64_t view, bool
 {
     const struct view *v = qn_bft_view_find(m, view);
     return v ? v->cert[nothing] : NULL;
+}
+
+const struct qn_cert *qn_bft_cert_for(const struct qn_bft *m, uint64_t view,
+                                      const struct qn_hash *block)
+{
+    const struct view *v = qn_bft_view_find(m, view);
+    return v ? qn_bft_view_cert(v, block) : NULL;
 }
 
 struct qn_bft *qn_bft_new(const struct qn_bft_conf *conf, const struct qn_bft_block *last,

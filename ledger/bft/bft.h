@@ -116,7 +116,7 @@ QN_CHECK bool qn_bft_mine(const struct qn_bft *m, const struct qn_vote *vote);
 void qn_bft_mute(struct qn_bft *m);
 /* qn_bft_speak ends it: self as in qn_bft_conf. */
 void qn_bft_speak(struct qn_bft *m, int self);
-/* qn_bft_awaits says whether a block is missed: certified, final, or the parent of one that is known. */
+/* qn_bft_awaits says whether a block is missed: certified, final, the parent of one that is known, or may be voted for after others. */
 QN_CHECK bool qn_bft_awaits(const struct qn_bft *m, const struct qn_hash *block);
 
 /* --- outputs -------------------------------------------------------------------------------------------------------------- */
@@ -133,5 +133,8 @@ struct qn_bft_block qn_bft_last(const struct qn_bft *m); /* the last final block
 uint16_t qn_bft_leader(const struct qn_bft_conf *conf, uint64_t view);
 /* qn_bft_cert_of lends the certificate of a view: for a block, or for nothing; NULL when there is none here. */
 const struct qn_cert *qn_bft_cert_of(const struct qn_bft *m, uint64_t view, bool nothing);
+/* qn_bft_cert_for lends that for this block (or NOTHING): when the leader lies, a view may end in several. */
+const struct qn_cert *qn_bft_cert_for(const struct qn_bft *m, uint64_t view,
+                                      const struct qn_hash *block);
 
 #endif

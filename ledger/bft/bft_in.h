@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-#define EXTRA_MAX    4   /* different EXTRA of one signer in a view; honest ones cast fewer */
+#define EXTRA_MAX 4 /* different EXTRA of one signer in a view; honest ones cast fewer */
+#define MORE_MAX                                                                                   \
+    6 /* of 4 votes of each honest one at most, Q - F are in each certificate: 4(W - F) / (Q - F) < 8 */
 #define AHEAD_MAX    8   /* views ahead of ours whose votes are kept; a certificate jumps */
 #define BEHIND_MAX   8   /* views behind ours whose votes still count towards finality */
 #define DELTA_MS     200 /* first guess of the network's delay */
@@ -25,6 +27,9 @@ struct view {
     uint64_t no;
     struct said *said;       /* one a validator; NULL when the votes were let go */
     struct qn_cert *cert[3]; /* for a block, for nothing, for a final block */
+    struct qn_cert
+        *more[MORE_MAX]; /* for further blocks: a leader who lies may have several certified */
+    unsigned more_cnt;
     /* Own votes, also those not journalled yet. */
     bool first, final;
     struct qn_hash voted[EXTRA_MAX + 1];
@@ -91,6 +96,8 @@ uint64_t qn_bft_against(const struct qn_bft *m, const struct view *v);
 /* The certificate that the votes of v for x make; kind QN_CERT_*. */
 struct qn_cert *qn_bft_cert_make(const struct qn_bft *m, const struct view *v, uint8_t kind,
                                  const struct qn_hash *x);
+/* The certificate of v for x; NULL: there is none here. */
+const struct qn_cert *qn_bft_view_cert(const struct view *v, const struct qn_hash *x);
 bool qn_bft_voted(const struct view *v, const struct qn_hash *x);
 void qn_bft_note_mine(struct view *v, uint8_t kind, const struct qn_hash *x);
 void qn_bft_cast(struct qn_bft *m, struct view *v, uint8_t kind, const struct qn_hash *x);

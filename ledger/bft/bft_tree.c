@@ -34,8 +34,7 @@ static bool is_certified(const struct qn_bft *m, const struct qn_hash *hash, uin
 {
     const struct view *v = qn_bft_view_find(m, view);
     if (qn_bft_has_bug(m, QN_BUG_ANY_PARENT)) return true;
-    return qn_bft_same(hash, &m->last.hash) ||
-           (v && v->cert[0] && qn_bft_same(&v->cert[0]->block, hash));
+    return qn_bft_same(hash, &m->last.hash) || (v && qn_bft_view_cert(v, hash));
 }
 
 bool qn_bft_well_placed(const struct qn_bft *m, const struct qn_bft_block *b)
@@ -110,10 +109,11 @@ bool qn_bft_awaits(const struct qn_bft *m, const struct qn_hash *block)
     if (qn_bft_block_find(m, block)) return false;
     if (m->ending && qn_bft_same(&m->end, block)) return true;
     for (const struct view *v = m->views; v; v = v->next)
-        if (v->cert[0] && qn_bft_same(&v->cert[0]->block, block)) return true;
+        if (qn_bft_view_cert(v, block)) return true;
     for (const struct block *b = m->blocks; b; b = b->next)
         if (qn_bft_same(&b->b.parent, block)) return true;
-    return false;
+    const struct view *now = qn_bft_view_find(m, m->view);
+    return now && qn_bft_weigh(m, now, FIRSTS, block) >= m->need.weak;
 }
 
 void qn_bft_proposal(struct qn_bft *m, const struct qn_bft_block *block)
@@ -121,13 +121,9 @@ void qn_bft_proposal(struct qn_bft *m, const struct qn_bft_block *block)
     unsigned cnt = 0;
     qn_bft_prune(m);
     if (block->view <= m->last.view || qn_bft_block_find(m, &block->hash)) return;
-    const struct view *v = qn_bft_view_find(m, block->view);
-    bool certified = v && v->cert[0] && qn_bft_same(&v->cert[0]->block, &block->hash);
     for (const struct block *b = m->blocks; b; b = b->next)
         cnt += b->b.view == block->view;
-    bool awaited = certified || (m->ending && qn_bft_same(&m->end, &block->hash));
-    for (const struct block *b = m->blocks; b && !awaited; b = b->next)
-        awaited = qn_bft_same(&b->b.parent, &block->hash);
+    bool awaited = qn_bft_awaits(m, &block->hash);
     if (!awaited && (cnt >= BLOCKS_MAX || block->view > m->view + AHEAD_MAX)) return;
     struct block *b = calloc(1, sizeof *b);
     QN_ASSERT(b != NULL);

@@ -155,7 +155,7 @@ void qn_bft_cast(struct qn_bft *m, struct view *v, uint8_t kind, const struct qn
     a->block = *x;
     a->view = v->no;
     if (kind == QN_VOTE_FINAL) {
-        a->cert = v->cert[0];
+        a->cert = qn_bft_view_cert(v, x);
         return;
     }
     /* What led here is needed again after a restart of all: no block may skip a view whose end nobody can show. */
@@ -175,14 +175,23 @@ void qn_bft_journalled(struct qn_bft *m, uint64_t token)
     }
 }
 
+const struct qn_cert *qn_bft_view_cert(const struct view *v, const struct qn_hash *x)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (v->cert[i] && qn_bft_same(&v->cert[i]->block, x)) return v->cert[i];
+    for (unsigned i = 0; i < v->more_cnt; i++)
+        if (qn_bft_same(&v->more[i]->block, x)) return v->more[i];
+    return NULL;
+}
+
 static void got_cert(struct qn_bft *m, struct view *v, struct qn_cert *cert QN_TAKES)
 {
     bool nothing = qn_bft_same(&cert->block, &NOTHING);
-    if (v->cert[nothing]) {
+    if (qn_bft_view_cert(v, &cert->block) || (v->cert[nothing] && v->more_cnt == MORE_MAX)) {
         qn_bft_cert_free(cert);
         return;
     }
-    v->cert[nothing] = cert;
+    *(v->cert[nothing] ? &v->more[v->more_cnt++] : &v->cert[nothing]) = cert;
     if (!qn_bft_has_bug(m, QN_BUG_NO_FORWARD)) qn_bft_emit(m, QN_BFT_CERT)->cert = cert;
     if (!nothing) {
         bool only = v->voted_cnt == 0 || (v->voted_cnt == 1 && qn_bft_voted(v, &cert->block));
@@ -204,7 +213,7 @@ void qn_bft_count(struct qn_bft *m, struct view *v, const struct qn_hash *x)
     bool nothing = qn_bft_same(x, &NOTHING);
     uint64_t q = m->need.q - qn_bft_has_bug(m, QN_BUG_QUORUM),
              fast = m->need.fast - qn_bft_has_bug(m, QN_BUG_FAST);
-    if (!v->cert[nothing] && qn_bft_weigh(m, v, VOTES, x) >= q)
+    if (!qn_bft_view_cert(v, x) && qn_bft_weigh(m, v, VOTES, x) >= q)
         got_cert(m, v, qn_bft_cert_make(m, v, QN_CERT_VIEW, x));
     if (nothing) return;
     if (qn_bft_weigh(m, v, FIRSTS, x) >= fast) qn_bft_make_final(m, v, QN_CERT_FAST, x);

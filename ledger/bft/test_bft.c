@@ -164,7 +164,8 @@ static struct msg proposal(const struct qn_bft *m, const struct qn_bft_block *b)
 {
     struct msg msg = { .block = *b };
     for (uint64_t v = b->parent_view; v < b->view && msg.cert_cnt < QN_COUNT(msg.certs); v++) {
-        const struct qn_cert *cert = qn_bft_cert_of(m, v, v != b->parent_view);
+        const struct qn_cert *cert =
+            v == b->parent_view ? qn_bft_cert_for(m, v, &b->parent) : qn_bft_cert_of(m, v, true);
         if (cert) msg.certs[msg.cert_cnt++] = cert_copy(cert);
     }
     return msg;

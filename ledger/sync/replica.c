@@ -176,7 +176,7 @@ void qn_replica_add_certs(const struct qn_replica *r, const struct qn_bft_block 
 {
     p->certs.ptr = dst;
     p->certs.cnt = 0;
-    const struct qn_cert *cert = qn_bft_cert_of(r->bft, b->parent_view, false);
+    const struct qn_cert *cert = qn_bft_cert_for(r->bft, b->parent_view, &b->parent);
     if (cert) dst[p->certs.cnt++] = *cert;
     for (uint64_t v = b->parent_view + 1; v < b->view && p->certs.cnt < max; v++)
         if ((cert = qn_bft_cert_of(r->bft, v, true))) dst[p->certs.cnt++] = *cert;

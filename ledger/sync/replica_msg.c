@@ -220,8 +220,7 @@ static enum qn_verdict on_cert(struct qn_replica *r, const struct qn_cert *cert,
     struct qn_hash chain = qn_chain_id(r->chain);
     if (cert->epoch != r->set.epoch) return QN_IGNORE;
     if (cert->view <= qn_bft_last(r->bft).view) return qn_replica_on_late_cert(r, cert, why);
-    if (cert->kind == QN_CERT_VIEW &&
-        qn_bft_cert_of(r->bft, cert->view, qn_hash_is_zero(&cert->block)))
+    if (cert->kind == QN_CERT_VIEW && qn_bft_cert_for(r->bft, cert->view, &cert->block))
         return QN_IGNORE;
     if (qn_cert_valid(cert, &chain, &r->set, why)) return QN_REJECT;
     qn_bft_cert(r->bft, cert);
