@@ -621,7 +621,7 @@ qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(
     struct qn_hash id = qn_chain_id(qn_replica_chain(replica));
     char hex[9];
     qn_hex(id.b, 4, hex);
-    snprintf(net->proto, sizeof net->proto, "/quoin/%s/ledger/1", hex);
+    snprintf(net->proto, sizeof net->proto, "/quoin/%s/ledger/2", hex);
     net->replica = replica;
     net->turn = turn;
     net->turn_arg = arg;

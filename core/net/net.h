@@ -2,7 +2,7 @@
  * begins. The replica's wire (ledger/sync/replica.h) ends here.
  *
  *     /quoin/genesis/1              asked by who joins without one: the genesis, Borsh, then FIN
- *     /quoin/<8 hex>/ledger/1       a chain's replicas: messages of ledger/sync/sync.def as frames (net/libp2p/frames.h), to one peer
+ *     /quoin/<8 hex>/ledger/2       a chain's replicas: messages of ledger/sync/sync.def as frames (net/libp2p/frames.h), to one peer
  *     /quoin/<8 hex>/tx/1, vote/1, block/1     topics of the mesh (core/net/gossip_net.h): the same messages, to everybody
  *     /quoin/<8 hex>/kad/1.0.0      the hash table (net/libp2p/discover.h), which finds the others from one address
  *     /quoin/<8 hex>/shard/1        a long proposal in pieces, where most peers are validators (core/net/coded.h) */

@@ -54,9 +54,9 @@ struct view *qn_bft_view_make(struct qn_bft *m, uint64_t no)
 static void view_free(struct view *v)
 {
     for (size_t i = 0; i < QN_COUNT(v->cert); i++)
-        qn_bft_cert_free(v->cert[i]);
+        free(v->cert[i]);
     for (unsigned i = 0; i < v->more_cnt; i++)
-        qn_bft_cert_free(v->more[i]);
+        free(v->more[i]);
     free(v->said);
     free(v);
 }
@@ -189,7 +189,7 @@ void qn_bft_synced(struct qn_bft *m, const struct qn_bft_block *block, const str
     qn_bft_prune(m);
     if (block->view <= m->last.view) return;
     struct view *v = qn_bft_view_make(m, block->view);
-    if (!v->cert[2]) v->cert[2] = qn_bft_cert_copy(cert);
+    if (!v->cert[2]) v->cert[2] = qn_cert_copy(cert);
     if (m->ending && m->end_view <= block->view) m->ending = false;
     m->last = *block;
     if (m->view <= block->view) qn_bft_enter(m, block->view + 1);
@@ -356,7 +356,7 @@ struct qn_bft *qn_bft_new(const struct qn_bft_conf *conf, const struct qn_bft_bl
     m->heard = calloc(conf->cnt, sizeof *m->heard);
     QN_ASSERT(m->heard != NULL);
     if (!cert) return m;
-    qn_bft_view_make(m, last->view)->cert[2] = qn_bft_cert_copy(cert);
+    qn_bft_view_make(m, last->view)->cert[2] = qn_cert_copy(cert);
     qn_bft_hear_cert(m, cert);
     return m;
 }

@@ -87,8 +87,6 @@ void qn_bft_prune(struct qn_bft *m);
 void qn_bft_enter(struct qn_bft *m, uint64_t view);
 /* All that may have become possible in the present view. */
 void qn_bft_react(struct qn_bft *m);
-void qn_bft_cert_free(struct qn_cert *cert);
-struct qn_cert *qn_bft_cert_copy(const struct qn_cert *cert);
 uint64_t qn_bft_weigh(const struct qn_bft *m, const struct view *v, enum tally which,
                       const struct qn_hash *x);
 /* Weight of all FIRST less that of the strongest block. */

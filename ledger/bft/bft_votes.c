@@ -28,24 +28,6 @@ void qn_bft_speak(struct qn_bft *m, int self)
 
 static void put_vote(struct qn_bft *m, const struct qn_vote *vote);
 
-void qn_bft_cert_free(struct qn_cert *cert)
-{
-    if (cert) free(cert->votes.ptr);
-    free(cert);
-}
-
-struct qn_cert *qn_bft_cert_copy(const struct qn_cert *cert)
-{
-    struct qn_cert *copy = malloc(sizeof *copy);
-    QN_ASSERT(copy != NULL);
-    *copy = *cert;
-    copy->votes.ptr = malloc((cert->votes.cnt + 1) * sizeof *cert->votes.ptr);
-    QN_ASSERT(copy->votes.ptr != NULL);
-    if (cert->votes.cnt)
-        memcpy(copy->votes.ptr, cert->votes.ptr, cert->votes.cnt * sizeof *cert->votes.ptr);
-    return copy;
-}
-
 /* --- weighing ------------------------------------------------------------------------------------------------------------ */
 
 static bool voted_for(const struct said *s, const struct qn_hash *x)
@@ -87,8 +69,10 @@ uint64_t qn_bft_against(const struct qn_bft *m, const struct view *v)
 struct qn_cert *qn_bft_cert_make(const struct qn_bft *m, const struct view *v, uint8_t kind,
                                  const struct qn_hash *x)
 {
-    struct qn_vote votes[QN_SET_MAX];
+    struct qn_cert_vote votes[QN_SET_MAX], extras[QN_SET_MAX];
     struct qn_cert cert = { .kind = kind, .epoch = m->conf.epoch, .view = v->no, .block = *x };
+    cert.votes.ptr = votes;
+    cert.extras.ptr = extras;
     for (uint32_t i = 0; i < m->conf.cnt; i++) {
         const struct said *s = &v->said[i];
         const struct qn_vote *pick = NULL;
@@ -100,10 +84,9 @@ struct qn_cert *qn_bft_cert_make(const struct qn_bft *m, const struct view *v, u
             for (unsigned k = 0; k < s->extra_cnt && !pick; k++)
                 if (qn_bft_same(&s->extra[k].block, x)) pick = &s->extra[k];
         }
-        if (pick) votes[cert.votes.cnt++] = *pick;
+        if (pick) qn_cert_add(&cert, pick);
     }
-    cert.votes.ptr = votes;
-    return qn_bft_cert_copy(&cert);
+    return qn_cert_copy(&cert);
 }
 
 /* --- casting ------------------------------------------------------------------------------------------------------------- */
@@ -188,7 +171,7 @@ static void got_cert(struct qn_bft *m, struct view *v, struct qn_cert *cert QN_T
 {
     bool nothing = qn_bft_same(&cert->block, &NOTHING);
     if (qn_bft_view_cert(v, &cert->block) || (v->cert[nothing] && v->more_cnt == MORE_MAX)) {
-        qn_bft_cert_free(cert);
+        free(cert);
         return;
     }
     *(v->cert[nothing] ? &v->more[v->more_cnt++] : &v->cert[nothing]) = cert;
@@ -284,8 +267,10 @@ static void hear(struct qn_bft *m, const struct qn_vote *vote)
 
 void qn_bft_hear_cert(struct qn_bft *m, const struct qn_cert *cert)
 {
-    for (uint32_t i = 0; i < cert->votes.cnt; i++)
-        hear(m, &cert->votes.ptr[i]);
+    for (uint32_t i = 0; i < qn_cert_cnt(cert); i++) {
+        struct qn_vote vote = qn_cert_vote_whole(cert, i);
+        hear(m, &vote);
+    }
 }
 
 struct qn_hash qn_bft_heard(const struct qn_bft *m, uint64_t view)
@@ -335,10 +320,10 @@ void qn_bft_cert(struct qn_bft *m, const struct qn_cert *cert)
     if (cert->epoch != m->conf.epoch || cert->view <= m->last.view) return;
     qn_bft_hear_cert(m, cert);
     if (cert->kind == QN_CERT_VIEW) {
-        got_cert(m, qn_bft_view_make(m, cert->view), qn_bft_cert_copy(cert));
+        got_cert(m, qn_bft_view_make(m, cert->view), qn_cert_copy(cert));
     } else if (!qn_bft_same(&cert->block, &NOTHING) && !(m->ending && m->end_view >= cert->view)) {
         struct view *v = qn_bft_view_make(m, cert->view);
-        if (!v->cert[2]) v->cert[2] = qn_bft_cert_copy(cert);
+        if (!v->cert[2]) v->cert[2] = qn_cert_copy(cert);
         m->ending = true;
         m->end = cert->block;
         m->end_view = cert->view;

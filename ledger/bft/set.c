@@ -2,6 +2,7 @@
 #include "ledger/bft/set.h"
 
 #include "core/crypto/hash.h"
+#include "ledger/bft/vote.h"
 
 #include <string.h>
 
@@ -89,8 +90,8 @@ uint64_t qn_set_overlap(const struct qn_set *trusted, const struct qn_set *own,
     uint64_t sum = 0;
     for (uint32_t i = 0; i < trusted->cnt; i++) { /* each once, however often `own` names its key */
         bool signs = false;
-        for (uint32_t k = 0; k < cert->votes.cnt && !signs; k++) {
-            uint16_t signer = cert->votes.ptr[k].signer;
+        for (uint32_t k = 0; k < qn_cert_cnt(cert) && !signs; k++) {
+            uint16_t signer = qn_cert_at(cert, k)->signer;
             signs = signer < own->cnt && qn_hash_eq(&own->keys[signer], &trusted->keys[i]);
         }
         if (signs) sum += trusted->weights[i];

@@ -77,12 +77,9 @@ static void push(struct world *w, struct event e)
 
 static struct qn_cert *cert_copy(const struct qn_cert *cert)
 {
-    struct qn_cert *copy = malloc(sizeof *copy);
-    QN_ASSERT(copy != NULL);
-    *copy = *cert;
-    copy->votes.ptr = NULL; /* verified: the machine only forwards the votes */
-    copy->votes.cnt = 0;
-    return copy;
+    struct qn_cert bare = *cert; /* verified: the machine only forwards the votes */
+    bare.votes.cnt = bare.extras.cnt = 0;
+    return qn_cert_copy(&bare);
 }
 
 static void msg_free(struct msg *msg)

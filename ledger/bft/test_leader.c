@@ -15,7 +15,7 @@ struct say {
     struct qn_bft_block block; /* when its height is not 0 */
     struct qn_vote vote;       /* when its kind is not 0 */
     struct qn_cert cert;       /* when its kind is not 0; its votes are its own */
-    struct qn_vote votes[CNT];
+    struct qn_cert_vote votes[CNT], extras[CNT];
 };
 
 struct net {
@@ -77,8 +77,13 @@ static void show_cert(struct net *net, unsigned to, const struct qn_cert *cert)
 {
     struct say *s = say(net, to);
     s->cert = *cert;
-    memcpy(s->votes, cert->votes.ptr, cert->votes.cnt * sizeof *s->votes);
+    s->cert.votes.cnt = s->cert.extras.cnt = 0;
     s->cert.votes.ptr = s->votes;
+    s->cert.extras.ptr = s->extras;
+    for (uint32_t i = 0; i < qn_cert_cnt(cert); i++) {
+        struct qn_vote v = qn_cert_vote_whole(cert, i);
+        qn_cert_add(&s->cert, &v);
+    }
 }
 
 static void show(struct net *net, unsigned to, const struct qn_bft_block *b)

@@ -10,7 +10,7 @@ struct world {
     struct qn_key key[N];
     struct qn_set set;
     struct qn_hash chain, block;
-    struct qn_vote votes[N];
+    struct qn_cert_vote votes[N], extras[N];
     struct qn_cert cert;
 };
 
@@ -34,10 +34,11 @@ static struct qn_cert *sign(struct world *w, uint8_t kind, uint8_t vote, uint32_
 {
     w->cert = (struct qn_cert){ .kind = kind, .epoch = w->set.epoch, .view = 3, .block = w->block };
     w->cert.votes.ptr = w->votes;
-    for (uint16_t i = 0; i < w->set.cnt; i++)
-        if (bits >> i & 1)
-            w->votes[w->cert.votes.cnt++] =
-                qn_vote_make(&w->key[i], i, &w->chain, vote, w->set.epoch, 3, &w->block);
+    w->cert.extras.ptr = w->extras;
+    for (uint16_t i = 0; i < w->set.cnt; i++) {
+        struct qn_vote v = qn_vote_make(&w->key[i], i, &w->chain, vote, w->set.epoch, 3, &w->block);
+        if (bits >> i & 1) qn_cert_add(&w->cert, &v);
+    }
     return &w->cert;
 }
 
@@ -105,8 +106,55 @@ static void test_forged(struct qn_test_state *t)
     c->votes.ptr[6].signer = 7; /* nobody */
     CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_PROOF);
     c = sign(&w, QN_CERT_SLOW, QN_VOTE_FIRST, 127); /* FIRST votes make no SLOW certificate */
-    CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_PROOF);
+    CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_SIGNATURE);
     c = sign(&w, 4, QN_VOTE_FINAL, 127);
+    CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_PROOF);
+}
+
+/* One form: each list rises, nobody is in both, EXTRA only where it counts. What comes out is what was cast. */
+static void test_form(struct qn_test_state *t)
+{
+    struct world w;
+    world_init(&w, 7, 0);
+    struct qn_cert *c = sign(&w, QN_CERT_VIEW, QN_VOTE_FIRST, 0x53); /* 0, 1, 4, 6 */
+    for (uint16_t i = 2; i < 6; i += 3) {                            /* 2, 5 */
+        struct qn_vote v = qn_vote_make(&w.key[i], i, &w.chain, QN_VOTE_EXTRA, 7, 3, &w.block);
+        qn_cert_add(c, &v);
+    }
+    CHECK(c->votes.cnt == 4 && c->extras.cnt == 2);
+    CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_OK);
+    for (uint32_t i = 0; i < qn_cert_cnt(c); i++) {
+        struct qn_vote v = qn_cert_vote_whole(c, i);
+        CHECK(v.kind == (i < 4 ? QN_VOTE_FIRST : QN_VOTE_EXTRA) && v.epoch == 7 && v.view == 3);
+        CHECK(qn_vote_ok(&v, &w.chain, &w.key[v.signer].pub));
+    }
+    struct qn_buf whole = { 0 }, again = { 0 };
+    struct qn_cert *copy = qn_cert_copy(c);
+    qn_encode(qn_cert_record(), c, &whole);
+    qn_encode(qn_cert_record(), copy, &again);
+    CHECK(whole.len == 53 + 6 * 66 && again.len == whole.len);
+    CHECK(memcmp(whole.ptr, again.ptr, whole.len) == 0);
+    qn_buf_free(&whole);
+    qn_buf_free(&again);
+    free(copy);
+    struct qn_cert_vote last = w.extras[1], first = w.extras[0];
+    w.extras[0] = last; /* they fall */
+    w.extras[1] = first;
+    CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_PROOF);
+    w.extras[0] = first;
+    w.extras[1] = w.votes[3]; /* 6 stands in both */
+    CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_PROOF);
+    w.extras[1] = last;
+    w.votes[4] = last; /* one in the list of the other kind */
+    c->votes.cnt = 5;
+    c->extras.cnt = 1;
+    CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_PROOF);
+    w.votes[3] = last;
+    c->votes.cnt = 4;
+    CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_SIGNATURE);
+    c = sign(&w, QN_CERT_FAST, QN_VOTE_FIRST, 127); /* whole, and one too many */
+    CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_OK);
+    c->extras.cnt = 1;
     CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_PROOF);
 }
 
@@ -248,6 +296,7 @@ int main(void)
     TEST(test_every_subset);
     TEST(test_fast_ppm);
     TEST(test_forged);
+    TEST(test_form);
     TEST(test_equal);
     TEST(test_cap);
     TEST(test_root_and_overlap);

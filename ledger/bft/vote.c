@@ -2,6 +2,7 @@
 #include "ledger/bft/vote.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct qn_span message(const struct qn_hash *chain, uint8_t kind, uint32_t epoch,
@@ -68,32 +69,64 @@ bool qn_votes_exclude(const struct qn_vote *a, const struct qn_vote *b)
     return a->kind == QN_VOTE_FIRST && b->kind == QN_VOTE_FIRST;
 }
 
-static bool counts(uint8_t cert, uint8_t vote)
+/* What those in `votes` cast; in `extras` it is EXTRA. */
+static uint8_t kind_of(const struct qn_cert *cert)
 {
-    switch (cert) {
-    case QN_CERT_VIEW: return vote == QN_VOTE_FIRST || vote == QN_VOTE_EXTRA;
-    case QN_CERT_FAST: return vote == QN_VOTE_FIRST;
-    case QN_CERT_SLOW: return vote == QN_VOTE_FINAL;
-    default: return false;
-    }
+    return cert->kind == QN_CERT_SLOW ? QN_VOTE_FINAL : QN_VOTE_FIRST;
 }
 
-/* Signers rise, so that there are at most as many as the set has members; votes of one kind sign the same. */
+void qn_cert_add(struct qn_cert *cert, const struct qn_vote *vote)
+{
+    struct qn_cert_vote v = { .signer = vote->signer, .sig = vote->sig };
+    if (vote->kind == QN_VOTE_EXTRA)
+        cert->extras.ptr[cert->extras.cnt++] = v;
+    else
+        cert->votes.ptr[cert->votes.cnt++] = v;
+}
+
+struct qn_vote qn_cert_vote_whole(const struct qn_cert *cert, uint32_t i)
+{
+    QN_ASSERT(i < qn_cert_cnt(cert));
+    const struct qn_cert_vote *v = qn_cert_at(cert, i);
+    return (struct qn_vote){ .kind = i < cert->votes.cnt ? kind_of(cert) : QN_VOTE_EXTRA,
+                             .epoch = cert->epoch,
+                             .view = cert->view,
+                             .block = cert->block,
+                             .signer = v->signer,
+                             .sig = v->sig };
+}
+
+struct qn_cert *qn_cert_copy(const struct qn_cert *cert)
+{
+    uint32_t cnt = qn_cert_cnt(cert);
+    struct qn_cert *copy = malloc(sizeof *copy + cnt * sizeof(struct qn_cert_vote));
+    QN_ASSERT(copy != NULL);
+    *copy = *cert;
+    copy->votes.ptr = (struct qn_cert_vote *)(copy + 1);
+    copy->extras.ptr = copy->votes.ptr + cert->votes.cnt;
+    for (uint32_t i = 0; i < cnt; i++)
+        copy->votes.ptr[i] = *qn_cert_at(cert, i);
+    return copy;
+}
+
+/* There are at most as many as the set has members; votes of one kind sign the same. */
 static bool votes_ok(const struct qn_cert *cert, const struct qn_hash *chain,
                      const struct qn_set *set)
 {
-    uint8_t msgs[QN_VOTE_FINAL + 1][88];
+    uint8_t most[88], extra[88];
     struct qn_verify_item items[QN_SET_MAX];
+    struct qn_span what =
+        message(chain, kind_of(cert), cert->epoch, cert->view, &cert->block, most);
+    struct qn_span other =
+        message(chain, QN_VOTE_EXTRA, cert->epoch, cert->view, &cert->block, extra);
     bool ok[QN_SET_MAX], all = true;
-    for (uint8_t kind = QN_VOTE_FIRST; kind <= QN_VOTE_FINAL; kind++)
-        message(chain, kind, cert->epoch, cert->view, &cert->block, msgs[kind]);
-    for (uint32_t i = 0; i < cert->votes.cnt; i++) {
-        const struct qn_vote *v = &cert->votes.ptr[i];
+    for (uint32_t i = 0; i < qn_cert_cnt(cert); i++) {
+        const struct qn_cert_vote *v = qn_cert_at(cert, i);
         items[i] = (struct qn_verify_item){ &set->keys[v->signer], &v->sig,
-                                            QN_SPAN(msgs[v->kind], sizeof msgs[0]) };
+                                            i < cert->votes.cnt ? what : other };
     }
-    qn_verify_many(items, cert->votes.cnt, ok);
-    for (uint32_t i = 0; i < cert->votes.cnt; i++)
+    qn_verify_many(items, qn_cert_cnt(cert), ok);
+    for (uint32_t i = 0; i < qn_cert_cnt(cert); i++)
         all = all && ok[i];
     return all;
 }
@@ -103,21 +136,23 @@ qn_rc qn_cert_valid(const struct qn_cert *cert, const struct qn_hash *chain,
 {
     struct qn_quorum q = qn_set_quorum(set);
     uint64_t need = cert->kind == QN_CERT_FAST ? q.fast : q.q, have = 0;
+    bool signs[QN_SET_MAX] = { false };
     if (cert->kind < QN_CERT_VIEW || cert->kind > QN_CERT_SLOW)
         return qn_why(why, QN_E_PROOF, "there is no certificate of kind %u", cert->kind);
     if (cert->epoch != set->epoch)
         return qn_why(why, QN_E_PROOF, "the certificate is of epoch %u, the validators of %u",
                       cert->epoch, set->epoch);
+    if (cert->extras.cnt && cert->kind != QN_CERT_VIEW)
+        return qn_why(why, QN_E_PROOF, "votes of a kind that makes nothing final");
     int last = -1;
-    for (uint32_t i = 0; i < cert->votes.cnt; i++) {
-        const struct qn_vote *v = &cert->votes.ptr[i];
-        if (v->signer >= set->cnt || v->signer <= last)
+    for (uint32_t i = 0; i < qn_cert_cnt(cert); i++) {
+        uint16_t who = qn_cert_at(cert, i)->signer;
+        if (i == cert->votes.cnt) last = -1;
+        if (who >= set->cnt || who <= last || signs[who])
             return qn_why(why, QN_E_PROOF, "signers must rise and be of the set");
-        last = v->signer;
-        if (!counts(cert->kind, v->kind) || v->epoch != cert->epoch || v->view != cert->view ||
-            !qn_hash_eq(&v->block, &cert->block))
-            return qn_why(why, QN_E_PROOF, "a vote is not for this certificate");
-        have += set->weights[v->signer];
+        last = who;
+        signs[who] = true;
+        have += set->weights[who];
     }
     if (have < need)
         return qn_why(why, QN_E_PROOF, "votes weigh %" PRIu64 ", %" PRIu64 " is needed", have,

@@ -18,6 +18,23 @@ QN_CHECK bool qn_vote_ok(const struct qn_vote *vote, const struct qn_hash *chain
 void qn_votes_ok(const struct qn_vote votes[], size_t cnt, const struct qn_hash *chain,
                  const struct qn_set *set, bool ret_ok[]);
 
+/* A certificate says once what its votes have in common, and of each who signed, and the signature. It has one form: signers rise in both lists,
+ * nobody is in both; qn_cert_valid refuses any other. They are numbered through, those of `votes` first. */
+static inline uint32_t qn_cert_cnt(const struct qn_cert *cert)
+{
+    return cert->votes.cnt + cert->extras.cnt;
+}
+static inline const struct qn_cert_vote *qn_cert_at(const struct qn_cert *cert, uint32_t i)
+{
+    return i < cert->votes.cnt ? &cert->votes.ptr[i] : &cert->extras.ptr[i - cert->votes.cnt];
+}
+/* qn_cert_add puts a vote behind those of its list, which has room. */
+void qn_cert_add(struct qn_cert *cert, const struct qn_vote *vote);
+/* qn_cert_vote_whole gives vote i as it was cast. */
+struct qn_vote qn_cert_vote_whole(const struct qn_cert *cert, uint32_t i);
+/* qn_cert_copy makes a copy in one piece of memory, for free(). */
+struct qn_cert *qn_cert_copy(const struct qn_cert *cert) QN_GIVES;
+
 /* qn_cert_valid says whether a certificate is what it claims to be, by the weights, epoch and fast_ppm of set: VIEW when FIRST or EXTRA for
  * its block (zero: nothing) weigh Q, FAST when FIRST weigh all but P, SLOW when FINAL weigh Q. Every signer once, in rising order, every
  * signature good. What a node asks of each certificate it hears, and a light client of the one it is shown. QN_E_PROOF, QN_E_SIGNATURE;

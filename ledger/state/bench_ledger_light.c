@@ -47,7 +47,7 @@ static void make_final(struct qn_chain *chain, const struct qn_key *keys, uint32
 {
     const struct qn_header *head = qn_chain_header(chain);
     struct qn_quorum q = qn_set_quorum(qn_chain_set(chain));
-    struct qn_vote votes[QN_SET_MAX];
+    struct qn_cert_vote votes[QN_SET_MAX];
     struct qn_hash hash, chain_id = qn_chain_id(chain);
     struct qn_why why = { "" };
     struct qn_make m = {
@@ -58,10 +58,12 @@ static void make_final(struct qn_chain *chain, const struct qn_key *keys, uint32
     QN_ASSERT(rc == QN_OK);
     struct qn_cert cert = { .kind = QN_CERT_SLOW, .epoch = 1, .view = 1, .block = hash };
     cert.epoch = qn_chain_block(chain, &hash)->header.epoch;
-    for (uint16_t i = 0; i < cnt && i < q.q; i++)
-        votes[i] = qn_vote_make(&keys[i], i, &chain_id, QN_VOTE_FINAL, cert.epoch, 1, &hash);
-    cert.votes.cnt = (uint32_t)QN_MIN((uint64_t)cnt, q.q);
     cert.votes.ptr = votes;
+    for (uint16_t i = 0; i < cnt && i < q.q; i++) {
+        struct qn_vote v =
+            qn_vote_make(&keys[i], i, &chain_id, QN_VOTE_FINAL, cert.epoch, 1, &hash);
+        qn_cert_add(&cert, &v);
+    }
     struct qn_why_final by = { .cert = &cert };
     rc = qn_chain_final(chain, &hash, &by, &why);
     if (rc) fprintf(stderr, "%s\n", why.text);

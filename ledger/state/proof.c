@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint8_t MAGIC[5] = { 'Q', 'N', 'L', 'P', 3 };
+static const uint8_t MAGIC[5] = { 'Q', 'N', 'L', 'P', 4 };
 
 /* --- making ------------------------------------------------------------------------------------------------ */
 

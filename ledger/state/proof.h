@@ -1,7 +1,7 @@
 /* proof.h - proof files: all rows of a range of the state (one row, its absence, a list) under a final block, checked without a node by
  * whoever knows the chain's hash or the hash of one of its blocks.
  *
- *     "QNLP" | u8 3
+ *     "QNLP" | u8 4
  *     u32 len | genesis, Borsh
  *     u16 cnt, cnt times a step:
  *         u16 cnt, cnt times: key[32] | weight u64     the validators that made the block final

@@ -86,7 +86,7 @@ static void put_step(struct world *w, unsigned height, const struct by *by, stru
 {
     struct qn_key key;
     struct qn_set set, next;
-    struct qn_vote votes[SET_MAX];
+    struct qn_cert_vote votes[SET_MAX];
     struct qn_buf row = { 0 }, rows = { 0 }, edge = { 0 };
     uint8_t at[6] = { QN_TABLE_SET, 0, 0, 0, (uint8_t)(height + 1), 0 };
     set_of(by->first, by->cnt, &set);
@@ -109,13 +109,13 @@ static void put_step(struct world *w, unsigned height, const struct by *by, stru
                            .set_root = qn_set_hash(&set) };
     struct qn_hash hash = qn_header_hash(&h);
     struct qn_cert cert = { .kind = by->kind, .epoch = height, .view = height, .block = hash };
+    cert.votes.ptr = votes;
     uint8_t kind = by->kind == QN_CERT_FAST ? QN_VOTE_FIRST : QN_VOTE_FINAL;
     for (unsigned i = 0; i < by->votes; i++) {
         key_of(by->first + i, &key);
-        votes[i] = qn_vote_make(&key, (uint16_t)i, &w->chain, kind, height, height, &hash);
+        struct qn_vote v = qn_vote_make(&key, (uint16_t)i, &w->chain, kind, height, height, &hash);
+        qn_cert_add(&cert, &v);
     }
-    cert.votes.cnt = by->votes;
-    cert.votes.ptr = votes;
     qn_encode(qn_header_record(), &h, ret);
     qn_encode(qn_cert_record(), &cert, ret);
     qn_buf_u32(ret, (uint32_t)edge.len);
@@ -130,7 +130,7 @@ static void put_file(struct world *w, const struct by *by, unsigned cnt, struct 
                      struct qn_span to, struct qn_buf *ret)
 {
     qn_buf_clear(ret);
-    qn_buf_put(ret, "QNLP\3", 5);
+    qn_buf_put(ret, "QNLP\4", 5);
     qn_buf_u32(ret, (uint32_t)w->genesis.len);
     qn_buf_span(ret, qn_buf_get(&w->genesis));
     qn_buf_u16(ret, (uint16_t)cnt);

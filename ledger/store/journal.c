@@ -83,6 +83,18 @@ static bool frame_ok(const struct qn_journal *j, struct qn_span file, uint64_t o
     return true;
 }
 
+/* Whether a segment begins with a whole frame of another format. */
+static bool is_foreign(struct qn_span file)
+{
+    struct qn_span s = file;
+    uint32_t len, crc;
+    if (!qn_take_u32(&s, &len) || len == 0 || len > QN_FRAME_MAX || frame_size(len) > file.len)
+        return false;
+    memcpy(&crc, file.ptr + frame_size(len) - 8, 4);
+    return file.ptr[4] >> 4 != QN_JOURNAL_FORMAT &&
+           crc == (uint32_t)crc32(0, file.ptr, (uInt)(frame_size(len) - 8));
+}
+
 /* Whether a whole frame that was written later begins behind off: then the one at off was whole once, and is damaged. */
 static bool frame_behind(const struct qn_journal *j, struct qn_span file, uint64_t off)
 {
@@ -147,6 +159,14 @@ static qn_rc scan_segment(struct qn_journal *j, const struct scan *scan, bool la
     struct qn_span all = qn_buf_get(&file);
     uint64_t off = 0;
     uint32_t len;
+    if (is_foreign(all)) {
+        rc = qn_why(
+            why, QN_E_FOREIGN,
+            "%s is of format %u, this build reads %u: use the version that wrote it, or move "
+            "journal, state.mdb and steps.qs out of this home and let it join its chain anew",
+            path, all.ptr[4] >> 4, QN_JOURNAL_FORMAT);
+        goto out;
+    }
     while (off + HEAD <= all.len && frame_ok(j, all, off, &len)) {
         struct qn_span frame = QN_SPAN(all.ptr + off, frame_size(len));
         memcpy(&j->seq, frame.ptr + 8, 8); /* its own, but for a beginning */

@@ -9,23 +9,26 @@
  * sectors may be missing, and no whole frame is behind it. It is dropped. Anything else that does not fit is QN_E_CORRUPT, naming file and offset, and
  * nothing is written.
  *
+ * The upper half of kind is the format of what frames hold. A journal of another one is QN_E_FOREIGN, and nothing is written.
+ *
  * What need not be synced by itself waits and goes with the next frame that must, as one frame: so a power failure leaves all of it or nothing.
- * A frame of kind 6 holds them in order, each in the form of a frame with seq and prev 0. */
+ * A group holds them in order, each in the form of a frame with seq and prev 0. */
 #ifndef QN_LEDGER_STORE_JOURNAL_H
 #define QN_LEDGER_STORE_JOURNAL_H
 
 #include "core/env/disk.h"
 
-#define QN_FRAME_MAX (16u << 20)
+#define QN_FRAME_MAX      (16u << 20)
+
+#define QN_JOURNAL_FORMAT 1 /* 0: certificates that said with each vote what all have in common */
 
 enum qn_frame_kind {
-    QN_FRAME_GENESIS = 1,
-    QN_FRAME_BLOCK = 2,
-    QN_FRAME_VOTE = 3,
-    QN_FRAME_ANCHOR =
-        4, /* all that a reader needs of what came before: a journal may begin with it, at any seq */
-    QN_FRAME_FINAL = 5, /* a block is final whose body a frame of the same segment holds */
-    QN_FRAME_GROUP = 6, /* several, written at once and under one checksum; visited one by one */
+    QN_FRAME_GENESIS = QN_JOURNAL_FORMAT << 4 | 1,
+    QN_FRAME_BLOCK,
+    QN_FRAME_VOTE,
+    QN_FRAME_ANCHOR, /* all that a reader needs of what came before: a journal may begin with it, at any seq */
+    QN_FRAME_FINAL, /* a block is final whose body a frame of the same segment holds */
+    QN_FRAME_GROUP, /* several, written at once and under one checksum; visited one by one */
 };
 
 struct qn_journal;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 enum { FRAMES = 6, LEN = 1000, SIZE = 16 + LEN + 16, HOLD = FRAMES * SIZE };
 
@@ -103,6 +104,29 @@ static void test_torn(struct qn_test_state *t)
     end(&p);
 }
 
+/* What another version wrote is told apart from what rotted. */
+static void test_foreign(struct qn_test_state *t)
+{
+    struct place p;
+    struct qn_why why = { "" };
+    struct qn_journal *j = begin(t, &p);
+    uint8_t frame[SIZE], old[1];
+    qn_journal_close(j);
+    j = NULL;
+    change(&p, 4, QN_FRAME_VOTE ^ 3, old); /* of kind 3, in format 0 */
+    CHECK_RC(reopen(&p, &j, &why), QN_E_CORRUPT);
+    FILE *f = fopen(p.seg, "r+b");
+    QN_ASSERT(f && fread(frame, 1, SIZE, f) == SIZE);
+    uint32_t crc = (uint32_t)crc32(0, frame, SIZE - 8);
+    memcpy(frame + SIZE - 8, &crc, sizeof crc);
+    QN_ASSERT(fseek(f, 0, SEEK_SET) == 0 && fwrite(frame, 1, SIZE, f) == SIZE);
+    fclose(f);
+    CHECK_RC(reopen(&p, &j, &why), QN_E_FOREIGN);
+    CHECK(strstr(why.text, "is of format 0, this build reads 1") != NULL);
+    CHECK(p.cnt == 0 && j == NULL);
+    end(&p);
+}
+
 static void test_read(struct qn_test_state *t)
 {
     struct place p;
@@ -127,6 +151,7 @@ int main(void)
     TEST_BEGIN();
     TEST(test_rot);
     TEST(test_torn);
+    TEST(test_foreign);
     TEST(test_read);
     return TEST_END();
 }

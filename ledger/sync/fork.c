@@ -47,15 +47,16 @@ void qn_fork_blame(struct qn_fork *fork, const struct qn_set *set, const struct 
     fork->cnt = 0;
     fork->weight = 0;
     for (uint32_t i = 0, k = 0; i < ours->votes.cnt; i++) { /* signers rise in both */
-        const struct qn_vote *a = &ours->votes.ptr[i], *b;
-        while (k < theirs->votes.cnt && theirs->votes.ptr[k].signer < a->signer)
+        uint16_t signer = ours->votes.ptr[i].signer;
+        while (k < theirs->votes.cnt && theirs->votes.ptr[k].signer < signer)
             k++;
         if (k == theirs->votes.cnt) break;
-        b = &theirs->votes.ptr[k];
-        if (a->signer != b->signer || !qn_votes_exclude(a, b)) continue;
-        fork->who[fork->cnt++] = set->keys[a->signer];
-        fork->weight += set->weights[a->signer];
-        visit(arg, a, b);
+        if (theirs->votes.ptr[k].signer != signer) continue;
+        struct qn_vote a = qn_cert_vote_whole(ours, i), b = qn_cert_vote_whole(theirs, k);
+        if (!qn_votes_exclude(&a, &b)) continue;
+        fork->who[fork->cnt++] = set->keys[signer];
+        fork->weight += set->weights[signer];
+        visit(arg, &a, &b);
     }
 }
 

@@ -41,7 +41,7 @@ struct qn_fork {
 };
 
 /* qn_fork_blame finds who signed both certificates in a way that no honest validator does, into fork->who, cnt, weight and need; visit gets
- * each one's pair of votes. Both certificates were checked by set. */
+ * each one's pair of votes, lent for the call. Both certificates make something final, and were checked by set. */
 void qn_fork_blame(struct qn_fork *fork, const struct qn_set *set, const struct qn_cert *ours,
                    const struct qn_cert *theirs,
                    void (*visit)(void *arg, const struct qn_vote *a, const struct qn_vote *b),

@@ -154,10 +154,8 @@ void qn_replica_on_block(void *arg, const struct qn_frame *f, const struct qn_ha
 
 void qn_replica_forget_pledge(struct qn_replica *r)
 {
-    for (unsigned i = 0; i < r->pledge_cert_cnt; i++) {
-        free(r->pledge_cert[i]->votes.ptr);
+    for (unsigned i = 0; i < r->pledge_cert_cnt; i++)
         free(r->pledge_cert[i]);
-    }
     r->pledge_cnt = r->pledge_cert_cnt = 0;
 }
 
@@ -283,22 +281,10 @@ static void pledge(struct qn_replica *r)
         qn_bft_journalled(r->bft, r->pledge[i].token);
 }
 
-static void add_pledge_cert(struct qn_replica *r, const struct qn_cert *cert)
-{
-    if (!cert) return;
-    struct qn_cert *copy = malloc(sizeof *copy);
-    QN_ASSERT(copy != NULL);
-    *copy = *cert;
-    copy->votes.ptr = malloc((cert->votes.cnt + 1) * sizeof *copy->votes.ptr);
-    QN_ASSERT(copy->votes.ptr != NULL);
-    memcpy(copy->votes.ptr, cert->votes.ptr, cert->votes.cnt * sizeof *copy->votes.ptr);
-    r->pledge_cert[r->pledge_cert_cnt++] = copy;
-}
-
 static void add_pledge(struct qn_replica *r, const struct qn_bft_action *a)
 {
     r->pledge[r->pledge_cnt++] = *a;
-    add_pledge_cert(r, a->cert);
+    if (a->cert) r->pledge_cert[r->pledge_cert_cnt++] = qn_cert_copy(a->cert);
 }
 
 void qn_replica_on_evidence(struct qn_replica *r, const struct qn_vote *a, const struct qn_vote *b)

@@ -315,7 +315,7 @@ static void on_want(struct qn_replica *r, uint32_t from, const struct sync_want 
             const struct qn_cert *cert = qn_bft_cert_of(r->bft, v, true);
             if (!cert) cert = qn_bft_cert_of(r->bft, v, false);
             if (cert) qn_replica_send(r, from, QN_CLASS_VOTE, SAY_CERT, qn_cert_record(), cert);
-            if (cert) bytes += cert->votes.cnt * sizeof *cert->votes.ptr;
+            if (cert) bytes += qn_cert_cnt(cert) * sizeof *cert->votes.ptr;
         }
     }
     qn_replica_charge(r, p, bytes + (b ? b->parcel->message.len : 0), 0);

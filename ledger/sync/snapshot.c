@@ -14,7 +14,7 @@
 #define CHUNK_BYTES (8u << 20) /* cut anyway beyond this */
 #define PIECE_BYTES (2u << 20)
 
-static const uint8_t MAGIC[5] = { 'Q', 'N', 'S', 'N', 1 };
+static const uint8_t MAGIC[5] = { 'Q', 'N', 'S', 'N', 2 };
 
 /* --- making ------------------------------------------------------------------------------------------------ */
 

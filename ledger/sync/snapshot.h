@@ -1,7 +1,7 @@
 /* snapshot.h - a state to begin from: all rows after a final block in chunks that each prove themselves, and the blocks of the last ten
  * minutes, whose transactions must not come again.
  *
- *     manifest   "QNSN" | u8 1
+ *     manifest   "QNSN" | u8 2
  *                u32 len | the front of a proof (ledger/state/proof.h): the block, and why it is final
  *                u8 has | header, Borsh                     the block that the bodies begin above; has 0: they begin with block 1
  *                u32 cnt, cnt times a chunk:  hash[32] | u32 bytes | u16 len | to | u32 len | edge

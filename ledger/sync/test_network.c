@@ -383,7 +383,7 @@ static void check_later_block(struct qn_test_state *t, struct net *net)
     struct qn_chain *chain = qn_replica_chain(n->r);
     struct qn_hash id = qn_chain_id(chain), hash;
     struct qn_why why = { "" };
-    struct qn_vote votes[3];
+    struct qn_cert_vote votes[3];
     bool misfit[1];
     uint64_t before = height(net, 0), view = qn_replica_info(n->r).view + 5, wait;
     struct sync_status far = { .chain = id, .height = before + 10, .oldest = 1 };
@@ -395,14 +395,16 @@ static void check_later_block(struct qn_test_state *t, struct net *net)
     struct sync_blocks answer = { .blocks = { 1, &one } };
     one.block.header.ver = 2;
     hash = qn_header_hash(&one.block.header);
-    for (uint16_t i = 0; i < 3; i++)
-        votes[i] = qn_vote_make(&net->node[i + 1].key, (uint16_t)(i + 1), &id, QN_VOTE_FINAL,
-                                one.block.header.epoch, view, &hash);
     one.cert = (struct qn_cert){ .kind = QN_CERT_SLOW,
                                  .epoch = one.block.header.epoch,
                                  .view = view,
                                  .block = hash,
-                                 .votes = { 3, votes } };
+                                 .votes = { 0, votes } };
+    for (uint16_t i = 0; i < 3; i++) {
+        struct qn_vote v = qn_vote_make(&net->node[i + 1].key, (uint16_t)(i + 1), &id,
+                                        QN_VOTE_FINAL, one.block.header.epoch, view, &hash);
+        qn_cert_add(&one.cert, &v);
+    }
     qn_replica_peer(n->r, FAR, true);
     CHECK(tell(net, 0, 1, sync_status_record(), &far, &why) == QN_IGNORE); /* it asks for them */
     (void)tell(net, 0, 8, sync_blocks_record(), &answer, &why);

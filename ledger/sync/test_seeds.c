@@ -1,7 +1,8 @@
-/* test_seeds.c - what fuzzing begins with is of today's formats: a block, a genesis, a proof, a snapshot with all that it names. Where a format changed
+/* test_seeds.c - what fuzzing begins with is of today's formats: a block, a genesis, proofs, a journal, a snapshot with all that it names. Where a format changed
  * the seed no longer reads, and QUOIN_SEEDS_WRITE=1 build/test_seeds makes it anew, from a chain of its own. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
+#include "ledger/store/journal.h"
 #include "ledger/sync/replica.h"
 #include "ledger/sync/snapshot.h"
 
@@ -139,6 +140,24 @@ static void put_snapshot(struct world *w, const char *name)
     qn_buf_free(&file);
 }
 
+/* The first frames of the chain's journal: the genesis and three blocks. */
+static void put_journal(struct world *w, const char *name)
+{
+    char path[200];
+    struct qn_buf file = { 0 };
+    uint32_t len;
+    size_t end = 0;
+    snprintf(path, sizeof path, "%s/journal/seg-0000000000.qj", w->home);
+    QN_ASSERT(qn_file_read(path, 64u << 20, &file, &w->why) == QN_OK);
+    for (int i = 0; i < 4; i++) {
+        memcpy(&len, file.ptr + end, sizeof len);
+        end += 32 + (len + 7) / 8 * 8;
+    }
+    file.len = end;
+    put_file(name, &file);
+    qn_buf_free(&file);
+}
+
 static void write_all(void)
 {
     struct world w;
@@ -156,6 +175,7 @@ static void write_all(void)
     struct qn_chain *c = qn_replica_chain(w.r);
     put_frame(&w, qn_chain_header(c)->height, "fuzz_block/last");
     put_snapshot(&w, "fuzz_snapshot/old");
+    put_journal(&w, "fuzz_journal/four");
     QN_ASSERT(qn_proof_head(c, NULL, &proof, &w.why) == QN_OK);
     qn_proof_range(qn_chain_trie(c), QN_SPAN("\1", 1), QN_SPAN("\2", 1), &proof);
     put_file("fuzz_proof/accounts", &proof);
@@ -198,13 +218,45 @@ static void test_blocks(struct qn_test_state *t)
 
 static void test_proof(struct qn_test_state *t)
 {
+    static const char *const NAMES[] = { "fuzz_proof/accounts", "fuzz_proof/handed",
+                                         "fuzz_proof/overlap" };
     struct qn_buf file = { 0 };
     struct qn_proof proof;
     struct qn_why why = { "" };
-    if (load(t, "fuzz_proof/accounts", &file))
-        CHECK_RC(qn_proof_check(qn_buf_get(&file), NULL, &proof, &why), QN_OK);
+    for (size_t i = 0; i < QN_COUNT(NAMES); i++)
+        if (load(t, NAMES[i], &file))
+            CHECK_RC(qn_proof_check(qn_buf_get(&file), NULL, &proof, &why), QN_OK);
     if (why.text[0]) printf("%s\n", why.text);
     qn_buf_free(&file);
+}
+
+static qn_rc count(void *arg, uint8_t kind, uint64_t seq, struct qn_frame_at at,
+                   struct qn_span payload, struct qn_why *why)
+{
+    (void)seq, (void)at, (void)payload, (void)why;
+    ((unsigned *)arg)[kind & 15]++;
+    return QN_OK;
+}
+
+static void test_journal(struct qn_test_state *t)
+{
+    char dir[] = "/tmp/quoin-seeds-XXXXXX", path[200], cmd[100];
+    struct qn_buf file = { 0 };
+    struct qn_journal *j = NULL;
+    struct qn_why why = { "" };
+    unsigned cnt[16] = { 0 };
+    QN_ASSERT(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/seg-0000000000.qj", dir);
+    if (load(t, "fuzz_journal/four", &file)) {
+        CHECK_RC(qn_file_write(path, qn_buf_get(&file), 0600, &why), QN_OK);
+        CHECK_RC(qn_journal_open(dir, count, cnt, &j, &why), QN_OK);
+        CHECK(cnt[QN_FRAME_GENESIS & 15] == 1 && cnt[QN_FRAME_BLOCK & 15] == 3);
+    }
+    if (why.text[0]) printf("%s\n", why.text);
+    qn_journal_close(j);
+    qn_buf_free(&file);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
+    QN_ASSERT(system(cmd) == 0);
 }
 
 static qn_rc find(void *self, const struct qn_hash *hash, size_t max, struct qn_buf *ret,
@@ -252,6 +304,7 @@ int main(void)
     if (write && write[0] == '1') write_all();
     TEST(test_blocks);
     TEST(test_proof);
+    TEST(test_journal);
     TEST(test_snapshots);
     return TEST_END();
 }

@@ -167,7 +167,7 @@ check "a table's first line are its names" "height t_ms txs hash" "$(n block lis
 check "and can be left out" "2 4" "$(n block list --limit 2 --no-header | wc -l) $(n block list --limit 1 --no-header | awk -F'\t' '{print NF}')"
 check "times in words" 1 "$(n block list --limit 1 --no-header | cut -f2 | grep -cE '^20[0-9-]+T[0-9:.]+Z$')"
 check "an object inside another, line by line" 1 "$(n block get 1 | grep -cE '^block.header.height +1$')"
-check "a list inside, below it" 1 "$(n block get 1 | grep -A1 '^cert.votes$' | grep -c '^  kind  epoch  view')"
+check "a list inside, below it" 1 "$(n block get 1 | grep -A1 '^cert.votes$' | grep -c '^  signer  sig')"
 check "rows of the ledger, with what is in them" 1 "$(n ledger list account | head -1 | grep -c 'value.balance')"
 check "modules in one line, those that are off with a minus" 1 "$(n status | grep -cE '^modules .*compute.*, -agents')"
 n status --fields height,bogus >"$tmp/out" 2>"$tmp/err"

@@ -40,8 +40,8 @@ function header_of(r) {
   };
   return { ...h, id: H("header", r.bytes.subarray(start, r.at)) };
 }
-const vote_of = (r) => ({ kind: r.u8(), epoch: r.u32(), view: r.u64(), block: r.hash(), signer: r.u16(), sig: r.take(64) });
-const cert_of = (r) => ({ kind: r.u8(), epoch: r.u32(), view: r.u64(), block: r.hash(), votes: r.vec(vote_of) });
+const vote_of = (r) => ({ signer: r.u16(), sig: r.take(64) });
+const cert_of = (r) => ({ kind: r.u8(), epoch: r.u32(), view: r.u64(), block: r.hash(), votes: r.vec(vote_of), extras: r.vec(vote_of) });
 
 // --- from trust to the block ---
 const weigh = (set) => set.reduce((sum, v) => sum + v.weight, 0n);
@@ -60,12 +60,12 @@ const set_bytes = (set) => concatBytes(...set.flatMap((v) => [v.key, le(v.weight
 function check_cert(cert, header, set, q) {
   const kind = { 2: 1, 3: 3 }[cert.kind];
   need(kind && same(cert.block, header.id) && cert.epoch === header.epoch, "the certificate makes this block not final");
+  need(cert.extras.length === 0, "votes of a kind that makes nothing final");
+  const msg = concatBytes(utf8ToBytes("quoin vote"), Uint8Array.of(0), header.chain, le(kind, 1), le(cert.epoch, 4), le(cert.view, 8), cert.block);
   let sum = 0n, last = -1;
   for (const v of cert.votes) {
     need(v.signer > last && v.signer < set.length, "signers must rise and be of the set");
     last = v.signer;
-    need(v.kind === kind && v.epoch === cert.epoch && v.view === cert.view && same(v.block, cert.block), "a vote for something else");
-    const msg = concatBytes(utf8ToBytes("quoin vote"), Uint8Array.of(0), header.chain, le(v.kind, 1), le(v.epoch, 4), le(v.view, 8), v.block);
     need(ed25519.verify(v.sig, msg, set[v.signer].key, { zip215: false }), "a signature does not verify");
     sum += set[v.signer].weight;
   }
@@ -177,7 +177,7 @@ function check_rows(root, from, to, rows, edge) {
 
 function verify(file, trust) {
   const r = new Reader(file);
-  need(same(r.take(5), Uint8Array.of(0x51, 0x4e, 0x4c, 0x50, 3)), "no proof");
+  need(same(r.take(5), Uint8Array.of(0x51, 0x4e, 0x4c, 0x50, 4)), "no proof");
   const header = check_steps(r, trust);
   const from = r.take(r.u16()), to = r.take(r.u16());
   const bytes = new Reader(r.take(r.u32())), rows = [];

@@ -142,8 +142,10 @@ void sim_check_said(struct sim_world *w, struct sim_host *h, struct qn_span m)
     else if (m.ptr[0] != 4 || qn_decode(qn_cert_record(), rest, &arena, &c, NULL))
         sim_wrong(w, "host %d says what does not decode", h->idx);
     else
-        for (uint32_t i = 0; i < c.votes.cnt; i++)
-            note_signer(w, &c.votes.ptr[i]);
+        for (uint32_t i = 0; i < qn_cert_cnt(&c); i++) {
+            v = qn_cert_vote_whole(&c, i);
+            note_signer(w, &v);
+        }
     if (m.ptr[0] == 4 && c.kind == QN_CERT_VIEW && qn_hash_is_zero(&c.block))
         sim_saw(w, SEEN_cert_nothing);
     qn_arena_free(&arena);

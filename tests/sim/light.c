@@ -113,7 +113,7 @@ static void forged(struct sim_world *w, struct qn_span front, const struct qn_st
 {
     struct sim_light *l = w->light;
     struct qn_header head = step->header;
-    struct qn_vote *votes = calloc(step->set.cnt, sizeof *votes);
+    struct qn_cert_vote *votes = calloc(step->set.cnt, sizeof *votes);
     struct qn_buf file = { 0 };
     struct qn_proof p;
     struct qn_why why = { "" };
@@ -122,7 +122,7 @@ static void forged(struct sim_world *w, struct qn_span front, const struct qn_st
     head.height += 1 + sim_below(&l->rng, 3);
     head.state_root = head.parent;
     struct qn_hash hash = qn_header_hash(&head);
-    struct qn_cert c = { QN_CERT_SLOW, head.epoch, head.view, hash, { 0, votes } };
+    struct qn_cert c = { QN_CERT_SLOW, head.epoch, head.view, hash, { 0, votes }, { 0, NULL } };
     for (uint16_t i = 0; i < step->set.cnt; i++) {
         struct qn_vote v = { QN_VOTE_FINAL, head.epoch, head.view, hash, i, { { 0 } } };
         bool mine = false;
@@ -132,7 +132,7 @@ static void forged(struct sim_world *w, struct qn_span front, const struct qn_st
                 v = qn_vote_make(&w->keys[k], i, &w->chain, v.kind, v.epoch, v.view, &hash);
                 mine = true;
             }
-        if (mine || !alone) votes[c.votes.cnt++] = v;
+        if (mine || !alone) qn_cert_add(&c, &v);
     }
     qn_buf_span(&file, front);
     qn_buf_u16(&file, (uint16_t)step->set.cnt);

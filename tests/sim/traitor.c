@@ -32,19 +32,19 @@ static void say(struct sim_world *w, const struct sim_host *h, int to, uint8_t k
 /* A certificate that only the forger stands behind, with the names of others. */
 static void say_cert(struct sim_world *w, struct sim_host *h, int to, const struct qn_vote *mine)
 {
-    struct qn_vote votes[SIM_HOSTS];
+    struct qn_cert_vote votes[SIM_HOSTS], extras[SIM_HOSTS];
     struct qn_cert c = { .kind = (uint8_t)(1 + sim_below(&h->rng, 3)),
                          .epoch = mine->epoch,
                          .view = mine->view,
                          .block = mine->block,
-                         .votes = { 0, votes } };
-    uint8_t kind = c.kind == QN_CERT_SLOW ? QN_VOTE_FINAL : QN_VOTE_FIRST;
+                         .votes = { 0, votes },
+                         .extras = { 0, extras } };
     bool alone = sim_draw(&h->rng) % 2;
     for (uint16_t i = 0; i < w->k.nodes; i++) {
         if (alone && i != mine->signer) continue;
-        votes[c.votes.cnt] = *mine;
-        votes[c.votes.cnt].kind = kind;
-        votes[c.votes.cnt++].signer = i;
+        struct qn_vote v = *mine;
+        v.signer = i;
+        qn_cert_add(&c, &v);
     }
     say(w, h, to, SAY_CERT, qn_cert_record(), &c);
 }
