@@ -181,7 +181,7 @@ bool qn_stream_outbound(const struct qn_stream *s);
 const char *qn_stream_proto(const struct qn_stream *s);
 struct qn_host *qn_stream_host(const struct qn_stream *s);
 
-/* qn_host_peer fills in what is known; false when there is no such peer. qn_host_peers visits all, the oldest first. */
+/* qn_host_peer fills in what is known; false when there is no such peer. qn_host_peers visits all that are connected, the oldest first. */
 QN_CHECK bool qn_host_peer(const struct qn_host *host, uint32_t peer, struct qn_peer_info *ret);
 void qn_host_peers(const struct qn_host *host,
                    void (*visit)(void *arg, const struct qn_peer_info *info), void *arg);

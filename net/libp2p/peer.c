@@ -52,7 +52,9 @@ static struct peer *make(struct qn_host *h, const struct conn *c, const struct q
     p->outbound = c->outbound;
     p->up_us = host_now(h);
     p->explicit = peer_is_explicit(h, id);
-    p->memory = (struct qn_budget){ .max = h->limits.peer_memory, .parent = &h->memory };
+    p->memory = (struct qn_budget){ .max = h->limits.peer_memory,
+                                    .share = qn_limits_share(&h->limits, h->limits.memory_max),
+                                    .parent = &h->memory };
     h->peers[h->peer_cnt++] = p;
     return p;
 }
@@ -422,6 +424,14 @@ void peer_told(struct peer *p, const struct qn_identify *id)
     }
 }
 
+/* One that was just closed is told of in the next turn; until then it makes room for nobody a second time. */
+static bool lives(const struct peer *p)
+{
+    for (const struct conn *c = p->conns; c; c = c->peer_next)
+        if (c->state != CONN_DEAD) return true;
+    return false;
+}
+
 bool qn_host_peer(const struct qn_host *h, uint32_t num, struct qn_peer_info *ret)
 {
     const struct peer *p = peer_find(h, num);
@@ -434,7 +444,7 @@ void qn_host_peers(const struct qn_host *h,
 {
     struct qn_peer_info info;
     for (uint32_t i = 0; i < h->peer_cnt; i++) {
-        if (h->peers[i]->gone) continue;
+        if (h->peers[i]->gone || !lives(h->peers[i])) continue;
         info_of(h->peers[i], &info);
         visit(arg, &info);
     }

@@ -164,10 +164,20 @@ void stream_drains(struct conn *c)
 
 /* --- birth and end -------------------------------------------------------------------------------------------- */
 
+/* Whether the node has one more stream for the peer. */
+static bool spare(const struct qn_host *h, const struct peer *p)
+{
+    uint32_t max = h->limits.streams_max, cnt = 0;
+    if (h->stat.streams >= max) return false;
+    for (const struct conn *c = p->conns; c; c = c->peer_next)
+        cnt += c->y.in_cnt + c->y.out_cnt;
+    return h->stat.streams < max / 2 || cnt < qn_limits_share(&h->limits, max);
+}
+
 static struct qn_stream *make(struct conn *c)
 {
     struct qn_host *h = c->host;
-    if (h->stat.streams >= h->limits.streams_max) return NULL;
+    if (!spare(h, c->peer)) return NULL;
     if (!qn_budget_take(&c->peer->memory, sizeof(struct qn_stream) + sizeof(struct qn_mss)))
         return NULL;
     struct qn_stream *s = calloc(1, sizeof *s);

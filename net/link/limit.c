@@ -21,10 +21,19 @@ struct qn_limits qn_limits_default(void)
     return l;
 }
 
+size_t qn_limits_share(const struct qn_limits *limits, size_t max)
+{
+    return QN_MAX(max / 2 / QN_MAX((size_t)limits->in_max + limits->out_max, (size_t)1), (size_t)1);
+}
+
 bool qn_budget_take(struct qn_budget *b, size_t bytes)
 {
-    for (struct qn_budget *at = b; at; at = at->parent)
+    for (const struct qn_budget *at = b; at; at = at->parent) {
         if (bytes > at->max || at->used > at->max - bytes) return false;
+        if (at->share && at->used + bytes > at->share &&
+            at->parent->used + bytes > at->parent->max / 2)
+            return false;
+    }
     for (; b; b = b->parent) {
         b->used += bytes;
         b->high = QN_MAX(b->high, b->used);

@@ -15,9 +15,14 @@ struct qn_limits {
 /* qn_limits_default is limit.def, with memory_max cut to an eighth of the machine's. */
 struct qn_limits qn_limits_default(void);
 
+/* qn_limits_share is what one of all peers may have of `max`, which the node has for them together, however greedy the others are: half of it goes
+ * to who comes first, the other half in equal shares. Without that a crowd, each within its own limits, would leave nothing for the honest. */
+size_t qn_limits_share(const struct qn_limits *limits, size_t max);
+
 /* Bytes held for somebody; a level's parent pays as well. */
 struct qn_budget {
     size_t used, high, max;
+    size_t share; /* more than that only while the parent is less than half full; 0: no such rule */
     struct qn_budget *parent; /* NULL: the node */
 };
 

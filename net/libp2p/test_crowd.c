@@ -1,0 +1,263 @@
+/* test_crowd.c - many hostile peers together: what each may take within its own limits must not add up to nothing left for an honest one. */
+#include "core/base/test.h"
+#include "net/libp2p/host.h"
+#include "net/link/limit.h"
+
+#include <event2/event.h>
+#include <time.h>
+
+enum { CROWD = 12 };
+
+struct node {
+    struct qn_host *host;
+    struct qn_host_watch watch;
+    struct qn_key key;
+    uint32_t up, blames, opened, closed, peer;
+    int dial_rc; /* -1: not yet */
+};
+
+/* n[0] is the victim, n[1] the honest one, the others the crowd. */
+struct world {
+    struct event_base *base;
+    struct qn_limits limits; /* of the victim */
+    struct node n[2 + CROWD];
+};
+
+static void on_peer(void *arg, uint32_t peer, const struct qn_peer_id *id, bool up, bool outbound)
+{
+    struct node *n = arg;
+    (void)id, (void)outbound;
+    n->up += up ? 1 : UINT32_MAX;
+    if (up) n->peer = peer;
+}
+
+static void on_blame(void *arg, uint32_t peer, enum qn_blame how, const char *what)
+{
+    struct node *n = arg;
+    (void)peer, (void)how, (void)what;
+    n->blames++;
+}
+
+static void dialled(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *why)
+{
+    struct node *n = arg;
+    (void)peer, (void)why;
+    n->dial_rc = (int)rc;
+}
+
+/* Busy: reads nothing of a stream. */
+static void on_open(void *arg, struct qn_stream *s)
+{
+    struct node *n = arg;
+    n->opened++;
+    qn_stream_pause(s, true);
+}
+
+static void on_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
+{
+    struct node *n = arg;
+    (void)s, (void)end;
+    n->closed++;
+}
+
+static const struct qn_stream_ops IN = { .on_open = on_open }, OUT = { .on_close = on_close };
+
+struct pick {
+    uint32_t peer;
+};
+
+static void first_in(void *arg, const struct qn_peer_info *info)
+{
+    struct pick *p = arg;
+    if (!p->peer && !info->outbound) p->peer = info->peer;
+}
+
+/* The oldest goes. */
+static uint32_t evict(void *arg)
+{
+    const struct world *w = arg;
+    struct pick p = { 0 };
+    qn_host_peers(w->n[0].host, first_in, &p);
+    return p.peer;
+}
+
+static void world_open(struct qn_test_state *t, struct world *w)
+{
+    w->base = event_base_new();
+    for (uint8_t i = 0; i < QN_COUNT(w->n); i++) {
+        struct node *n = &w->n[i];
+        uint8_t seed[32] = { (uint8_t)(i + 1) };
+        qn_key_from_seed(seed, &n->key);
+        n->dial_rc = -1;
+        const struct qn_host_conf conf = { .base = w->base,
+                                           .env = qn_env_real(),
+                                           .key = &n->key,
+                                           .listen = i ? NULL : "127.0.0.1:0",
+                                           .limits = i ? NULL : &w->limits,
+                                           .evict = evict,
+                                           .arg = w };
+        const struct qn_proto p = {
+            .id = "/test/busy/1", .ops = &IN, .arg = n, .class = QN_NET_TX, .in_max = 64
+        };
+        CHECK_RC(qn_host_open(&conf, &n->host, NULL), QN_OK);
+        n->watch = (struct qn_host_watch){ .arg = n, .on_peer = on_peer, .on_blame = on_blame };
+        qn_host_watch(n->host, &n->watch);
+        CHECK_RC(qn_host_proto(n->host, &p), QN_OK);
+    }
+}
+
+static void world_close(struct world *w)
+{
+    for (size_t i = 0; i < QN_COUNT(w->n); i++)
+        qn_host_close(w->n[i].host);
+    event_base_free(w->base);
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+#define UNTIL(w, cond)                                                                             \
+    do {                                                                                           \
+        uint64_t end_ = now_ms() + 20000;                                                          \
+        while (!(cond) && now_ms() < end_)                                                         \
+            event_base_loop((w)->base, EVLOOP_ONCE);                                               \
+        CHECK(cond);                                                                               \
+    } while (0)
+
+static void run(struct world *w, long ms)
+{
+    const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+    event_base_loopexit(w->base, &tv);
+    event_base_dispatch(w->base);
+}
+
+static void dial(struct qn_test_state *t, struct world *w, size_t from)
+{
+    char addr[64];
+    snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(w->n[0].host));
+    CHECK_RC(qn_host_dial(w->n[from].host, addr, dialled, &w->n[from], NULL), QN_OK);
+}
+
+static bool all_dialled(const struct world *w)
+{
+    for (size_t i = 2; i < QN_COUNT(w->n); i++)
+        if (w->n[i].dial_rc < 0) return false;
+    return true;
+}
+
+/* The crowd is there, and the honest one. */
+static void gather(struct qn_test_state *t, struct world *w)
+{
+    world_open(t, w);
+    for (size_t i = 1; i < QN_COUNT(w->n); i++)
+        dial(t, w, i);
+    UNTIL(w, w->n[0].up == CROWD + 1 && all_dialled(w) && w->n[1].dial_rc == QN_OK);
+    run(w, 300); /* who is who */
+    w->n[0].blames = 0;
+}
+
+/* Each opens as many streams as one may. */
+static void crowd_streams(struct world *w)
+{
+    struct qn_stream *s;
+    for (size_t i = 2; i < QN_COUNT(w->n); i++)
+        for (int k = 0; k < 64; k++)
+            if (qn_host_stream(w->n[i].host, w->n[i].peer, "/test/busy/1", QN_NET_TX, &OUT,
+                               &w->n[i], &s))
+                break;
+    run(w, 300);
+}
+
+/* Places: handshakes that end in one turn of the loop each push somebody out, and nobody twice. */
+static void test_places(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    w.limits.in_max = 3;
+    world_open(t, &w);
+    for (size_t i = 2; i < QN_COUNT(w.n); i++)
+        dial(t, &w, i);
+    UNTIL(&w, all_dialled(&w));
+    run(&w, 300);
+    CHECK(w.n[0].up <= w.limits.in_max);
+    CHECK(qn_host_stat(w.n[0].host).conns <= w.limits.in_max);
+    world_close(&w);
+}
+
+/* Streams: the honest one still gets some, and so do we towards it. */
+static void test_streams(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    struct qn_stream *s;
+    w.limits.in_max = CROWD + 2;
+    w.limits.out_max = 2;
+    w.limits.streams_max = 200; /* a quarter of what the crowd wants */
+    gather(t, &w);
+    crowd_streams(&w);
+    CHECK(qn_host_stat(w.n[0].host).streams >= w.limits.streams_max / 2);
+    uint32_t before = w.n[0].opened;
+    for (int i = 0; i < 4; i++)
+        CHECK_RC(
+            qn_host_stream(w.n[1].host, w.n[1].peer, "/test/busy/1", QN_NET_TX, &OUT, &w.n[1], &s),
+            QN_OK);
+    run(&w, 300);
+    CHECK(w.n[0].opened == before + 4 && w.n[1].closed == 0);
+    uint32_t peer;
+    CHECK(qn_host_find(w.n[0].host, qn_host_id(w.n[1].host), &peer));
+    CHECK_RC(qn_host_stream(w.n[0].host, peer, "/test/busy/1", QN_NET_TX, &OUT, &w.n[0], &s),
+             QN_OK);
+    world_close(&w);
+}
+
+/* Memory: what the crowd makes us hold leaves the honest one its share, and no blame. */
+static void test_memory(struct qn_test_state *t)
+{
+    static const uint8_t ZEROS[16000];
+    struct world w = { .limits = qn_limits_default() };
+    struct qn_stream *s;
+    uint32_t peer;
+    w.limits.in_max = CROWD + 2;
+    w.limits.out_max = 2;
+    w.limits.memory_max = 16u << 20;
+    gather(t, &w);
+    size_t full = w.limits.memory_max - (48u << 10), before;
+    do { /* a little at a time, so that none is cut off for what was too much */
+        before = qn_host_stat(w.n[0].host).memory;
+        for (size_t i = 2; i < QN_COUNT(w.n) && before < full; i++) {
+            if (qn_host_stream(w.n[i].host, w.n[i].peer, "/test/busy/1", QN_NET_TX, &OUT, &w.n[i],
+                               &s))
+                continue;
+            for (int n = 0; n < 2; n++)
+                CHECK_RC(qn_stream_write(s, QN_SPAN_OF(ZEROS)), QN_OK);
+            run(&w, 3);
+        }
+    } while (qn_host_stat(w.n[0].host).memory > before);
+    CHECK(qn_host_stat(w.n[0].host).memory >= w.limits.memory_max / 2 - (256u << 10));
+    uint32_t blames = w.n[0].blames, opened = w.n[0].opened;
+    CHECK(qn_host_find(w.n[0].host, qn_host_id(w.n[1].host), &peer));
+    CHECK_RC(qn_host_stream(w.n[0].host, peer, "/test/busy/1", QN_NET_TX, &OUT, &w.n[0], &s),
+             QN_OK);
+    for (int n = 0; n < 8; n++) /* a long proposal for it */
+        CHECK_RC(qn_stream_write(s, QN_SPAN_OF(ZEROS)), QN_OK);
+    CHECK_RC(qn_host_stream(w.n[1].host, w.n[1].peer, "/test/busy/1", QN_NET_TX, &OUT, &w.n[1], &s),
+             QN_OK);
+    for (int n = 0; n < 8; n++)
+        CHECK_RC(qn_stream_write(s, QN_SPAN_OF(ZEROS)), QN_OK);
+    run(&w, 300);
+    CHECK(w.n[0].opened == opened + 1 && w.n[0].blames == blames && w.n[1].closed == 0);
+    CHECK(qn_host_stat(w.n[0].host).memory_high <= w.limits.memory_max);
+    world_close(&w);
+}
+
+int main(void)
+{
+    TEST_BEGIN();
+    if (qn_crypto_init()) return 1;
+    TEST(test_places);
+    TEST(test_streams);
+    TEST(test_memory);
+    return TEST_END();
+}
