@@ -93,13 +93,20 @@ static uint32_t alike(const struct qn_gate *g, const struct qn_origin *from, uns
 
 static bool quick(struct qn_gate *g, const struct qn_origin *from, uint64_t now_us)
 {
+    const struct qn_limits *l = g->limits;
     uint8_t net[8] = { from->v6 ? 6 : 4 }, out[8];
-    uint64_t hash;
+    bool quick = true;
     memcpy(net + 1, from->ip, from->v6 ? 6 : 3);
-    crypto_shorthash(out, net, sizeof net, (const uint8_t *)g->key);
-    memcpy(&hash, out, 8);
-    return !qn_bucket_take(&g->nets[hash % QN_GATE_NETS], g->limits->accept_net_s,
-                           g->limits->accept_net_burst, now_us);
+    for (uint8_t row = 0; row < QN_GATE_ROWS; row++) {
+        uint64_t hash;
+        net[7] = row;
+        crypto_shorthash(out, net, sizeof net, (const uint8_t *)g->key);
+        memcpy(&hash, out, 8);
+        if (qn_bucket_take(&g->nets[row][hash % QN_GATE_NETS], l->accept_net_s, l->accept_net_burst,
+                           now_us))
+            quick = false;
+    }
+    return quick;
 }
 
 qn_rc qn_gate_enter(struct qn_gate *g, const struct qn_origin *from, uint64_t now_us)

@@ -43,15 +43,15 @@ struct qn_origin {
     uint8_t ip[16];
 };
 
-enum { QN_GATE_NETS = 1024 };
+enum { QN_GATE_ROWS = 2, QN_GATE_NETS = 4096 };
 
 /* The gate: connections whose peer is not known yet. */
 struct qn_gate {
     const struct qn_limits *limits;
     uint64_t key[2]; /* of the table's hash: strangers cannot aim at one slot */
     struct qn_bucket shakes;
-    struct qn_bucket
-        nets[QN_GATE_NETS];    /* by keyed hash of the network: two that collide share a rate */
+    /* By keyed hash of the network, another in each row: who shares a bucket with a flood in one row hardly does so in the other. */
+    struct qn_bucket nets[QN_GATE_ROWS][QN_GATE_NETS];
     struct qn_origin *pending; /* pending_max rows */
     uint32_t cnt;
 };

@@ -83,6 +83,27 @@ static void test_gate(struct qn_test_state *t)
     qn_gate_fini(&g);
 }
 
+/* A flood from a thousand networks fills many buckets: hardly any of another network's. */
+static void test_nets(struct qn_test_state *t)
+{
+    static struct qn_gate g;
+    struct qn_limits l = qn_limits_default();
+    uint32_t in = 0;
+    l.pending_max = 100000;
+    qn_gate_init(&g, &l, (const uint8_t *)"0123456789abcdef");
+    for (uint32_t net = 0; net < 1000; net++)
+        for (uint32_t i = 0; i <= l.accept_net_burst; i++) {
+            struct qn_origin o = from4(20, (uint8_t)(net >> 8), (uint8_t)net, 1);
+            if (qn_gate_enter(&g, &o, 1000) == QN_OK) qn_gate_leave(&g, &o);
+        }
+    for (uint32_t net = 0; net < 1000; net++) {
+        struct qn_origin o = from4(30, (uint8_t)(net >> 8), (uint8_t)net, 1);
+        if (qn_gate_enter(&g, &o, 1000) == QN_OK) in++;
+    }
+    CHECK(in > 930);
+    qn_gate_fini(&g);
+}
+
 static void test_queue(struct qn_test_state *t)
 {
     struct qn_queue q = { 0 };
@@ -116,6 +137,7 @@ int main(void)
     TEST(test_budget);
     TEST(test_bucket);
     TEST(test_gate);
+    TEST(test_nets);
     TEST(test_queue);
     return TEST_END();
 }
