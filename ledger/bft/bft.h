@@ -117,7 +117,7 @@ void qn_bft_mute(struct qn_bft *m);
 /* qn_bft_speak ends it: self as in qn_bft_conf. */
 void qn_bft_speak(struct qn_bft *m, int self);
 /* qn_bft_awaits says whether a block is missed: certified, final, the parent of one that is known, or may be voted for after others. */
-QN_CHECK bool qn_bft_awaits(const struct qn_bft *m, const struct qn_hash *block);
+QN_CHECK bool qn_bft_awaits(const struct qn_bft *m, const struct qn_bft_block *block);
 
 /* --- outputs -------------------------------------------------------------------------------------------------------------- */
 QN_CHECK bool qn_bft_next(struct qn_bft *m, struct qn_bft_action *ret);

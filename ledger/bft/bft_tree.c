@@ -104,16 +104,20 @@ void qn_bft_make_final(struct qn_bft *m, struct view *v, uint8_t kind, const str
     qn_bft_advance(m);
 }
 
-bool qn_bft_awaits(const struct qn_bft *m, const struct qn_hash *block)
+/* A parent is of a lower view and height than its child: else who leads one view might show a chain without end in it. */
+bool qn_bft_awaits(const struct qn_bft *m, const struct qn_bft_block *block)
 {
-    if (qn_bft_block_find(m, block)) return false;
-    if (m->ending && qn_bft_same(&m->end, block)) return true;
+    const struct qn_hash *hash = &block->hash;
+    if (qn_bft_block_find(m, hash)) return false;
+    if (m->ending && qn_bft_same(&m->end, hash)) return true;
     for (const struct view *v = m->views; v; v = v->next)
-        if (qn_bft_view_cert(v, block)) return true;
+        if (qn_bft_view_cert(v, hash)) return true;
     for (const struct block *b = m->blocks; b; b = b->next)
-        if (qn_bft_same(&b->b.parent, block)) return true;
+        if (qn_bft_same(&b->b.parent, hash) && b->b.view > block->view &&
+            b->b.height == block->height + 1)
+            return true;
     const struct view *now = qn_bft_view_find(m, m->view);
-    return now && qn_bft_weigh(m, now, FIRSTS, block) >= m->need.weak;
+    return now && qn_bft_weigh(m, now, FIRSTS, hash) >= m->need.weak;
 }
 
 void qn_bft_proposal(struct qn_bft *m, const struct qn_bft_block *block)
@@ -123,7 +127,7 @@ void qn_bft_proposal(struct qn_bft *m, const struct qn_bft_block *block)
     if (block->view <= m->last.view || qn_bft_block_find(m, &block->hash)) return;
     for (const struct block *b = m->blocks; b; b = b->next)
         cnt += b->b.view == block->view;
-    bool awaited = qn_bft_awaits(m, &block->hash);
+    bool awaited = qn_bft_awaits(m, block);
     if (!awaited && (cnt >= BLOCKS_MAX || block->view > m->view + AHEAD_MAX)) return;
     struct block *b = calloc(1, sizeof *b);
     QN_ASSERT(b != NULL);

@@ -29,6 +29,7 @@ struct net {
     unsigned has[BLOCKS], block_cnt;
     void (*lead)(struct net *net, uint64_t view, const struct qn_bft_block *parent);
     uint64_t led; /* the view that it was for */
+    bool lured;   /* somebody waits for more than there can be */
 };
 
 static struct qn_vote sign(void *arg, uint16_t signer, uint8_t kind, uint64_t view,
@@ -202,7 +203,7 @@ static bool survives(void (*lead)(struct net *net, uint64_t view, const struct q
     }
     run(net, CALM_MS);
     uint64_t before = net->height[0];
-    bool goes = net->led > 0 && before > 0;
+    bool goes = net->led > 0 && before > 0 && !net->lured;
     run(net, CALM_MS);
     for (unsigned i = 0; i < HONEST; i++)
         goes = goes && net->height[i] > before + 20;
@@ -269,11 +270,31 @@ static void test_many(struct qn_test_state *t)
     CHECK(survives(many));
 }
 
+/* A chain in one view, shown from its end: each would be the missing parent of the one before. */
+static void endless(struct net *net, uint64_t view, const struct qn_bft_block *last)
+{
+    struct qn_bft_block chain[LIES] = { make(net, view, last, HONEST) };
+    for (unsigned i = 1; i < LIES; i++)
+        chain[i] = make(net, view, &chain[i - 1], HONEST);
+    for (unsigned i = LIES; i-- > 0;) {
+        bool lures = i + 1 < LIES && qn_bft_awaits(net->m[0], &chain[i]);
+        net->lured = net->lured || lures;
+        qn_bft_proposal(net->m[0], &chain[i]);
+        drain(net, 0);
+    }
+}
+
+static void test_endless(struct qn_test_state *t)
+{
+    CHECK(survives(endless));
+}
+
 int main(void)
 {
     TEST_BEGIN();
     TEST(test_silent);
     TEST(test_three);
     TEST(test_many);
+    TEST(test_endless);
     return TEST_END();
 }
