@@ -18,6 +18,7 @@
 #define BATCH_MS                                                                                   \
     5 /* between two batches, unless one is full: a message costs as much as ten transactions in it */
 #define BATCH_BYTES (64u << 10)
+#define NOBODY      UINT32_MAX
 #define SERVE_MS    10 /* questions that wait are looked at so often */
 
 uint64_t qn_replica_now_ms(const struct qn_replica *r)
@@ -284,8 +285,8 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
         if (!qn_replica_alone(r) && is_due(&r->status_ms, now, STATUS_MS)) {
             struct qn_why said;
             qn_replica_say_status(r, NULL);
-            if (!r->conf.hold)
-                qn_replica_take_answers(r, &said); /* what one waited for may be here by now */
+            /* What an answer waited for may be here by now. */
+            if (!r->conf.hold) qn_replica_take_answers(r, NOBODY, &said);
         }
         if (r->conf.hold) return QN_OK;
         if (!qn_replica_alone(r) && is_due(&r->recast_ms, now, RECAST_MS)) recast(r);

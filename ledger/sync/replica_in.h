@@ -36,7 +36,9 @@ struct body {
 
 struct peer {
     uint32_t no;
-    bool met;                /* its status came */
+    bool met; /* its status came */
+    bool
+        lied; /* blocks that it gave did not hold, and were looked at when another's came: its next status tells */
     uint64_t height, oldest; /* oldest: the first block that it still has */
     uint64_t spent_ms; /* monotonic: until here its questions have used up what it may cost us */
     struct sync_get gets[SLOTS]; /* questions that wait for that */
@@ -157,7 +159,8 @@ uint64_t qn_replica_gives(const struct qn_replica *r);
 void qn_replica_find_gives(struct qn_replica *r);
 /* The set of an epoch that the head's state knows: the present one or the next. */
 bool qn_replica_set_of(struct qn_replica *r, uint32_t epoch, struct qn_set *ret);
-enum qn_verdict qn_replica_take_answers(struct qn_replica *r, struct qn_why *why);
+/* The verdict is on `from`, whose message it is that made them ready; another who lied is noted. */
+enum qn_verdict qn_replica_take_answers(struct qn_replica *r, uint32_t from, struct qn_why *why);
 enum qn_verdict qn_replica_on_status(struct qn_replica *r, uint32_t from,
                                      const struct sync_status *s, struct qn_why *why);
 /* Blocks up to the next one with a certificate of its own, and so on to `cnt` or the bytes of a message. */

@@ -274,7 +274,7 @@ static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parce
         return QN_REJECT;
     }
     if (qn_replica_body_find(r, &b.hash)) return QN_IGNORE;
-    bool awaited = qn_bft_awaits(r->bft, &b.hash);
+    bool awaited = qn_bft_awaits(r->bft, &b);
     for (const struct body *o = r->bodies; o; o = o->next)
         of_view += o->b.view == b.view;
     if (h->epoch != r->set.epoch || h->view <= qn_bft_last(r->bft).view ||

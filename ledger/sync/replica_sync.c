@@ -301,7 +301,7 @@ static qn_rc take_blocks(struct qn_replica *r, uint32_t from, const struct sync_
     return QN_OK;
 }
 
-enum qn_verdict qn_replica_take_answers(struct qn_replica *r, struct qn_why *why)
+enum qn_verdict qn_replica_take_answers(struct qn_replica *r, uint32_t from, struct qn_why *why)
 {
     enum qn_verdict verdict = QN_IGNORE;
     for (struct slot *s;
@@ -314,7 +314,11 @@ enum qn_verdict qn_replica_take_answers(struct qn_replica *r, struct qn_why *why
         if (rc && p) p->height = 0; /* until it says again what it has */
         if (rc || s->poor) disappoint(p);
         if (!rc && p && s->quick && !s->poor && p->late) p->late--;
-        if (rc && rc != QN_E_NOTFOUND && r->rc == QN_OK) verdict = QN_REJECT;
+        bool lied = rc && rc != QN_E_NOTFOUND && r->rc == QN_OK;
+        if (lied && s->peer == from)
+            verdict = QN_REJECT;
+        else if (lied && p)
+            p->lied = true;
         qn_replica_slot_clear(s);
         qn_arena_free(&arena);
         if (rc) break;
@@ -338,6 +342,11 @@ enum qn_verdict qn_replica_on_status(struct qn_replica *r, uint32_t from,
     if (ours && !qn_hash_eq(&ours->hash, &s->head)) {
         qn_why(why, QN_E_PROOF, "another block than the final one of height %" PRIu64, s->height);
         if (p) p->height = 0;
+        return QN_REJECT;
+    }
+    if (p && p->lied) {
+        p->lied = false;
+        qn_why(why, QN_E_PROOF, "the blocks that the peer gave do not hold");
         return QN_REJECT;
     }
     if (p) {
@@ -463,7 +472,7 @@ enum qn_verdict qn_replica_on_blocks(struct qn_replica *r, uint32_t from, struct
         s->poor = m->blocks.cnt < s->cnt && payload.len < GET_BYTES / 2;
         qn_buf_span(&s->answer, payload);
         s->cnt = (uint16_t)m->blocks.cnt;
-        return qn_replica_take_answers(r, why);
+        return qn_replica_take_answers(r, from, why);
     }
     return qn_replica_on_other_blocks(r, m, why);
 }

@@ -1,7 +1,6 @@
 /* test_attack.c - what somebody without stake can do by being the first to pass something on, or by asking: each of these once stopped a node, held
  * up consensus, or made honest peers blame each other. */
-#include "ledger/sync/network.h"
-#include "ledger/sync/replica_in.h"
+#include "ledger/sync/far.h"
 
 enum lie { LIE_NONE, LIE_BODY, LIE_VIEW, LIE_CERT };
 enum { GOOD = 64, BIGS = 1600, DRIPS = 9, ASKED = 100 };
@@ -13,46 +12,11 @@ struct liar {
     struct qn_tx extra;
 };
 
-static struct net *start(unsigned cnt)
-{
-    struct net *net = begin();
-    net->genesis.epoch_ms = 6000000; /* one epoch all along */
-    for (unsigned i = 0; i < cnt; i++)
-        boot(net, i);
-    run(net, 3000);
-    return net;
-}
-
 static uint64_t blocks_in(struct net *net, uint64_t ms)
 {
     uint64_t before = height(net, 0);
     run(net, ms);
     return height(net, 0) - before;
-}
-
-static void build(struct net *net, uint16_t kind, const struct qn_record *rec, const void *body,
-                  unsigned from, uint64_t salt, struct qn_buf *ret)
-{
-    struct qn_buf bytes = { 0 };
-    struct qn_hash id, chain = qn_chain_id(qn_replica_chain(net->node[0].r));
-    struct qn_tx_opts opts = { .salt = salt };
-    qn_encode(rec, body, &bytes);
-    qn_tx_build(&chain, kind, qn_buf_get(&bytes), &net->people[from], net->now_us / 1000, &opts,
-                ret, &id);
-    qn_buf_free(&bytes);
-}
-
-static void build_send(struct net *net, unsigned from, uint64_t salt, struct qn_buf *ret)
-{
-    struct ledger_send s = { .to = qn_acct_key(&net->people[1].pub), .amount = QN_UQN(7) };
-    build(net, QN_TX_SEND, ledger_send_record(), &s, from, salt, ret);
-}
-
-static struct qn_tx read_tx(struct qn_span bytes, struct qn_arena *arena)
-{
-    struct qn_tx tx;
-    QN_ASSERT(qn_decode(qn_tx_record(), bytes, arena, &tx, NULL) == QN_OK);
-    return tx;
 }
 
 /* --- blocks with another body, another parent's view or a false certificate --------------------------------------------- */
@@ -131,69 +95,6 @@ static void test_cert_proposal(struct qn_test_state *t)
 }
 
 /* --- catching up ---------------------------------------------------------------------------------------------------------- */
-
-struct drip {
-    struct sync_get get; /* cnt 0: nothing was asked */
-    uint64_t due_us, after_us;
-};
-
-static void note_get(struct node *n, uint32_t peer, struct qn_span s)
-{
-    struct drip *d = (struct drip *)n->net->hook + (peer - FAR);
-    struct qn_arena arena = { 0 };
-    if (s.ptr[0] != SAY_GET) return;
-    QN_ASSERT(qn_decode(sync_get_record(), QN_SPAN(s.ptr + 1, s.len - 1), &arena, &d->get, NULL) ==
-              QN_OK);
-    d->due_us = n->net->now_us + d->after_us;
-    qn_arena_free(&arena);
-}
-
-/* Peers FAR.. of the last node say that they have what node 0 has. */
-static void join(struct net *net, unsigned cnt)
-{
-    struct qn_chain *chain = qn_replica_chain(net->node[0].r);
-    struct sync_status s = { .chain = qn_chain_id(chain),
-                             .height = height(net, 0),
-                             .head = qn_chain_head(chain),
-                             .oldest = 1 };
-    struct qn_replica *r = net->node[NODES - 1].r;
-    struct qn_buf message = { 0 };
-    struct qn_why why;
-    qn_buf_u8(&message, SAY_STATUS);
-    qn_encode(sync_status_record(), &s, &message);
-    for (unsigned i = 0; i < cnt; i++)
-        qn_replica_peer(r, FAR + i, true);
-    for (unsigned i = 0; i < cnt; i++)
-        QN_ASSERT(qn_replica_recv(r, FAR + i, qn_buf_get(&message), &why) != QN_REJECT);
-    qn_buf_free(&message);
-}
-
-/* Up to max true blocks, with extra in the first if there is one. */
-static enum qn_verdict give(struct net *net, struct drip *d, uint32_t peer, uint32_t max,
-                            struct qn_tx *extra)
-{
-    struct qn_arena arena = { 0 };
-    struct sync_block list[128];
-    struct sync_blocks m = { .blocks = { 0, list } };
-    struct qn_buf message = { 0 };
-    struct qn_why why;
-    struct qn_frame f;
-    for (bool done = false; !done && m.blocks.cnt < QN_COUNT(list); m.blocks.cnt++) {
-        uint64_t h = d->get.from + m.blocks.cnt;
-        if (qn_chain_frame(qn_replica_chain(net->node[0].r), h, &arena, &f, &why)) break;
-        list[m.blocks.cnt] = (struct sync_block){ .block = f.block, .cert = f.cert };
-        done = f.cert.kind && m.blocks.cnt + 1 >= QN_MIN(max, (uint32_t)d->get.cnt);
-    }
-    if (extra) list[0].block.txs.cnt = 1;
-    if (extra) list[0].block.txs.ptr = extra;
-    qn_buf_u8(&message, SAY_BLOCKS);
-    qn_encode(sync_blocks_record(), &m, &message);
-    enum qn_verdict v = qn_replica_recv(net->node[NODES - 1].r, peer, qn_buf_get(&message), &why);
-    qn_buf_free(&message);
-    qn_arena_free(&arena);
-    d->get.cnt = 0;
-    return v;
-}
 
 /* True heads with their true certificates over other transactions: the liar's fault, not this node's. */
 static void test_body_sync(struct qn_test_state *t)
