@@ -285,6 +285,7 @@ void qn_bft_tick(struct qn_bft *m, uint64_t now_ms)
     if (m->now_ms >= m->deadline_ms && !v->final &&
         (!v->first || (qn_bft_has_bug(m, QN_BUG_TWO_FIRST) && !qn_bft_voted(v, &NOTHING))))
         qn_bft_cast(m, v, QN_VOTE_FIRST, &NOTHING);
+    qn_bft_ripen(m);
     if (m->now_ms >= m->ask_ms) { /* views may pass quickly above a node that lacks one block */
         ask_missing(m);
         m->ask_ms = m->now_ms + ASK_MS;
@@ -315,7 +316,7 @@ uint64_t qn_bft_wake_ms(const struct qn_bft *m)
 {
     const struct view *v = qn_bft_view_find(m, m->view);
     bool open = !v || (!v->first && !v->final);
-    uint64_t wake = QN_MIN(m->ask_ms, m->resend_ms);
+    uint64_t wake = QN_MIN(qn_bft_ripe_ms(m), QN_MIN(m->ask_ms, m->resend_ms));
     return open ? QN_MIN(m->deadline_ms, wake) : wake;
 }
 

@@ -6,7 +6,8 @@
  *     EXTRA(v, b)      WEAK of FIRST for b, b held and valid, b not voted yet, no FINAL sent in v
  *     EXTRA(v, NOTHING) FIRST of others than the strongest block weigh WEAK, not voted yet, no FINAL sent in v
  *     CERT(v, x)       FIRST or EXTRA for x of weight Q: forwarded by who sees it (without that views hang), and view v + 1 begins
- *     FINAL(v, b)      CERT(v, b) seen and nothing but b voted in v; afterwards no vote at all in v
+ *     FINAL(v, b)      CERT(v, b) seen and nothing but b voted in v; afterwards no vote at all in v. It is not cast when FIRST made b final
+ *                      within 2 ms; and waits for that only where those who spoke in v or v - 1 weigh FAST
  *     final            FIRST for b of weight FAST, or FINAL for b of weight Q: b and all its ancestors
  *
  * Who drives the machine feeds inputs, then takes actions until there is none, and calls qn_bft_tick at qn_bft_wake_ms. Votes and

@@ -9,10 +9,13 @@
 #define EXTRA_MAX 4 /* different EXTRA of one signer in a view; honest ones cast fewer */
 #define MORE_MAX                                                                                   \
     6 /* of 4 votes of each honest one at most, Q - F are in each certificate: 4(W - F) / (Q - F) < 8 */
-#define AHEAD_MAX    8   /* views ahead of ours whose votes are kept; a certificate jumps */
-#define BEHIND_MAX   8   /* views behind ours whose votes still count towards finality */
-#define DELTA_MS     200 /* first guess of the network's delay */
-#define RESEND_VIEWS 16  /* certificates of views that passed, at a time */
+#define AHEAD_MAX  8   /* views ahead of ours whose votes are kept; a certificate jumps */
+#define BEHIND_MAX 8   /* views behind ours whose votes still count towards finality */
+#define DELTA_MS   200 /* first guess of the network's delay */
+/* FINAL waits so long, where the FIRST of all who are there would make it idle: a sync, a message to each and its check. Longer than four nodes of one
+ * machine are apart (bench_net_lan), and not worth a word on any longer way. */
+#define FINAL_WAIT_MS 2
+#define RESEND_VIEWS  16 /* certificates of views that passed, at a time */
 
 static const struct qn_hash NOTHING = { { 0 } };
 
@@ -32,6 +35,9 @@ struct view {
     unsigned more_cnt;
     /* Own votes, also those not journalled yet. */
     bool first, final;
+    const struct qn_cert
+        *ripe;         /* FINAL may be cast for its block, and waits whether that is needed, */
+    uint64_t final_ms; /* until then; 0: the clock was not seen since */
     struct qn_hash voted[EXTRA_MAX + 1];
     unsigned voted_cnt;
 };
@@ -109,6 +115,9 @@ bool qn_bft_well_placed(const struct qn_bft *m, const struct qn_bft_block *b);
 bool qn_bft_is_held(const struct qn_bft *m, const struct qn_hash *hash);
 void qn_bft_ask_run(struct qn_bft *m);
 void qn_bft_want(struct qn_bft *m, const struct qn_hash *hash);
+/* Casts FINAL where that waited long enough; and when to look again. */
+void qn_bft_ripen(struct qn_bft *m);
+uint64_t qn_bft_ripe_ms(const struct qn_bft *m);
 /* Says FINAL for the block that votes ended at and its ancestors, once all are here. */
 void qn_bft_advance(struct qn_bft *m);
 void qn_bft_make_final(struct qn_bft *m, struct view *v, uint8_t kind, const struct qn_hash *x);

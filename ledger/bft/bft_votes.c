@@ -167,6 +167,48 @@ const struct qn_cert *qn_bft_view_cert(const struct view *v, const struct qn_has
     return NULL;
 }
 
+/* Nothing but x was voted for. */
+static bool only(const struct qn_bft *m, const struct view *v, const struct qn_hash *x)
+{
+    return v->voted_cnt == 0 || (v->voted_cnt == 1 && qn_bft_voted(v, x)) ||
+           qn_bft_has_bug(m, QN_BUG_FINAL_ANYWAY);
+}
+
+/* Whether those who spoke in this view or the one before can make its block final with FIRST alone. */
+static bool hopes_fast(const struct qn_bft *m, const struct view *v)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < m->conf.cnt; i++)
+        if (m->heard[i] && m->heard[i] + 1 >= v->no) sum += m->conf.weights[i];
+    return sum >= m->need.fast;
+}
+
+/* Whether FINAL for v's block waits, and votes have not made it final meanwhile. */
+static bool is_ripe(const struct qn_bft *m, const struct view *v)
+{
+    return v->ripe && v->no > m->last.view && !v->cert[2];
+}
+
+void qn_bft_ripen(struct qn_bft *m)
+{
+    for (struct view *v = m->views; v; v = v->next) {
+        if (!is_ripe(m, v)) continue;
+        if (!v->final_ms) v->final_ms = m->now_ms + FINAL_WAIT_MS;
+        if (m->now_ms < v->final_ms) continue;
+        if (!v->final && only(m, v, &v->ripe->block))
+            qn_bft_cast(m, v, QN_VOTE_FINAL, &v->ripe->block);
+        v->ripe = NULL;
+    }
+}
+
+uint64_t qn_bft_ripe_ms(const struct qn_bft *m)
+{
+    uint64_t at = UINT64_MAX;
+    for (const struct view *v = m->views; v; v = v->next)
+        if (is_ripe(m, v)) at = QN_MIN(at, v->final_ms);
+    return at;
+}
+
 static void got_cert(struct qn_bft *m, struct view *v, struct qn_cert *cert QN_TAKES)
 {
     bool nothing = qn_bft_same(&cert->block, &NOTHING);
@@ -177,9 +219,12 @@ static void got_cert(struct qn_bft *m, struct view *v, struct qn_cert *cert QN_T
     *(v->cert[nothing] ? &v->more[v->more_cnt++] : &v->cert[nothing]) = cert;
     if (!qn_bft_has_bug(m, QN_BUG_NO_FORWARD)) qn_bft_emit(m, QN_BFT_CERT)->cert = cert;
     if (!nothing) {
-        bool only = v->voted_cnt == 0 || (v->voted_cnt == 1 && qn_bft_voted(v, &cert->block));
-        if (!v->final && (only || qn_bft_has_bug(m, QN_BUG_FINAL_ANYWAY)))
-            qn_bft_cast(m, v, QN_VOTE_FINAL, &cert->block);
+        if (!v->final && !v->ripe && only(m, v, &cert->block)) {
+            if (m->conf.self >= 0 && hopes_fast(m, v))
+                v->ripe = cert;
+            else
+                qn_bft_cast(m, v, QN_VOTE_FINAL, &cert->block);
+        }
         if (!qn_bft_block_find(m, &cert->block) && v->no > m->last.view)
             qn_bft_want(m, &cert->block);
     }
