@@ -154,6 +154,18 @@ static void give(struct branch *b, struct qn_parcel *parcel QN_TAKES)
     b->frame.block = parcel->p.block;
 }
 
+void qn_chain_draw(struct qn_chain *c, const struct qn_key *key, const struct qn_hash *parent)
+{
+    const struct branch *up = qn_chain_branch_find(c, parent);
+    const struct qn_header *before = up ? &up->frame.block.header : &c->header;
+    if (!up && !qn_hash_eq(parent, &c->head)) return;
+    if (qn_hash_eq(&c->drawn.parent, parent) && qn_hash_eq(&c->drawn.pub, &key->pub)) return;
+    c->drawn.parent = *parent;
+    c->drawn.pub = key->pub;
+    qn_beacon_prove(key, &c->id, &before->beacon, before->height + 1, &c->drawn.vrf,
+                    &c->drawn.beacon);
+}
+
 qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
                     struct qn_hash *ret_hash, struct qn_why *why)
 {
@@ -174,7 +186,9 @@ qn_rc qn_chain_make(struct qn_chain *c, const struct qn_make *m, bool *misfit,
                                           .set_root = c->set_root,
                                           .proposer = m->key->pub } };
     struct qn_header *h = &block.header;
-    qn_beacon_prove(m->key, &c->id, &before->beacon, h->height, &h->vrf, &h->beacon);
+    qn_chain_draw(c, m->key, &m->parent);
+    h->vrf = c->drawn.vrf;
+    h->beacon = c->drawn.beacon;
     if (is_filler_place(up)) {
         memset(misfit, 0, m->cnt * sizeof *misfit);
         fill(before, h);

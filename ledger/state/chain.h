@@ -87,6 +87,8 @@ struct qn_make {
     const struct qn_hash *ids;
     uint32_t cnt;
 };
+/* qn_chain_draw draws the beacon of a block on parent ahead of its making, which needs nothing else and then finds it. Of one parent at a time. */
+void qn_chain_draw(struct qn_chain *chain, const struct qn_key *key, const struct qn_hash *parent);
 QN_CHECK qn_rc qn_chain_make(struct qn_chain *chain, const struct qn_make *make, bool *misfit,
                              struct qn_hash *ret_hash, struct qn_why *why);
 /* qn_chain_run executes a block that came from outside and checks everything that its header says of it, its set and its view excepted;

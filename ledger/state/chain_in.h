@@ -59,11 +59,16 @@ struct qn_chain {
     struct anchor *anchors; /* segments that begin with one */
     size_t anchor_cnt, anchor_cap;
     struct branch *branches, *tip; /* tip: whose changes the rows hold; NULL: the head's alone */
-    struct pledge *pledges;        /* of views that are not over, first the newest */
-    uint64_t saved_ms;             /* monotonic, of the last checkpoint */
-    bool opened;                   /* what is here may be written; until then nothing is */
-    uint64_t flushed_ms;           /* when nothing waited in the journal */
-    uint64_t secret;               /* of maps by id */
+    struct {
+        struct qn_hash parent, pub;
+        struct qn_vrf_proof vrf;
+        struct qn_hash beacon;
+    } drawn;                /* by qn_chain_draw; all zero: nothing */
+    struct pledge *pledges; /* of views that are not over, first the newest */
+    uint64_t saved_ms;      /* monotonic, of the last checkpoint */
+    bool opened;            /* what is here may be written; until then nothing is */
+    uint64_t flushed_ms;    /* when nothing waited in the journal */
+    uint64_t secret;        /* of maps by id */
 };
 
 /* Whether the header's beacon is the one its proposer could not choose. */

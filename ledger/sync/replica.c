@@ -19,7 +19,9 @@
     5 /* between two batches, unless one is full: a message costs as much as ten transactions in it */
 #define BATCH_BYTES (64u << 10)
 #define NOBODY      UINT32_MAX
-#define SERVE_MS    10 /* questions that wait are looked at so often */
+#define DRAW_MS                                                                                    \
+    5 /* after it is asked for a block that has nothing to hold yet, a leader draws its beacon: others are done with the one before */
+#define SERVE_MS 10 /* questions that wait are looked at so often */
 
 uint64_t qn_replica_now_ms(const struct qn_replica *r)
 {
@@ -293,6 +295,8 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
         listen(r, now);
         qn_bft_tick(r->bft, qn_replica_now_ms(r));
         qn_replica_drain(r);
+        if (r->asked && now - r->ask_ms >= DRAW_MS)
+            qn_chain_draw(r->chain, r->conf.validator, &r->ask.block);
         if (r->batch_cnt && qn_replica_mono_ms(r) - r->batch_ms >= BATCH_MS) flush_batch(r);
         waits = qn_replica_serve(r);
     }
@@ -308,6 +312,7 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
     if (r->asked) {
         uint64_t passed = qn_replica_mono_ms(r) - r->ask_ms, block_ms = r->conf.block_ms;
         uint64_t left = passed < block_ms ? block_ms - passed : 0;
+        if (passed < DRAW_MS) left = QN_MIN(left, DRAW_MS - passed);
         *ret_wait_ms = r->fresh && qn_pool_cnt(r->pool) ? 0 : QN_MIN(*ret_wait_ms, left);
     }
     return QN_OK;
