@@ -11,6 +11,10 @@
 #define SHARE_SHELF_MAX 16u
 #define SHARE_ASKED_MAX                                                                            \
     384u /* peers, of a blob: all that a host holds; those that have it are fewer (SWARM_KNOWN) */
+#define SHARE_ASK_MS 10000u /* to say what is wanted, and to end a stream that we have ended */
+#define SHARE_SLOW_MS                                                                              \
+    10000u /* who takes less than SHARE_SLOW a second after it gives way to others */
+#define SHARE_SLOW     10000u
 #define SHARE_FIND_MS  3000u
 #define SHARE_KEEP_MS  60000u /* the outcome of a fetch, for who asked for it */
 #define SHARE_AGAIN_MS 2000u  /* who had nothing of a blob is asked again: it may be fetching too */
@@ -37,7 +41,9 @@ struct serve {
     struct serve *next;
     struct share *share;
     struct qn_stream *stream;
-    bool have, begun, over; /* of BLOB_HAVE; its request was read; we have finished */
+    bool have, begun,
+        over; /* of BLOB_HAVE; its request was read; we have finished, and count it no more */
+    uint64_t at_ms, sent; /* when it came; bytes given to it */
     struct qn_buf in;
     struct qn_hash id;
     struct shelf *shelf;

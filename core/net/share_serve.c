@@ -45,19 +45,90 @@ static void is_right(void *self, uint64_t group)
     shelf->right[group / 8] |= (uint8_t)(1u << group % 8);
 }
 
+/* All is said: what it used is free for others, whenever its peer ends its half. */
+static void over(struct serve *sv)
+{
+    if (sv->over) return;
+    sv->over = true;
+    sv->share->serve_cnt--;
+    share_shelf_put(sv->share, sv->shelf);
+    sv->shelf = NULL;
+}
+
+static void end(struct serve *sv)
+{
+    qn_stream_finish(sv->stream);
+    if (sv->have) qn_stream_set_deadline(sv->stream, SHARE_ASK_MS);
+    over(sv);
+}
+
+static void cut(struct serve *sv)
+{
+    qn_stream_reset(sv->stream);
+    over(sv);
+}
+
 /* The last frame of an answer that cannot go on. */
 static void refuse(struct serve *sv, enum blob_code code, const char *text)
 {
     struct qn_buf buf = { 0 };
     blob_frame_put(code, QN_SPAN_STR(text), &buf);
     if (qn_stream_write(sv->stream, qn_buf_get(&buf)) == QN_OK)
-        qn_stream_finish(sv->stream);
+        end(sv);
     else
-        qn_stream_reset(sv->stream);
+        cut(sv);
     qn_buf_free(&buf);
-    sv->over = true;
     sv->share->stat.refused++;
 }
+
+/* --- who gives way ------------------------------------------------------------------------------------------------ */
+
+static uint32_t of_peer(const struct share *s, uint32_t peer)
+{
+    uint32_t cnt = 0;
+    for (const struct serve *sv = s->serves; sv; sv = sv->next)
+        cnt += !sv->over && qn_stream_peer(sv->stream) == peer;
+    return cnt;
+}
+
+static bool is_slow(const struct serve *sv)
+{
+    uint64_t ms = share_now_ms(sv->share) - sv->at_ms;
+    return !sv->have && ms >= SHARE_SLOW_MS && sv->sent * 1000 / SHARE_SLOW < ms;
+}
+
+/* Makes room for one of peer: somebody slow goes, else the oldest of a peer that has more than this one would. false: nobody. shelf: of those only that
+ * keep a blob open. */
+static bool evict(struct share *s, uint32_t peer, bool shelf)
+{
+    struct serve *go = NULL;
+    uint32_t most = of_peer(s, peer);
+    for (struct serve *sv = s->serves; sv; sv = sv->next) { /* the newest first */
+        if (sv->over || (shelf && (!sv->shelf || sv->shelf->fetch))) continue;
+        if (is_slow(sv)) {
+            cut(sv);
+            return true;
+        }
+        uint32_t has = of_peer(s, qn_stream_peer(sv->stream));
+        if (has > most || (go && has == most)) go = sv, most = has;
+    }
+    if (go && go->have)
+        end(go);
+    else if (go)
+        cut(go);
+    return go != NULL;
+}
+
+static qn_rc open_shelf(struct serve *sv)
+{
+    qn_rc rc;
+    do
+        rc = share_shelf_get(sv->share, &sv->id, &sv->shelf);
+    while (rc == QN_E_AGAIN && evict(sv->share, qn_stream_peer(sv->stream), true));
+    return rc;
+}
+
+/* --- giving ------------------------------------------------------------------------------------------------------- */
 
 static void refuse_rc(struct serve *sv, qn_rc rc)
 {
@@ -84,10 +155,10 @@ static bool send_some(struct serve *sv, struct qn_buf *buf)
         blob_frame_head(BLOB_OK, (uint32_t)(buf->len - sizeof head), head);
         memcpy(buf->ptr, head, sizeof head);
         if (qn_stream_write(sv->stream, qn_buf_get(buf))) {
-            qn_stream_reset(sv->stream);
-            sv->over = true;
+            cut(sv);
             return false;
         }
+        sv->sent += buf->len;
         sv->share->stat.out_bytes += buf->len - sizeof head;
     }
     if (rc) {
@@ -101,8 +172,7 @@ static bool send_some(struct serve *sv, struct qn_buf *buf)
         return false;
     }
     if (more) return true;
-    qn_stream_finish(sv->stream);
-    sv->over = true;
+    end(sv);
     return false;
 }
 
@@ -139,7 +209,7 @@ static void begin_blob(struct serve *sv)
         goto out;
     }
     sv->id = ask->id;
-    rc = share_shelf_get(sv->share, &ask->id, &sv->shelf);
+    rc = open_shelf(sv);
     if (rc == QN_OK && sv->shelf->fetch &&
         !share_fetch_has(sv->shelf->fetch, ask->range, ask->range_cnt))
         rc = QN_E_NOTFOUND;
@@ -157,7 +227,7 @@ out:
 
 static void answer_have(struct serve *sv)
 {
-    qn_rc rc = share_shelf_get(sv->share, &sv->id, &sv->shelf);
+    qn_rc rc = open_shelf(sv);
     /* We want it ourselves and do not know its size yet: share_serve_ready will answer. */
     if (rc == QN_E_NOTFOUND && share_fetch_running(sv->share, &sv->id)) return;
     if (rc) {
@@ -173,11 +243,10 @@ static void answer_have(struct serve *sv)
     blob_have_put(sv->shelf->size, sv->shelf->fetch ? share_fetch_bits(sv->shelf->fetch) : bits,
                   &payload);
     blob_frame_put(BLOB_OK, qn_buf_get(&payload), &buf);
-    if (qn_stream_write(sv->stream, qn_buf_get(&buf))) qn_stream_reset(sv->stream);
-    if (!sv->shelf->fetch) { /* nothing will be new */
-        qn_stream_finish(sv->stream);
-        sv->over = true;
-    }
+    if (qn_stream_write(sv->stream, qn_buf_get(&buf)))
+        cut(sv);
+    else if (!sv->shelf->fetch) /* nothing will be new */
+        end(sv);
     free(bits);
     qn_buf_free(&payload);
     qn_buf_free(&buf);
@@ -212,13 +281,10 @@ void share_serve_news(struct share *s, const struct qn_hash *id, uint32_t piece)
     for (struct serve *sv = s->serves; sv; sv = sv->next) {
         if (!sv->have || !sv->begun || sv->over || !qn_hash_eq(&sv->id, id)) continue;
         if (piece != UINT32_MAX && !sv->shelf) continue;
-        if (piece == UINT32_MAX) {
-            qn_stream_finish(sv->stream);
-            sv->over = true;
-        } else if (qn_stream_write(sv->stream, qn_buf_get(&buf))) {
-            qn_stream_reset(sv->stream); /* does not read: it may ask again */
-            sv->over = true;
-        }
+        if (piece == UINT32_MAX)
+            end(sv);
+        else if (qn_stream_write(sv->stream, qn_buf_get(&buf)))
+            cut(sv); /* does not read: it may ask again */
     }
     qn_buf_free(&payload);
     qn_buf_free(&buf);
@@ -229,10 +295,13 @@ static void serve_open(struct share *s, struct qn_stream *stream, bool have)
     struct serve *sv = calloc(1, sizeof *sv);
     QN_ASSERT(sv != NULL);
     *sv = (struct serve){ .next = s->serves, .share = s, .stream = stream, .have = have };
+    sv->at_ms = share_now_ms(s);
     s->serves = sv;
     s->serve_cnt++;
     qn_stream_set_arg(stream, sv);
-    if (s->serve_cnt > SHARE_SERVE_MAX) refuse(sv, BLOB_BUSY, "busy");
+    qn_stream_set_deadline(stream, SHARE_ASK_MS);
+    if (s->serve_cnt > SHARE_SERVE_MAX && !evict(s, qn_stream_peer(stream), false))
+        refuse(sv, BLOB_BUSY, "busy");
 }
 
 static void on_open_blob(void *arg, struct qn_stream *stream)
@@ -250,13 +319,13 @@ static void on_data(void *arg, struct qn_stream *stream, struct qn_span bytes)
     struct serve *sv = arg;
     if (sv->over) return;
     if (sv->begun || bytes.len > BLOB_ASK_MAX - sv->in.len) {
-        sv->over = true;
-        qn_stream_reset(stream);
+        cut(sv);
         return;
     }
     qn_buf_span(&sv->in, bytes);
     if (!sv->have || sv->in.len < 36) return; /* have-requests do not end */
     sv->begun = true;
+    qn_stream_set_deadline(stream, 0);
     begin_have(sv);
 }
 
@@ -265,10 +334,10 @@ static void on_finish(void *arg, struct qn_stream *stream)
     struct serve *sv = arg;
     if (sv->over) return;
     if (sv->have) { /* has heard enough */
-        qn_stream_finish(stream);
-        sv->over = true;
+        end(sv);
     } else if (!sv->begun) {
         sv->begun = true;
+        qn_stream_set_deadline(stream, 0);
         begin_blob(sv);
     }
 }
@@ -287,8 +356,7 @@ static void on_close(void *arg, struct qn_stream *stream, enum qn_stream_end end
     while (*at != sv)
         at = &(*at)->next;
     *at = sv->next;
-    sv->share->serve_cnt--;
-    share_shelf_put(sv->share, sv->shelf);
+    over(sv);
     qn_buf_free(&sv->in);
     free(sv->encoder);
     free(sv);

@@ -358,6 +358,64 @@ static void test_liar(struct qn_test_state *t)
     close_world(&w);
 }
 
+/* Two peers open all that they may of what a node has, and neither read nor end it: a third is served. */
+static void hoard(struct qn_test_state *t, bool silent)
+{
+    static const struct qn_stream_ops DEAF = { .on_open = NULL };
+    struct world w;
+    struct qn_hash some[20], id;
+    json_t *said = NULL;
+    open_world(t, &w, 4, 1u << 1 | 1u << 3);
+    for (uint32_t i = 0; i < QN_COUNT(some); i++) {
+        struct qn_buf one = content((400 << 10) + i, i);
+        CHECK_RC(blob_put(w.n[0].home, qn_buf_get(&one), &some[i], NULL), QN_OK);
+        qn_buf_free(&one);
+    }
+    struct qn_buf want = content((3 << 20) + 7, 99);
+    CHECK_RC(blob_put(w.n[0].home, qn_buf_get(&want), &id, NULL), QN_OK);
+    join_world(t, &w);
+    uint32_t opened = 0;
+    for (uint32_t i = 1; i < 4; i += 2) {
+        uint32_t peer;
+        CHECK(qn_host_find(w.n[i].host, qn_host_id(w.n[0].host), &peer));
+        for (uint32_t k = 0; k < 64; k++) {
+            struct qn_buf ask = { 0 };
+            struct qn_stream *s;
+            bool blob = k < 4;
+            if (blob) {
+                struct blob_ask all = { .id = some[k + 4 * i], .range_cnt = 1 };
+                all.range[0] = (struct blob_range){ 0, BLOB_ASK_GROUPS };
+                blob_ask_put(&all, &ask);
+            } else if (!silent) {
+                blob_have_ask_put(&some[(k + 20 - i) % 20], &ask);
+            }
+            if (qn_host_stream(w.n[i].host, peer, blob ? BLOB_PROTOCOL : BLOB_HAVE, QN_NET_REQUEST,
+                               &DEAF, NULL, &s))
+                break;
+            opened++;
+            qn_stream_pause(s, true);
+            CHECK_RC(qn_stream_write(s, qn_buf_get(&ask)), QN_OK);
+            if (blob) qn_stream_finish(s);
+            qn_buf_free(&ask);
+        }
+    }
+    CHECK(opened > 120);
+    uint64_t end = now_ms() + 500;
+    while (now_ms() < end)
+        event_base_loop(w.base, EVLOOP_ONCE);
+    CHECK_RC(fetched(&w, &w.n[2], &id, &said), QN_OK);
+    CHECK(same(&w.n[2], &id, &want));
+    json_decref(said);
+    qn_buf_free(&want);
+    close_world(&w);
+}
+
+static void test_hoard(struct qn_test_state *t)
+{
+    hoard(t, false);
+    hoard(t, true); /* opens, and never says what it wants */
+}
+
 /* Cut off in the middle, by the node's end or by a peer's: the next fetch takes what is missing, and no damaged byte with it. */
 static void test_resume(struct qn_test_state *t)
 {
@@ -416,6 +474,7 @@ int main(void)
     TEST(test_leaves);
     TEST(test_rot);
     TEST(test_liar);
+    TEST(test_hoard);
     TEST(test_resume);
     return TEST_END();
 }
