@@ -106,7 +106,7 @@ static void propose(struct world *w, uint32_t epoch, const struct qn_key *key, s
     uint8_t text[47] = "quoin proposal";
     for (uint32_t i = 0; i < TXS; i++)
         QN_ASSERT(qn_decode(qn_tx_record(), qn_buf_get(&w->tx[i]), &arena, &txs[i], NULL) == QN_OK);
-    struct qn_proposal p = { .parent_view = 8 };
+    struct qn_proposal p = { 0 };
     p.block.header = (struct qn_header){ .ver = 1,
                                          .chain = w->chain,
                                          .epoch = epoch,

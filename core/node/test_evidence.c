@@ -190,8 +190,7 @@ static void propose_two(struct net *net, uint32_t to)
                                                    .view = view,
                                                    .t_ms = net->now_us / 1000 + i,
                                                    .parent = qn_h("evidence block", "p", 1),
-                                                   .proposer = net->key[3].pub },
-                                 .parent_view = view - 1 };
+                                                   .proposer = net->key[3].pub } };
         if (i == 0)
             p.block.header.body_root =
                 qn_body_root(NULL, 0); /* the other's body is not its head's: a head all the same */

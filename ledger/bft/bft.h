@@ -60,7 +60,7 @@ struct qn_bft_conf {
 /* What the machine must know of a block. */
 struct qn_bft_block {
     struct qn_hash hash, parent;
-    uint64_t view, parent_view, height, t_ms;
+    uint64_t view, height, t_ms;
     uint16_t proposer; /* number in the set; its signature was checked */
 };
 

@@ -21,8 +21,7 @@ static bool is_nothing(const struct qn_bft *m, uint64_t view)
     return qn_bft_has_bug(m, QN_BUG_SKIP_NOTHING) || (v && v->cert[1]);
 }
 
-/* The view of a block's parent; 0: the parent is not here. The block's hash names its parent, whose hash holds its view: what a message says of
- * it besides is nobody's word. */
+/* The view of a block's parent; 0: the parent is not here. The block's hash names its parent, whose hash holds its view. */
 static uint64_t parent_view(const struct qn_bft *m, const struct qn_bft_block *b)
 {
     if (qn_bft_same(&b->parent, &m->last.hash)) return m->last.view;

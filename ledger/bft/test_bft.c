@@ -124,12 +124,11 @@ static struct qn_vote fake_sign(void *arg, uint16_t signer, uint8_t kind, uint64
 
 /* --- nodes --------------------------------------------------------------------------------------------------------------------- */
 
-static struct qn_bft_block make_block(struct world *w, uint64_t view, uint64_t parent_view,
-                                      const struct qn_hash *parent, uint64_t height, int by)
+static struct qn_bft_block make_block(struct world *w, uint64_t view, const struct qn_hash *parent,
+                                      uint64_t height, int by)
 {
     struct qn_bft_block b = { .parent = *parent,
                               .view = view,
-                              .parent_view = parent_view,
                               .height = height,
                               .t_ms = w->now_ms,
                               .proposer = (uint16_t)by };
@@ -156,13 +155,16 @@ static void hold(struct node *n, const struct qn_bft_block *b)
     n->held[n->held_cnt++] = *b;
 }
 
-/* A proposal as it travels: with the certificates that place it, as far as m has them. */
-static struct msg proposal(const struct qn_bft *m, const struct qn_bft_block *b)
+/* A proposal as it travels: with the certificates that place it, as far as n's machine has them. */
+static struct msg proposal(const struct node *n, const struct qn_bft_block *b)
 {
     struct msg msg = { .block = *b };
-    for (uint64_t v = b->parent_view; v < b->view && msg.cert_cnt < QN_COUNT(msg.certs); v++) {
+    const struct qn_bft *m = n->m;
+    const struct qn_bft_block *parent = held(n, &b->parent);
+    uint64_t from = parent ? parent->view : qn_bft_last(m).view;
+    for (uint64_t v = from; v < b->view && msg.cert_cnt < QN_COUNT(msg.certs); v++) {
         const struct qn_cert *cert =
-            v == b->parent_view ? qn_bft_cert_for(m, v, &b->parent) : qn_bft_cert_of(m, v, true);
+            v == from ? qn_bft_cert_for(m, v, &b->parent) : qn_bft_cert_of(m, v, true);
         if (cert) msg.certs[msg.cert_cnt++] = cert_copy(cert);
     }
     return msg;
@@ -242,7 +244,7 @@ static void fetch(struct world *w, int at, const struct qn_hash *hash)
             continue;
         struct qn_hash next = *hash;
         for (unsigned i = 0; i < 16 && (b = held(peer, &next)); i++) {
-            struct msg msg = peer->m ? proposal(peer->m, b) : (struct msg){ .block = *b };
+            struct msg msg = peer->m ? proposal(peer, b) : (struct msg){ .block = *b };
             next = b->parent;
             send(w, k, at, &msg);
             certs_free(&msg);
@@ -262,9 +264,7 @@ static void drain(struct world *w, int at)
         case QN_BFT_PROPOSE: {
             struct msg *ask = calloc(1, sizeof *ask);
             QN_ASSERT(ask != NULL);
-            ask->block = (struct qn_bft_block){ .parent = a.block,
-                                                .view = a.view,
-                                                .parent_view = a.parent_view };
+            ask->block = (struct qn_bft_block){ .parent = a.block, .view = a.view };
             push(w, (struct event){
                         { w->now_ms + 20 + w->conf.block_ms / 2, 0 }, MAKE, at, n->life, 0, ask });
             break;
@@ -281,7 +281,7 @@ static void drain(struct world *w, int at)
             break;
         case QN_BFT_PROPOSAL:
             if ((b = held(n, &a.block))) {
-                msg = proposal(n->m, b);
+                msg = proposal(n, b);
                 broadcast(w, at, &msg);
             }
             break;
@@ -310,10 +310,10 @@ static void make(struct world *w, int at, const struct qn_bft_block *ask)
     struct node *n = &w->node[at];
     const struct qn_bft_block *parent = held(n, &ask->parent);
     if (!parent && qn_hash_cmp(&ask->parent, &n->last.hash) != 0) return;
-    struct qn_bft_block mine = make_block(w, ask->view, ask->parent_view, &ask->parent,
-                                          (parent ? parent->height : n->last.height) + 1, at);
+    struct qn_bft_block mine =
+        make_block(w, ask->view, &ask->parent, (parent ? parent->height : n->last.height) + 1, at);
     hold(n, &mine);
-    struct msg msg = proposal(n->m, &mine);
+    struct msg msg = proposal(n, &mine);
     broadcast(w, at, &msg);
     certs_free(&msg);
     qn_bft_proposal(n->m, &mine);
@@ -391,8 +391,8 @@ static void traitors_act(struct world *w, uint64_t view)
                     honest->held[k].height > qn_bft_last(honest->m).height && draw(w) % 2)
                     pb = &honest->held[k];
             if (pb) {
-                struct qn_bft_block b = make_block(w, view, pb->view, &pb->hash, pb->height + 1, i);
-                two[made++] = proposal(honest->m, &b);
+                struct qn_bft_block b = make_block(w, view, &pb->hash, pb->height + 1, i);
+                two[made++] = proposal(honest, &b);
                 if (seen_cnt < QN_COUNT(seen)) seen[seen_cnt++] = b.hash;
             }
         } else if (qn_bft_leader(&w->conf, view) == i) {
@@ -406,8 +406,8 @@ static void traitors_act(struct world *w, uint64_t view)
                 if (parent && (pb || p == last.view)) {
                     uint64_t height = (pb ? pb->height : last.height) + 1;
                     for (; made < 1 + draw(w) % 2; made++) {
-                        struct qn_bft_block b = make_block(w, view, p, parent, height, i);
-                        two[made] = proposal(honest->m, &b);
+                        struct qn_bft_block b = make_block(w, view, parent, height, i);
+                        two[made] = proposal(honest, &b);
                         if (seen_cnt < QN_COUNT(seen)) seen[seen_cnt++] = b.hash;
                     }
                     break;

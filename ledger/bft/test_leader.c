@@ -62,7 +62,6 @@ static struct qn_bft_block make(struct net *net, uint64_t view, const struct qn_
 {
     struct qn_bft_block b = { .parent = parent->hash,
                               .view = view,
-                              .parent_view = parent->view,
                               .height = parent->height + 1,
                               .t_ms = net->now_ms,
                               .proposer = (uint16_t)by };

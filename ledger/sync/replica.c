@@ -159,13 +159,11 @@ struct body *qn_replica_body_put(struct qn_replica *r, const struct qn_bft_block
     return b;
 }
 
-struct qn_bft_block qn_replica_known(const struct qn_replica *r, const struct qn_header *h,
-                                     uint64_t parent_view)
+struct qn_bft_block qn_replica_known(const struct qn_replica *r, const struct qn_header *h)
 {
     struct qn_bft_block b = { .hash = qn_header_hash(h),
                               .parent = h->parent,
                               .view = h->view,
-                              .parent_view = parent_view,
                               .height = h->height,
                               .t_ms = h->t_ms,
                               .proposer = UINT16_MAX };
@@ -175,13 +173,14 @@ struct qn_bft_block qn_replica_known(const struct qn_replica *r, const struct qn
 }
 
 void qn_replica_add_certs(const struct qn_replica *r, const struct qn_bft_block *b,
-                          struct qn_proposal *p, struct qn_cert *dst, uint32_t max)
+                          uint64_t parent_view, struct qn_proposal *p, struct qn_cert *dst,
+                          uint32_t max)
 {
     p->certs.ptr = dst;
     p->certs.cnt = 0;
-    const struct qn_cert *cert = qn_bft_cert_for(r->bft, b->parent_view, &b->parent);
+    const struct qn_cert *cert = qn_bft_cert_for(r->bft, parent_view, &b->parent);
     if (cert) dst[p->certs.cnt++] = *cert;
-    for (uint64_t v = b->parent_view + 1; v < b->view && p->certs.cnt < max; v++)
+    for (uint64_t v = parent_view + 1; v < b->view && p->certs.cnt < max; v++)
         if ((cert = qn_bft_cert_of(r->bft, v, true))) dst[p->certs.cnt++] = *cert;
 }
 
@@ -429,7 +428,7 @@ static void restore_blocks(void *arg, const struct qn_pledge *p)
     struct qn_replica *r = arg;
     for (uint32_t i = 0; i < p->proposals.cnt; i++) {
         const struct qn_proposal *q = &p->proposals.ptr[i];
-        struct qn_bft_block b = qn_replica_known(r, &q->block.header, q->parent_view);
+        struct qn_bft_block b = qn_replica_known(r, &q->block.header);
         if (b.height <= qn_replica_head_height(r) || q->block.header.epoch != r->set.epoch ||
             qn_replica_body_find(r, &b.hash))
             continue;

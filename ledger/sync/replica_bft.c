@@ -73,13 +73,13 @@ static void publish(struct qn_replica *r, const struct qn_block *block, uint64_t
 {
     uint8_t text[QN_PROPOSAL_TEXT];
     struct qn_cert certs[32];
-    struct qn_bft_block b = qn_replica_known(r, &block->header, parent_view);
+    struct qn_bft_block b = qn_replica_known(r, &block->header);
     if (!qn_replica_alone(r)) {
         struct qn_buf message = { 0 };
-        struct qn_proposal p = { .block = *block, .parent_view = parent_view };
+        struct qn_proposal p = { .block = *block };
         struct qn_parcel *parcel;
         p.sig = qn_sign(r->conf.validator, qn_proposal_text(&b.hash, text));
-        qn_replica_add_certs(r, &b, &p, certs, QN_COUNT(certs));
+        qn_replica_add_certs(r, &b, parent_view, &p, certs, QN_COUNT(certs));
         qn_replica_say(&message, SAY_PROPOSAL, qn_proposal_record(), &p);
         qn_rc rc = qn_parcel_read(qn_buf_get(&message), 1, &parcel, NULL);
         QN_ASSERT(rc == QN_OK);
@@ -177,7 +177,7 @@ void qn_replica_begin_bft(struct qn_replica *r, const struct qn_cert *cert)
     struct qn_bft *before = r->bft;
     r->set = *qn_chain_set(r->chain);
     r->number = r->conf.validator ? qn_set_find(&r->set, &r->conf.validator->pub) : -1;
-    struct qn_bft_block last = qn_replica_known(r, head, 0);
+    struct qn_bft_block last = qn_replica_known(r, head);
     last.hash = qn_chain_head(r->chain);
     struct qn_bft_conf conf = { .chain = qn_chain_id(r->chain),
                                 .epoch = r->set.epoch,

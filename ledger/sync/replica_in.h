@@ -113,11 +113,11 @@ struct body *qn_replica_body_find(const struct qn_replica *r, const struct qn_ha
 void qn_replica_prune_bodies(struct qn_replica *r);
 struct body *qn_replica_body_put(struct qn_replica *r, const struct qn_bft_block *block,
                                  struct qn_parcel *parcel QN_TAKES);
-struct qn_bft_block qn_replica_known(const struct qn_replica *r, const struct qn_header *h,
-                                     uint64_t parent_view);
+struct qn_bft_block qn_replica_known(const struct qn_replica *r, const struct qn_header *h);
 /* Adds the certificates that b's place rests on, as long as there is room; others were cast when they were made. */
 void qn_replica_add_certs(const struct qn_replica *r, const struct qn_bft_block *b,
-                          struct qn_proposal *p, struct qn_cert *dst, uint32_t max);
+                          uint64_t parent_view, struct qn_proposal *p, struct qn_cert *dst,
+                          uint32_t max);
 /* Every signature in the block; those of a transaction that the pool holds to the last byte were checked when it came. */
 /* Of several blocks side by side; *ret_good is how many from the first on are right. */
 qn_rc qn_replica_check_txs(const struct qn_replica *r, struct qn_parcel *const parcels[],

@@ -260,7 +260,7 @@ static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parce
     uint8_t text[QN_PROPOSAL_TEXT];
     const struct qn_proposal *p = &parcel->p;
     const struct qn_header *h = &p->block.header;
-    struct qn_bft_block b = qn_replica_known(r, h, p->parent_view);
+    struct qn_bft_block b = qn_replica_known(r, h);
     struct qn_hash chain = qn_chain_id(r->chain);
     unsigned of_view = 0;
     struct qn_bft_conf draw = { .chain = qn_chain_id(r->chain),

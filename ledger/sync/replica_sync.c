@@ -188,7 +188,6 @@ static qn_rc piece_run(struct qn_replica *r, const struct piece *p, uint32_t fro
                        struct qn_why *why)
 {
     const struct sync_block *last = &p->blocks[p->cnt - 1];
-    uint64_t parent_view = qn_chain_header(r->chain)->view;
     uint32_t to = from;
     qn_rc rc = QN_OK;
     bool ends = false;
@@ -216,7 +215,6 @@ static qn_rc piece_run(struct qn_replica *r, const struct piece *p, uint32_t fro
     struct qn_why_final by = { NULL, NULL, 0 };
     struct qn_why disk;
     if (end) by = (struct qn_why_final){ &last->cert, last->fillers.ptr, last->fillers.cnt };
-    if (to - from > 1) parent_view = p->blocks[to - 2].block.header.view;
     qn_rc wrote = qn_chain_finals(r->chain, &p->hashes[from], to - from, &by, &disk);
     if (wrote) {
         *why = disk;
@@ -228,7 +226,7 @@ static qn_rc piece_run(struct qn_replica *r, const struct piece *p, uint32_t fro
     if (qn_chain_set(r->chain)->epoch != r->set.epoch) {
         qn_replica_next_epoch(r, end ? &last->cert : NULL);
     } else if (end) {
-        struct qn_bft_block b = qn_replica_known(r, &last->block.header, parent_view);
+        struct qn_bft_block b = qn_replica_known(r, &last->block.header);
         qn_bft_synced(r->bft, &b, &last->cert);
     }
     return rc;

@@ -2,7 +2,7 @@
  * up consensus, or made honest peers blame each other. */
 #include "ledger/sync/far.h"
 
-enum lie { LIE_NONE, LIE_BODY, LIE_VIEW, LIE_CERT };
+enum lie { LIE_NONE, LIE_BODY, LIE_CERT };
 enum { GOOD = 64, BIGS = 1600, DRIPS = 9, ASKED = 100 };
 
 /* Who hears a proposal before the others do, and tells those in `victims` another with the same head and signature. */
@@ -34,7 +34,6 @@ static void forge(struct node *n, struct qn_span s)
         p.block.txs.cnt = !p.block.txs.cnt;
         p.block.txs.ptr = &liar->extra;
     }
-    if (liar->lie == LIE_VIEW) p.parent_view = 0;
     if (liar->lie != LIE_CERT) p.certs.cnt = 0;
     for (uint32_t i = 0; i < NODES; i++) {
         if (i == n->no || !(liar->victims >> i & 1)) continue;
@@ -51,7 +50,7 @@ static void forge(struct node *n, struct qn_span s)
 }
 
 /* At all four and at two. */
-static void proposals(struct qn_test_state *t, enum lie lie, bool is_bad)
+static void proposals(struct qn_test_state *t, enum lie lie)
 {
     struct net *net = start(NODES);
     struct qn_arena arena = { 0 };
@@ -68,7 +67,7 @@ static void proposals(struct qn_test_state *t, enum lie lie, bool is_bad)
         uint64_t now = blocks_in(net, 20000);
         CHECK(calm > 10 && now * 4 >= calm * 3 && liar.told > now);
     }
-    CHECK(!is_bad || (liar.verdicts[QN_ACCEPT] == 0 && liar.verdicts[QN_IGNORE] == 0));
+    CHECK(liar.verdicts[QN_ACCEPT] == 0 && liar.verdicts[QN_IGNORE] == 0);
     liar.lie = LIE_NONE;
     run(net, 2000);
     check_equal(t, net);
@@ -80,18 +79,13 @@ static void proposals(struct qn_test_state *t, enum lie lie, bool is_bad)
 
 static void test_body_proposal(struct qn_test_state *t)
 {
-    proposals(t, LIE_BODY, true);
-}
-
-static void test_parent_view(struct qn_test_state *t)
-{
-    proposals(t, LIE_VIEW, false); /* nobody signs it, and nobody reads it */
+    proposals(t, LIE_BODY);
 }
 
 /* Of a view whose certificate is here: who lacks it would check it, and blame whoever passed it on. */
 static void test_cert_proposal(struct qn_test_state *t)
 {
-    proposals(t, LIE_CERT, true);
+    proposals(t, LIE_CERT);
 }
 
 /* --- catching up ---------------------------------------------------------------------------------------------------------- */
@@ -260,7 +254,6 @@ int main(void)
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_body_sync);
     TEST(test_body_proposal);
-    TEST(test_parent_view);
     TEST(test_cert_proposal);
     TEST(test_questions);
     TEST(test_blame);

@@ -193,8 +193,7 @@ static struct qn_hash propose_as(struct net *net, uint32_t who, uint64_t view, u
     qn_rc rc = qn_chain_make(chain, &m, misfit, &hash, &why);
     if (rc) printf("%s\n", why.text);
     QN_ASSERT(rc == QN_OK);
-    struct qn_proposal p = { .block = *qn_chain_block(chain, &hash),
-                             .parent_view = qn_chain_header(chain)->view };
+    struct qn_proposal p = { .block = *qn_chain_block(chain, &hash) };
     p.block.header.ver = ver;
     hash = qn_header_hash(&p.block.header);
     p.sig = qn_sign(&n->key, qn_proposal_text(&hash, text));

@@ -91,8 +91,7 @@ static struct sim_msg *keep(struct sim_host *h, struct qn_span bytes)
 
 /* Makes a block of view on parent, as a message; false where the traitor's own chain does not know the parent any more. */
 static bool make_on(struct sim_world *w, struct sim_host *h, const struct qn_proposal *p,
-                    const struct qn_hash *parent, uint64_t parent_view, struct qn_buf *ret,
-                    struct qn_hash *ret_hash)
+                    const struct qn_hash *parent, struct qn_buf *ret, struct qn_hash *ret_hash)
 {
     uint8_t text[QN_PROPOSAL_TEXT];
     bool misfit;
@@ -103,7 +102,7 @@ static bool make_on(struct sim_world *w, struct sim_host *h, const struct qn_pro
                          .t_ms = p->block.header.t_ms + 1 + sim_below(&h->rng, 50),
                          .key = &w->keys[h->validator] };
     if (qn_chain_make(c, &m, &misfit, ret_hash, &why)) return false;
-    struct qn_proposal q = { .block = *qn_chain_block(c, ret_hash), .parent_view = parent_view };
+    struct qn_proposal q = { .block = *qn_chain_block(c, ret_hash) };
     q.sig = qn_sign(m.key, qn_proposal_text(ret_hash, text));
     q.certs = p->certs;
     qn_buf_clear(ret);
@@ -129,17 +128,14 @@ static void show(struct sim_world *w, struct sim_host *h, const struct qn_propos
 }
 
 /* The parent's parent, above which a block was certified: nobody may build there. */
-static bool below(struct sim_host *h, const struct qn_hash *parent, struct qn_hash *ret,
-                  uint64_t *ret_view)
+static bool below(struct sim_host *h, const struct qn_hash *parent, struct qn_hash *ret)
 {
     struct qn_chain *c = qn_replica_chain(h->r);
-    const struct qn_block *b = qn_chain_block(c, parent), *up;
+    const struct qn_block *b = qn_chain_block(c, parent);
     struct qn_hash head = qn_chain_head(c);
     if (!b) return false;
     *ret = b->header.parent;
-    up = qn_chain_block(c, ret);
-    *ret_view = up ? up->header.view : qn_chain_header(c)->view;
-    return up || qn_hash_eq(ret, &head);
+    return qn_chain_block(c, ret) || qn_hash_eq(ret, &head);
 }
 
 /* A block that nobody was shown, of the view before, and one on it. */
@@ -155,7 +151,7 @@ static bool lead_secret(struct sim_world *w, struct sim_host *h, const struct qn
     struct qn_span s = QN_SPAN(w->secret->bytes + 1, w->secret->len - 1);
     if (qn_decode(qn_proposal_record(), s, &arena, &q, NULL) == QN_OK &&
         qn_chain_run(qn_replica_chain(h->r), &q.block, &why) == QN_OK && /* a friend's */
-        make_on(w, h, p, &secret, w->secret_view, &block, &hash)) {
+        make_on(w, h, p, &secret, &block, &hash)) {
         for (int to = 0; to < (int)w->host_cnt; to++)
             if (to != h->idx)
                 sim_net_say(w, h->idx, to, false, QN_CLASS_VOTE,
@@ -173,7 +169,7 @@ static void hide(struct sim_world *w, struct sim_host *h, const struct qn_propos
 {
     struct qn_buf block = { 0 };
     struct qn_hash hash;
-    if (make_on(w, h, p, &p->block.header.parent, p->parent_view, &block, &hash)) {
+    if (make_on(w, h, p, &p->block.header.parent, &block, &hash)) {
         sim_msg_free(w->secret);
         w->secret = keep(h, qn_buf_get(&block));
         w->secret_hash = hash;
@@ -253,7 +249,6 @@ bool sim_traitor_leads(struct sim_world *w, struct sim_host *h, struct qn_span m
     struct qn_proposal p;
     struct qn_buf block = { 0 };
     struct qn_hash hash, parent;
-    uint64_t view;
     bool done = false;
     if (m.len < 2 || m.ptr[0] != SAY_PROPOSAL) return hushed(h, m);
     if (qn_decode(qn_proposal_record(), QN_SPAN(m.ptr + 1, m.len - 1), &arena, &p, NULL) ||
@@ -271,13 +266,13 @@ bool sim_traitor_leads(struct sim_world *w, struct sim_host *h, struct qn_span m
         done = true;
     } else if (friend_next(w, h, &p.block.header) && sim_draw(&h->rng) % 4) {
         hide(w, h, &p);
-    } else if (sim_draw(&h->rng) % 2 && below(h, &p.block.header.parent, &parent, &view) &&
-               make_on(w, h, &p, &parent, view, &block, &hash)) {
+    } else if (sim_draw(&h->rng) % 2 && below(h, &p.block.header.parent, &parent) &&
+               make_on(w, h, &p, &parent, &block, &hash)) {
         show(w, h, &p, &hash, qn_buf_get(&block), UINT32_MAX);
         sim_saw(w, SEEN_forked);
         done = true;
     } else if (sim_draw(&h->rng) % 3 == 0 &&
-               make_on(w, h, &p, &p.block.header.parent, p.parent_view, &block, &hash)) {
+               make_on(w, h, &p, &p.block.header.parent, &block, &hash)) {
         struct qn_hash mine = qn_header_hash(&p.block.header); /* twins, each for its half */
         show(w, h, &p, &hash, qn_buf_get(&block), some);
         show(w, h, &p, &mine, m, sim_draw(&h->rng) % 4 ? ~some : UINT32_MAX);
