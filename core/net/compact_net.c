@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define KEPT        4u /* proposals to answer from */
-#define PENDING_MAX 16u
+#define PENDING_MAX 64u
+#define PEER_MAX    4u   /* of one peer: others are heard, too */
 #define ANSWER_MS   700u /* of the sender, and of a second peer after it */
 #define WHOLE_MS    500u /* between asking one peer and the next for the whole of it */
 #define WHOLE_TRIES 6u
@@ -382,6 +383,15 @@ static void ask_whole(struct pending *p)
         settle(p, GOSSIP_IGNORE);
 }
 
+static bool is_asked_whole(const struct pending *p)
+{
+    for (const struct pending *o = p->of->pending; o; o = o->next)
+        if (o != p && o->stage == WHOLE &&
+            qn_hash_eq(compact_block(o->compact), compact_block(p->compact)))
+            return true;
+    return false;
+}
+
 /* What was asked for did not come, or was of no use. A wrong guess of our own is not asked for twice: all that was guessed is, instead. */
 static void next_stage(struct pending *p)
 {
@@ -401,6 +411,10 @@ static void next_stage(struct pending *p)
         p->stage = WHOLE;
         c->stat.failed++;
         judge(p, GOSSIP_IGNORE);
+        if (is_asked_whole(p)) {
+            settle(p, GOSSIP_IGNORE);
+            return;
+        }
     }
     ask_whole(p);
 }
@@ -415,7 +429,10 @@ static void on_late(evutil_socket_t fd, short what, void *arg)
 static enum gossip_verdict ask(struct qn_compact *c, struct compact *compact QN_TAKES,
                                uint32_t peer, uint64_t handle)
 {
-    if (c->pending_cnt >= PENDING_MAX) {
+    uint32_t of_peer = 0;
+    for (const struct pending *p = c->pending; p; p = p->next)
+        of_peer += p->peer == peer && p->stage != WHOLE;
+    if (c->pending_cnt >= PENDING_MAX || of_peer >= PEER_MAX) {
         c->stat.failed++;
         c->conf.whole(c->conf.arg, compact_block(compact));
         compact_close(compact);
@@ -436,9 +453,17 @@ static enum gossip_verdict ask(struct qn_compact *c, struct compact *compact QN_
     return GOSSIP_LATER;
 }
 
+/* Whoever sends ids may name all that waits here: no more is copied than a block holds. */
+struct offering {
+    struct compact *to;
+    size_t bytes;
+};
+
 static void offer(void *to, const struct qn_hash *id, struct qn_span bytes)
 {
-    compact_offer(to, id, bytes);
+    struct offering *o = to;
+    if (bytes.len > QN_BLOCK_BYTES - o->bytes || !compact_offer(o->to, id, bytes)) return;
+    o->bytes += bytes.len;
 }
 
 enum gossip_verdict qn_compact_take(struct qn_compact *c, uint32_t peer, uint64_t handle,
@@ -456,7 +481,8 @@ enum gossip_verdict qn_compact_take(struct qn_compact *c, uint32_t peer, uint64_
         compact_close(compact);
         return verdict;
     }
-    c->conf.pool(c->conf.arg, offer, compact);
+    struct offering o = { compact, 0 };
+    c->conf.pool(c->conf.arg, offer, &o);
     compact_missing(compact, NULL, 0, &missing);
     if (missing) return ask(c, compact, peer, handle);
     if (!build(c, compact, peer, &verdict)) { /* a guess was wrong */

@@ -27,13 +27,16 @@
 #define FOREIGN_BAN_S  600
 #define VERSION_SAY_MS 60000 /* one line a while, however many come and go */
 /* P5 of a peer that a person named (join): as a validator's. So the peers that it names when its mesh is full are looked at. */
-#define JOIN_POINTS  100
-#define LEAVERS      16
-#define GENESIS_NAME "/quoin/genesis/1"
+#define JOIN_POINTS   100
+#define LEAVERS       16
+#define GENESIS_NAME  "/quoin/genesis/1"
 
-#define VOTES_MAX    256 /* that wait for the end of a turn */
-#define VOTE_LEN     112 /* a message: kind, vote (docs/why/consensus.md) */
-#define KIND_VOTE    3   /* of sync.def */
+#define VIEWS_AHEAD   8 /* of ours, and behind: those whose proposals are put together */
+#define VIEWS_BEHIND  1
+#define VOTES_MAX     256 /* that wait for the end of a turn */
+#define VOTE_LEN      112 /* a message: kind, vote (docs/why/consensus.md) */
+#define KIND_PROPOSAL 5
+#define KIND_VOTE     3 /* of sync.def */
 
 enum { TOPIC_TX, TOPIC_VOTE, TOPIC_BLOCK, TOPIC_COMPACT, TOPIC_CNT };
 /* What a replica makes of votes and blocks depends on where it stands: only transactions are fit for samples (the last flag). */
@@ -499,10 +502,13 @@ static enum gossip_verdict on_gossip(void *arg, uint32_t topic, uint32_t peer, u
     return verdict;
 }
 
+/* Of a view that is near: who leads some of those to come may sign for all of them today. */
 static bool leader_of(void *arg, uint32_t epoch, uint64_t view, struct qn_hash *ret)
 {
     const struct qn_net *net = arg;
-    return qn_replica_leader(net->replica, epoch, view, ret);
+    uint64_t now = qn_replica_info(net->replica).view;
+    return view + VIEWS_BEHIND >= now && view <= now + VIEWS_AHEAD &&
+           qn_replica_leader(net->replica, epoch, view, ret);
 }
 
 static uint64_t view_of(void *arg)
@@ -511,11 +517,12 @@ static uint64_t view_of(void *arg)
     return qn_replica_info(net->replica).view;
 }
 
-/* Out of pieces that its leader signed. Nobody is to blame for what is in it but that leader: each relay saw a piece. */
+/* Out of pieces that its leader signed. Nobody is to blame for what is in it but that leader: each relay saw a piece, and says nothing else by it. */
 static void on_coded(void *arg, uint32_t peer, struct qn_span message)
 {
     struct qn_net *net = arg;
     struct qn_why why = { "" };
+    if (message.ptr[0] != KIND_PROPOSAL) return;
     (void)qn_replica_recv(net->replica, peer, message, &why);
     net->turn(net->turn_arg);
 }
