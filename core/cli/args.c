@@ -75,6 +75,20 @@ static bool is_value_flag(const char *name)
            strcmp(name, "--set") == 0;
 }
 
+/* Whether the command that the words so far begin has a field of that name, which then is what a flag behind it means: `mandate revoke
+ * --mandate ID`. */
+static bool is_field(const struct qn_cli *cli, const char *flag)
+{
+    struct qn_cmd cmd;
+    char spaced[80];
+    if (cli->argc < 2 || strncmp(flag, "--", 2) != 0) return false;
+    snprintf(spaced, sizeof spaced, "%.38s %.38s", cli->argv[0], cli->argv[1]);
+    for (size_t i = 0; qn_cmd_at(i, &cmd); i++)
+        if (strcmp(cmd.name, spaced) == 0)
+            return cmd.fields && qn_field_find(cmd.fields, flag + 2) != NULL;
+    return false;
+}
+
 qn_rc qn_args_global(struct qn_cli *cli, int argc, char **argv, bool *ret_version,
                      struct qn_why *why)
 {
@@ -84,15 +98,20 @@ qn_rc qn_args_global(struct qn_cli *cli, int argc, char **argv, bool *ret_versio
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i];
         const char **val = words_only ? NULL : text_flag(cli, a);
-        /* `bid put --node 5f3a..` names a machine by its hash, not where the caller's node listens. */
-        if (val == &cli->node && i + 1 < argc && argv[i + 1][0] != '/' && !strchr(argv[i + 1], ':'))
-            val = NULL;
+        /* `bid put --node 5f3a..` names a machine by its hash; an address is where the caller's node listens, there too. */
+        bool address = val == &cli->node && i + 1 < argc &&
+                       (argv[i + 1][0] == '/' || strchr(argv[i + 1], ':'));
+        if (val && !address && is_field(cli, a)) val = NULL;
         if (words_only)
             argv[cli->argc++] = argv[i];
         else if (strcmp(a, "--") == 0)
             words_only = true;
         else if ((val || is_value_flag(a)) && (i + 1 == argc || !*argv[i + 1]))
             return qn_why(why, QN_E_USAGE, "%.40s wants a value", a);
+        else if (val == &cli->node && !address)
+            return qn_why(why, QN_E_USAGE,
+                          "--node takes the path of a socket or IP:PORT, not \"%.60s\"",
+                          argv[i + 1]);
         else if (val)
             *val = argv[++i];
         else if (is_value_flag(a)) {

@@ -22,8 +22,10 @@ static const struct qn_own OWN[] = {
     { "up", "[--home DIR] [--config FILE] [--set NAME=VALUE] [--SETTING VALUE..]",
       "start a node: a network of one, or with --join a member of another",
       "up --listen 0.0.0.0:4460", qn_verb_up },
-    { "devnet", "N [--home DIR] [--restart]",
-      "start N nodes here, each a validator; Ctrl-C ends them", "devnet 4", qn_verb_devnet },
+    { "devnet", "N [--home DIR] [--restart] [--json]",
+      "start a network of N nodes here, each a validator; --restart starts again who dies; without "
+      "--home in a new folder of /tmp, which stays; Ctrl-C ends them",
+      "devnet 4 --home /tmp/net", qn_verb_devnet },
     { "down", "", "stop the node of this home", "down", qn_verb_down },
     { "status", "", "what the node is and where its chain stands", "status --json",
       qn_verb_status },

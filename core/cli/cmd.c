@@ -100,6 +100,19 @@ bool qn_cmd_at(size_t idx, struct qn_cmd *ret)
     return false;
 }
 
+/* What a hash names: an account, which a key of the wallet may stand for, or a thing with an id of its own. */
+static const char *sample_hash(const char *name)
+{
+    static const char *const WHOSE[][2] = {
+        { "validator", "@validator" }, { "to", "@alice" },     { "key", "@alice" },
+        { "payee", "@alice" },         { "payees", "@alice" }, { "signer", "@alice" },
+        { "owner", "@owner" },         { "agent", "@alice" },
+    };
+    for (size_t i = 0; i < QN_COUNT(WHOSE); i++)
+        if (strcmp(name, WHOSE[i][0]) == 0) return WHOSE[i][1];
+    return "5f3a..";
+}
+
 /* A value that shows what a field looks like. */
 static const char *sample(const struct qn_field *f, char dst[64])
 {
@@ -107,7 +120,7 @@ static const char *sample(const struct qn_field *f, char dst[64])
     case QN_T_AMT: return "2.5QN";
     case QN_T_HASH:
     case QN_T_OPT_HASH:
-    case QN_T_VEC_HASH: return "@alice";
+    case QN_T_VEC_HASH: return sample_hash(f->name);
     case QN_T_SIG:
     case QN_T_VRF:
     case QN_T_BYTES: return "00ff";
@@ -136,6 +149,10 @@ static const char *const EXAMPLES[][2] = {
     { "gov propose", "--title 'vote for two days' --param gov_vote_ms --value 172800000" },
     { "gov vote",
       "--proposal \"$(quoin gov list --json | jq -r .id)\" --validator @validator --choice yes" },
+    { "mandate open", "--key @alice --total 2.5QN --call_max 0.5QN --payees "
+                      "'[{\"acct\":\"qn1..\",\"cap\":1000000}]'" },
+    { "validator edit", "--validator @validator --name cornerstone --version 1" },
+    { "validator redelegate", "--validator @validator --to @mine --amount 2.5QN" },
 };
 
 void qn_cmd_example(const struct qn_cmd *cmd, struct qn_buf *ret)

@@ -57,10 +57,14 @@ static bool are_addrs(const char *list, bool listen)
     while (*list) {
         char one[QN_MADDR_TEXT];
         struct qn_maddr addr;
+        struct qn_endpoint to;
+        struct qn_named named;
         size_t n = strcspn(list, listen ? "" : ",");
         if (n == 0 || n >= sizeof one) return false;
         snprintf(one, sizeof one, "%.*s", (int)n, list);
         if (qn_maddr_parse(one, &addr, &why)) return false;
+        if (!listen && qn_maddr_endpoint(&addr, &to) && qn_maddr_named(&addr, &named))
+            return false; /* of a transport that is not spoken here, or none at all */
         if (listen && addr.b[0] != 4 && addr.b[0] != 41) return false; /* a name, not an IP */
         list += n + (list[n] == ',');
     }

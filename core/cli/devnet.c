@@ -20,6 +20,7 @@
 
 #define BLOCK_MS  "200" /* for who watches: an empty block five times a second */
 #define READY_MS  20000
+#define AGAIN_US  1000000 /* before one that did not come up is tried again */
 #define OWNER_QN  1000
 #define FAUCET_QN 100000
 #define BOND_QN   10000               /* behind each validator */
@@ -28,8 +29,10 @@
 
 struct member {
     char home[4096], api[64], p2p[512];
-    pid_t pid; /* 0: not running */
-    bool seen; /* has been ready once: it keeps its port */
+    pid_t pid;         /* 0: not running */
+    bool seen;         /* has been ready once: it keeps its port */
+    bool up;           /* was ready since it was started */
+    uint64_t again_us; /* when it is started again */
 };
 
 struct qn_devnet {
@@ -58,9 +61,9 @@ static qn_rc same_size(const char *home, unsigned cnt, struct qn_why *why)
     qn_rc rc = access(path, F_OK) ? QN_E_NOTFOUND : qn_file_read(path, 1u << 20, &bytes, why);
     if (rc == QN_OK) rc = qn_decode(qn_genesis_record(), qn_buf_get(&bytes), &arena, &genesis, why);
     if (rc == QN_OK && genesis.validators.cnt != cnt)
-        rc =
-            qn_why(why, QN_E_USAGE, "the network of %s has %u nodes, not %u: another --home, or %u",
-                   home, genesis.validators.cnt, cnt, genesis.validators.cnt);
+        rc = qn_why(why, QN_E_USAGE,
+                    "the network of %s is of %u, not %u: quoin devnet %u, or another --home", home,
+                    genesis.validators.cnt, cnt, genesis.validators.cnt);
     qn_buf_free(&bytes);
     qn_arena_free(&arena);
     return rc == QN_E_NOTFOUND ? QN_OK : rc;
@@ -171,37 +174,41 @@ static qn_rc launch(const char *home, struct qn_devnet *net, unsigned idx, struc
     return pid < 0 ? qn_why(why, QN_E_SYSTEM, "fork: %s", strerror(errno)) : QN_OK;
 }
 
-/* Waits for the node's word that it is ready, and takes its addresses from it. */
-static qn_rc await(struct member *m, struct qn_why *why)
+/* Whether the node has said that it is ready; takes its addresses from that. */
+static bool is_ready(struct member *m)
 {
     char log[4200];
+    struct qn_buf text = { 0 };
+    struct qn_why why;
+    const uint8_t *end = NULL;
     snprintf(log, sizeof log, "%s/up.log", m->home);
+    if (qn_file_read(log, 1u << 20, &text, &why) == QN_OK && text.len)
+        end = memchr(text.ptr, '\n', text.len);
+    json_t *said =
+        end ? json_loadb((const char *)text.ptr, (size_t)(end - text.ptr), 0, NULL) : NULL;
+    const char *api = json_string_value(json_object_get(said, "api")),
+               *p2p = json_string_value(json_object_get(said, "p2p"));
+    bool ready = api && p2p;
+    if (ready) {
+        const char *host = strstr(api, "//");
+        snprintf(m->api, sizeof m->api, "%s", host ? host + 2 : api);
+        snprintf(m->p2p, sizeof m->p2p, "%s", p2p);
+        m->seen = m->up = true;
+    }
+    json_decref(said);
+    qn_buf_free(&text);
+    return ready;
+}
+
+static qn_rc await(struct member *m, struct qn_why *why)
+{
+    int how;
     for (int i = 0; i < READY_MS / 10; i++) {
-        struct qn_buf text = { 0 };
-        int how;
-        if (qn_file_read(log, 1u << 20, &text, why) == QN_OK && text.len &&
-            memchr(text.ptr, '\n', text.len)) {
-            size_t len = (size_t)((uint8_t *)memchr(text.ptr, '\n', text.len) - text.ptr);
-            json_t *said = json_loadb((const char *)text.ptr, len, 0, NULL);
-            const char *api = json_string_value(json_object_get(said, "api")),
-                       *p2p = json_string_value(json_object_get(said, "p2p"));
-            if (api && p2p) {
-                const char *host = strstr(api, "//");
-                snprintf(m->api, sizeof m->api, "%s", host ? host + 2 : api);
-                snprintf(m->p2p, sizeof m->p2p, "%s", p2p);
-                m->seen = true;
-            }
-            json_decref(said);
-            if (api && p2p) {
-                qn_buf_free(&text);
-                return QN_OK;
-            }
-        }
-        qn_buf_free(&text);
+        if (is_ready(m)) return QN_OK;
         if (waitpid(m->pid, &how, WNOHANG) == m->pid) {
             m->pid = 0;
-            return qn_why(why, QN_E_SYSTEM, "the node of %s ended at once; its words: %s", m->home,
-                          log);
+            return qn_why(why, QN_E_SYSTEM, "the node of %s ended at once; its words: %s/up.log",
+                          m->home, m->home);
         }
         usleep(10000);
     }
@@ -269,38 +276,87 @@ const char *qn_devnet_home(const struct qn_devnet *net, unsigned idx)
 static void say_node(const struct qn_cli *cli, const struct qn_devnet *net, unsigned i)
 {
     const struct member *m = &net->at[i];
-    if (cli->json)
-        printf("{\"event\":\"node\",\"idx\":%u,\"pid\":%d,\"home\":\"%s\",\"api\":\"http://%s\","
-               "\"p2p\":\"%s\"}\n",
-               i, (int)m->pid, m->home, m->api, m->p2p);
-    else if (!cli->quiet)
-        printf("node %-3u  pid %-7d  api http://%s  %s\n", i, (int)m->pid, m->api, m->home);
+    char api[80];
+    snprintf(api, sizeof api, "http://%s", m->api);
+    if (cli->json) {
+        json_t *one = json_pack("{s:s, s:i, s:i, s:s, s:s, s:s}", "event", "node", "idx", (int)i,
+                                "pid", (int)m->pid, "home", m->home, "api", api, "p2p", m->p2p);
+        json_dumpf(one, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(one);
+    } else if (!cli->quiet) {
+        printf("node %-3u  pid %-7d  api %s  %s\n", i, (int)m->pid, api, m->home);
+    }
     fflush(stdout);
 }
 
-/* Buries who died; with restart it is started again at once. */
-static qn_rc watch(const struct qn_cli *cli, const char *home, struct qn_devnet *net, bool restart,
-                   struct qn_why *why)
+static void say_gone(const struct qn_cli *cli, const struct qn_devnet *net, unsigned i)
 {
+    if (cli->json)
+        printf("{\"event\":\"gone\",\"idx\":%u}\n", i);
+    else if (!cli->quiet)
+        printf("node %u is gone; its words: %s/up.log\n", i, net->at[i].home);
+    fflush(stdout);
+}
+
+static void say_ready(const struct qn_cli *cli, const struct qn_devnet *net, const char *home)
+{
+    if (cli->json)
+        puts("{\"event\":\"ready\"}");
+    else if (!cli->quiet)
+        printf("ready: %u node%s in %s; Ctrl-C ends %s\n"
+               "  look  quoin --home %s status\n"
+               "  join  quoin up --home DIR --api 127.0.0.1:0 --join %s\n",
+               net->cnt, net->cnt == 1 ? "" : "s", home, net->cnt == 1 ? "it" : "them",
+               net->at[0].home, net->at[0].p2p);
+    fflush(stdout);
+}
+
+/* Buries who died, starts it again where that is wanted, tells who is ready. *ret_wait: somebody is on the way. */
+static qn_rc turn(const struct qn_cli *cli, const char *home, struct qn_devnet *net, bool restart,
+                  bool *ret_wait, struct qn_why *why)
+{
+    uint64_t now_us = qn_env_mono_us(qn_env_real());
     qn_rc rc = QN_OK;
+    pid_t pid;
     int how;
-    for (pid_t pid; rc == QN_OK && (pid = waitpid(-1, &how, WNOHANG)) > 0;)
+    *ret_wait = false;
+    while ((pid = waitpid(-1, &how, WNOHANG)) > 0)
         for (unsigned i = 0; i < net->cnt; i++) {
             struct member *m = &net->at[i];
             if (m->pid != pid) continue;
+            if (!restart || (!m->up && !m->again_us)) say_gone(cli, net, i);
+            m->again_us = m->up ? 0 : now_us + AGAIN_US;
             m->pid = 0;
-            if (!restart) {
-                if (cli->json)
-                    printf("{\"event\":\"gone\",\"idx\":%u}\n", i);
-                else if (!cli->quiet)
-                    printf("node %u is gone; its words: %s/up.log\n", i, m->home);
-                fflush(stdout);
-                continue;
-            }
-            rc = launch(home, net, i, why);
-            if (rc == QN_OK && await(m, why) == QN_OK) say_node(cli, net, i);
+            m->up = false;
         }
-    return rc;
+    for (unsigned i = 0; i < net->cnt; i++) {
+        struct member *m = &net->at[i];
+        if (!m->pid && restart && now_us >= m->again_us) rc = launch(home, net, i, why);
+        if (rc) return rc;
+        if (m->pid && !m->up && is_ready(m)) {
+            m->again_us = 0;
+            say_node(cli, net, i);
+        }
+        *ret_wait |= restart && !m->up;
+    }
+    return QN_OK;
+}
+
+/* Until SIGINT or SIGTERM. */
+static qn_rc watch(const struct qn_cli *cli, const char *home, struct qn_devnet *net, bool restart,
+                   int fd, struct qn_why *why)
+{
+    struct pollfd at = { .fd = fd, .events = POLLIN };
+    struct signalfd_siginfo sig;
+    bool wait = false;
+    for (;;) {
+        if (poll(&at, 1, wait ? 10 : -1) > 0 && read(fd, &sig, sizeof sig) == (ssize_t)sizeof sig &&
+            sig.ssi_signo != SIGCHLD)
+            return QN_OK;
+        qn_rc rc = turn(cli, home, net, restart, &wait, why);
+        if (rc) return rc;
+    }
 }
 
 int qn_verb_devnet(struct qn_cli *cli)
@@ -313,7 +369,9 @@ int qn_verb_devnet(struct qn_cli *cli)
     sigset_t stop;
     if (cnt < 1 || cnt > QN_DEVNET_MAX ||
         strspn(cli->argv[0], "0123456789") != strlen(cli->argv[0]))
-        return qn_usage(cli, "devnet takes a number of nodes from 1 to 64, --home and --restart");
+        return qn_usage(cli,
+                        "devnet takes a number of nodes from 1 to 64; and --home DIR, --restart, "
+                        "--json");
     sigemptyset(&stop);
     sigaddset(&stop, SIGINT);
     sigaddset(&stop, SIGTERM);
@@ -330,19 +388,12 @@ int qn_verb_devnet(struct qn_cli *cli)
     if (rc) return qn_fail(cli, rc, &why);
     for (unsigned i = 0; i < net->cnt; i++)
         say_node(cli, net, i);
-    if (cli->json)
-        puts("{\"event\":\"ready\"}");
-    else if (!cli->quiet)
-        printf("ready: %u nodes in %s; quoin --home %s status; Ctrl-C ends them\n", net->cnt,
-               absolute, net->at[0].home);
-    fflush(stdout);
-    while (rc == QN_OK) {
-        struct signalfd_siginfo sig;
-        if (read(fd, &sig, sizeof sig) != (ssize_t)sizeof sig) continue;
-        if (sig.ssi_signo != SIGCHLD) break;
-        rc = watch(cli, absolute, net, restart, &why);
-    }
+    say_ready(cli, net, absolute);
+    rc = watch(cli, absolute, net, restart, fd, &why);
     qn_devnet_close(net);
     close(fd);
-    return rc ? qn_fail(cli, rc, &why) : 0;
+    if (rc) return qn_fail(cli, rc, &why);
+    if (!cli->json && !cli->quiet)
+        printf("ended; all is kept: quoin devnet %lu --home %s goes on\n", cnt, absolute);
+    return 0;
 }

@@ -294,10 +294,15 @@ void qn_unpinned(const struct qn_cli *cli, const json_t *result)
 int qn_fail(const struct qn_cli *cli, qn_rc rc, const struct qn_why *why)
 {
     const char *text = why->text[0] ? why->text : qn_err_text(rc), *hint = qn_err_hint(rc);
-    char help[96];
+    char help[4200];
     if (rc == QN_E_USAGE && cli->cmd[0]) {
         snprintf(help, sizeof help, "quoin help %s", cli->cmd);
         hint = help;
+    } else if (rc == QN_E_NONODE && cli->home) {
+        snprintf(help, sizeof help, "quoin up --home %s", cli->home);
+        hint = help;
+    } else if (rc != QN_E_USAGE && strstr(text, "quoin ")) {
+        hint = NULL; /* it says itself what to do */
     }
     if (cli->json) {
         json_t *err = json_pack("{s:{s:s, s:s, s:s}}", "error", "code", qn_err_code(rc), "class",

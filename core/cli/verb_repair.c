@@ -35,7 +35,13 @@ int qn_verb_ledger_repair(struct qn_cli *cli)
         cli->client.timeout_ms = cli->timeout_ms + 2000;
         return qn_call_show(cli, "ledger.repair", NULL);
     }
-    qn_rc rc = repair_home(cli->client.home, &said, &why);
+    bool any = false;
+    for (size_t i = 0; i < 2; i++) {
+        path_of(cli->client.home, i ? "state.mdb" : "journal", path);
+        any |= access(path, F_OK) == 0;
+    }
+    qn_rc rc = any ? repair_home(cli->client.home, &said, &why)
+                   : qn_why(&why, QN_E_NOTFOUND, "%s holds no chain", cli->client.home);
     if (lock >= 0) close(lock);
     if (rc) return qn_fail(cli, rc, &why);
     json_t *json = json_pack("{s:s, s:I, s:I}", "from", said.from, "height",
@@ -43,6 +49,8 @@ int qn_verb_ledger_repair(struct qn_cli *cli)
     if (said.snapshot && strcmp(said.from, "snapshot") == 0)
         json_object_set_new(json, "snapshot", json_integer((json_int_t)said.snapshot));
     qn_print(cli, json);
+    if (!cli->json && !cli->quiet && strcmp(said.from, "nothing") == 0)
+        fputs("quoin: state.mdb is whole, and stays as it is\n", stderr);
     json_decref(json);
     return 0;
 }

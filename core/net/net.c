@@ -147,12 +147,28 @@ static void on_genesis_end(void *arg, struct qn_stream *s)
     qn_stream_finish(s);
 }
 
+/* It answers, but with no chain: two that join each other would wait in silence. */
+static void say_none(struct qn_net *net, uint32_t peer)
+{
+    for (unsigned i = 0; i < net->join_cnt; i++) {
+        struct joint *j = &net->joins[i];
+        if (j->peer != peer || j->said) continue;
+        j->said = true;
+        fprintf(stderr,
+                "quoin: join: %s: it is there, and has no chain yet; asked again for %d s, then "
+                "this node ends. Somebody begins: quoin up without --join\n",
+                j->addr, GENESIS_MS / 1000);
+    }
+}
+
 static void on_genesis_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
 {
     struct qn_net *net = arg;
-    (void)s;
     (void)end;
-    if (!net->got && net->genesis) qn_buf_clear(net->genesis);
+    if (!net->got && net->genesis) {
+        qn_buf_clear(net->genesis);
+        say_none(net, qn_stream_peer(s));
+    }
     net->want = !net->got;
 }
 
@@ -185,7 +201,7 @@ qn_rc qn_net_genesis(struct qn_net *net, const bool *end, struct qn_buf *ret, st
     for (unsigned i = 0; i < net->join_cnt; i++) {
         const struct joint *j = &net->joins[i];
         qn_buf_printf(&causes, "%s%.120s: %s", i ? "; " : "", j->addr,
-                      j->peer       ? "it is there, and has none"
+                      j->peer       ? "it is there, and has no chain yet"
                       : j->cause[0] ? j->cause
                                     : "no answer");
     }
@@ -324,6 +340,15 @@ static void on_identify(void *arg, const struct qn_peer_info *info)
         peer_text(info, id, at);
         fprintf(stderr, "quoin: %s at %s is of chain %s, not %s: turned away (%u so far)\n", id, at,
                 other, net->chain, net->foreign);
+    }
+    for (unsigned i = 0; i < net->join_cnt; i++) { /* whom a person named */
+        struct joint *j = &net->joins[i];
+        if (j->peer != info->peer) continue;
+        j->said = true;
+        fprintf(stderr,
+                "quoin: join: %s is of chain %s, this home of %s; to join that one begin with a "
+                "fresh --home\n",
+                j->addr, other, net->chain);
     }
     qn_host_blame(net->host, info->peer, QN_BLAME_OFFENCE, "of another chain");
     if (!slot) {

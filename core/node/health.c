@@ -67,7 +67,8 @@ bool health_self(const struct qn_call_ctx *ctx, char dst[HEALTH_TEXT])
     if (info.self >= 0)
         snprintf(dst, HEALTH_TEXT, "validator %d of %u", info.self + 1, info.validators);
     else
-        snprintf(dst, HEALTH_TEXT, "follows %u validators", info.validators);
+        snprintf(dst, HEALTH_TEXT, "follows %u validator%s", info.validators,
+                 info.validators == 1 ? "" : "s");
     const struct scrub *scrub = qn_node_scrub(ctx->node);
     if (scrub && scrub_damage(scrub)) {
         snprintf(dst, HEALTH_TEXT,

@@ -123,7 +123,9 @@ static qn_rc who(struct qn_host *host, struct qn_span text, struct qn_peer_id *r
     size_t skip = strncmp(name, PREFIX, strlen(PREFIX)) == 0 ? strlen(PREFIX) : 0;
     struct search s = { .begin = name };
     if (strlen(name) < skip + PREFIX_MIN)
-        return qn_why(why, QN_E_USAGE, "a peer is named by its id, or by %d letters of it or more",
+        return qn_why(why, QN_E_USAGE,
+                      "a peer is named by its id, or by %d letters or more behind the " PREFIX
+                      " that all begin with; see quoin net peers",
                       PREFIX_MIN);
     qn_host_peers(host, match, &s);
     if (s.cnt != 1)
@@ -257,6 +259,10 @@ static qn_rc dial_begin(struct net_desk *desk, const char *addr, bool ping, uint
                         struct qn_why *why)
 {
     struct qn_maddr read;
+    if (!*addr)
+        return qn_why(
+            why, QN_E_USAGE,
+            "which address? IP:PORT, NAME:PORT, /ip4/IP/tcp/PORT/p2p/ID or /dnsaddr/NAME");
     return qn_maddr_parse(addr, &read, why) ? QN_E_USAGE
                                             : net_desk_dial(desk, addr, ping, ret_ticket, why);
 }
@@ -305,8 +311,14 @@ static qn_rc net_ping(struct qn_call_ctx *ctx, const void *params, json_t **ret,
     qn_rc rc = network(ctx, &net, why);
     if (rc == QN_OK && !*ctx->state)
         rc = ping_begin(qn_net_host(net), desk, p->to, ctx->state, why);
-    if (rc == QN_OK) rc = net_desk_answer(desk, *ctx->state, &answer, why);
     if (rc) return rc;
+    struct qn_why cause = { "" };
+    rc = net_desk_answer(desk, *ctx->state, &answer, &cause);
+    if (rc == QN_E_AGAIN) return rc;
+    if (rc)
+        return qn_why(why, rc, "%.*s: %s; see quoin net doctor",
+                      (int)QN_MIN(p->to.len, (size_t)100), (const char *)p->to.ptr,
+                      cause.text[0] ? cause.text : qn_err_text(rc));
     *ret = json_pack("{s:o, s:I, s:I}", "peer", id_json(&answer.id), "rtt_us",
                      (json_int_t)answer.rtt_us, "dial_us", (json_int_t)answer.dial_us);
     return QN_OK;
@@ -470,8 +482,9 @@ static void doctor_mesh(json_t *list, const struct gossip *g, const struct surve
                 "%u of %u peers, %u of them dialled by us", info.mesh, info.peers,
                 info.mesh_outbound);
     }
-    finding(list, "lowest score", s->worst_milli < 0 ? "see quoin net peers" : NULL, "%.1f",
-            (double)s->worst_milli / 1000);
+    if (s->worst_milli != INT64_MAX)
+        finding(list, "lowest score", s->worst_milli < 0 ? "see quoin net peers" : NULL, "%.1f",
+                (double)s->worst_milli / 1000);
 }
 
 static qn_rc net_doctor(struct qn_call_ctx *ctx, const void *params, json_t **ret,
@@ -483,7 +496,7 @@ static qn_rc net_doctor(struct qn_call_ctx *ctx, const void *params, json_t **re
     if (rc) return rc;
     const struct qn_replica_info info = qn_replica_info(qn_node_replica(ctx->node));
     const struct qn_host_stat stat = qn_host_stat(qn_net_host(net));
-    struct survey s = { .g = qn_net_gossip(net) };
+    struct survey s = { .g = qn_net_gossip(net), .worst_milli = INT64_MAX };
     int64_t age_ms = (int64_t)qn_env_now_ms(ctx->env) - (int64_t)qn_view_now_ms(ctx->view);
     char text[HEALTH_TEXT], halt[HEALTH_TEXT];
     json_t *list = *ret = json_array();

@@ -104,7 +104,8 @@ void qn_node_say_ready(struct qn_node *node, const char *addr, bool fresh, uint6
     char hex[65], names[256] = "", p2p[QN_MADDR_TEXT] = "", who[80];
     if (node->net) qn_net_addr(node->net, p2p);
     if (info.self < 0)
-        snprintf(who, sizeof who, "%u validators (this node follows)", info.validators);
+        snprintf(who, sizeof who, "%u validator%s (this node follows)", info.validators,
+                 info.validators == 1 ? "" : "s");
     else
         snprintf(who, sizeof who, "validator %d of %u (this node)", info.self + 1, info.validators);
     qn_hex(id.b, 32, hex);

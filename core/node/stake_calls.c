@@ -139,6 +139,8 @@ static qn_rc stake_list(struct qn_call_ctx *ctx, const void *params, json_t **re
     struct qn_span key, val, after = { NULL, 0 };
     struct qn_hash id;
     qn_rc rc = QN_OK;
+    if (qn_hash_is_zero(&p->owner))
+        return qn_why(why, QN_E_USAGE, "whose stake? an account: quoin stake list @owner");
     json_t *list = json_array();
     while (rc == QN_OK &&
            qn_view_next(ctx->view, QN_TABLE_VALIDATOR, QN_SPAN(NULL, 0), after, &key, &val)) {

@@ -131,7 +131,7 @@ qn_rc qn_home_new(const char *home, uint64_t map_gib, struct qn_span genesis,
     for (size_t i = 0; i < QN_COUNT(PARTS) && rc == QN_OK; i++) {
         snprintf(path, sizeof path, "%s/%s", home, PARTS[i]);
         if (stat(path, &st) == 0)
-            rc = qn_why(why, QN_E_EXISTS, "%s is there already; take a fresh home", path);
+            rc = qn_why(why, QN_E_EXISTS, "%s is there already; take a fresh folder", path);
     }
     if (rc) {
         free(h);

@@ -249,8 +249,9 @@ const struct qn_call SUBNET_CALLS[] = {
       "uid rows bonds consensus_ppm incentive_ppm dividend_ppm server_uqn validator_uqn",
       why_call },
     { "subnet.hide", "the hash that a commit of weights is bound to",
-      "call subnet.hide --subnet fashion ...", QN_CALL_QUERY, subnet_hide_record, NULL, "body_hash",
-      hide_call },
+      "subnet hide --subnet fashion --hotkey @val1 --epoch 3 --body "
+      "'{\"uids\":[0],\"vals\":[65535]}'",
+      QN_CALL_QUERY, subnet_hide_record, NULL, "body_hash", hide_call },
     SUBNET_SCORE_CALLS,
     { 0 },
 };

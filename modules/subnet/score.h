@@ -77,7 +77,7 @@ qn_rc subnet_template_call(struct qn_call_ctx *ctx, const void *params, json_t *
       subnet_task_call },                                                                          \
         { "subnet.score",                                                                          \
           "score an answer to a question by the subnet's script",                                  \
-          "call subnet.score --subnet fashion --epoch 3 --reg 5 --ctr 65536 --reply 5b5d",         \
+          "subnet score fashion --epoch 3 --reg 5 --ctr 65536 --reply 5b5d",                       \
           QN_CALL_QUERY,                                                                           \
           subnet_judge_record,                                                                     \
           "subnet",                                                                                \
@@ -85,7 +85,7 @@ qn_rc subnet_template_call(struct qn_call_ctx *ctx, const void *params, json_t *
           subnet_score_call },                                                                     \
         { "subnet.pack",                                                                           \
           "keep evidence, and say which row of weights follows from it",                           \
-          "call subnet.pack --subnet fashion --leaves ...",                                        \
+          "subnet pack fashion --leaves '[]'",                                                     \
           QN_CALL_LOCAL,                                                                           \
           subnet_pack_record,                                                                      \
           "subnet",                                                                                \
@@ -93,7 +93,7 @@ qn_rc subnet_template_call(struct qn_call_ctx *ctx, const void *params, json_t *
           subnet_pack_call },                                                                      \
         { "subnet.verify",                                                                         \
           "check a row against its evidence: signatures, questions, scores, root, sum",            \
-          "call subnet.verify --subnet fashion --hotkey qn1.. --epoch 3 --blob 81ab..",            \
+          "subnet verify fashion --hotkey @val1 --epoch 3 --blob 81ab..",                          \
           QN_CALL_QUERY,                                                                           \
           subnet_check_record,                                                                     \
           "subnet",                                                                                \

@@ -51,7 +51,7 @@ check "without a HASH: what that means is told" "0 1 1" "$? $(grep -c 'no HASH p
 home=$tmp/other
 for again in first second; do
     start
-    check "a follower's restored home, $again start" "0 0 follows 1 validators" "$? $(grep -c 'does not sign' "$tmp/up.err") $(n status --json | jq -r .self)"
+    check "a follower's restored home, $again start" "0 0 follows 1 validator" "$? $(grep -c 'does not sign' "$tmp/up.err") $(n status --json | jq -r .self)"
     stop
 done
 cp "$old/wallet/validator.key" "$home/wallet/"

@@ -54,6 +54,11 @@ said "one that is like none" 2 'only --addr' net dial --bogus
 said "a flag before a command" 2 'no flag --bogus before' --bogus
 said "a call with a letter wrong" 3 'did you mean node.status?' call node.sttus
 said "a home too long for a socket" 2 'choose a shorter --home' up --api 127.0.0.1:0 --home "$tmp/$(printf 'x%.0s' {1..100})"
+said "a node that is no address" 2 'takes the path of a socket or IP:PORT, not "foo"' status --node foo
+said "a home without a node, and how to start it" 3 "quoin up --home $tmp/nowhere" status --home "$tmp/nowhere"
+said "nothing is made of a home that is none" 3 'holds no chain' ledger repair --home "$tmp/nowhere"
+check "nor is it there afterwards" "" "$(ls "$tmp/nowhere" 2>/dev/null)"
+for n in 0 65 1000 -1 4x 1.5; do said "a devnet of $n" 2 'a number of nodes from 1 to 64' devnet $n; done
 said "help about the command at hand" 2 'try   quoin help net dial  ' net dial --bogus
 check "in JSON, too" "quoin help net dial" "$("$q" net dial --bogus --json 2>&1 >/dev/null | jq -r .error.hint)"
 while read -r name val takes; do
@@ -62,6 +67,8 @@ while read -r name val takes; do
 done <<'END'
 join foo IP:PORT, NAME:PORT
 join 127.0.0.1:1,foo IP:PORT, NAME:PORT
+join /ip4/192.0.2.7 IP:PORT, NAME:PORT
+join /ip4/192.0.2.7/udp/4460/quic-v1 IP:PORT, NAME:PORT
 listen foo:1 IP:PORT
 nat foo auto, off
 sync foo auto, snapshot or blocks
@@ -190,6 +197,9 @@ said "an address that is none" 2 'qn1foo is no address' ledger prove account qn1
 said "a key that is none" 2 'expected hex digits' ledger prove account zz --home "$home"
 said "a call's words are off: exit 2" 2 'limit: expected a whole number' gov list --limit x --home "$home"
 said "so with JSON-RPC's, HTTP's" 2 'takes no parameters' call node.status '{"a":1}' --home "$home"
+said "a field that is called as a flag of all commands" 3 'there is no such mandate' mandate revoke --mandate "$(printf '%064d' 7)" --home "$home"
+said "another, of a hash" 3 'no order has that id' order cancel --order "$(printf '%064d' 7)" --home "$home"
+said "whose stake" 2 'quoin stake list @owner' stake list --home "$home"
 said "a transaction without a word" 2 'it takes --validator --amount' validator delegate --home "$home"
 said "what the ledger refuses of it: exit 2" 2 'a validator begins with' validator create 1uqn --key alice --home "$home"
 said "a body to encode" 2 'to: expected 64 hex digits' tx encode wallet.send '{"to":"@a","amount":99999999999999999}' --home "$home"
@@ -276,7 +286,40 @@ for pair in libevent:libevent-dev LMDB:liblmdb-dev libsodium:libsodium-dev janss
     want=$(deb "${pair#*:}")
     [ -z "$want" ] || check "version of ${pair%:*}" "$want" "$(part "${pair%:*}")"
 done
-check "examples work on a fresh chain" 0 "$(cd "$tmp" && PATH="$(dirname "$q"):$PATH" QUOIN_HOME=$home bash -ec "$("$q" help ledger prove | tail -1); $("$q" help validator create | tail -1); $("$q" help gov propose | tail -1); $("$q" help gov vote | tail -1)" >"$tmp/out" 2>&1; echo $?)"
+# What help shows works as it stands, on a chain of minutes.
+ln -sf "$q" "$tmp/quoin"
+while read -r name; do
+    # shellcheck disable=SC2086
+    example=$(n help $name | tail -1)
+    check "the example of $name:$example" "" "$(cd "$tmp" && QUOIN_HOME=$home PATH=$tmp:$PATH timeout 20 bash -c "$example" 2>&1 >/dev/null || echo "exit $?")"
+done <<'END'
+wallet send
+wallet list
+wallet balance
+status
+block list
+validator create
+validator list
+validator set
+validator edit
+validator bond
+validator delegate
+validator redelegate
+validator undelegate
+validator unbond
+stake list
+gov propose
+gov list
+gov vote
+param list
+evidence list
+ledger prove
+ledger list
+ledger scrub
+ledger audit
+tx kinds
+call
+END
 check "when the epoch ends" true "$(n validator set --json | jq '.ends_ms > 1700000000000')"
 stop
 check "clean stop" 0 $?

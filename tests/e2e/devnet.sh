@@ -78,6 +78,16 @@ check "one block at height $h" 1 "$({ for i in 0 1 2 3; do at $i block get "$h" 
 check "the whole supply at each" "21000000000000 21000000000000 21000000000000 21000000000000" "$(for i in 0 1 2 3; do at $i status --json | jq -r .sum_uqn; done | xargs)"
 twice=$(at 0 evidence list --json | jq -s 'length')
 check "nobody has signed against itself" 0 "$twice"
+# One that cannot come up is tried again until it can.
+gone() { grep -c '"event":"gone","idx":3' "$tmp/devnet.log"; }
+mv "$net/node-3/journal" "$net/node-3/away" && : >"$net/node-3/journal"
+was=$(grep -c '"event":"node","idx":3' "$tmp/devnet.log")
+kill -9 "$(grep '"event":"node","idx":3' "$tmp/devnet.log" | tail -1 | jq .pid)"
+for _ in $(seq 100); do [ "$(gone)" = 1 ] && break; sleep 0.05; done
+check "said, once" 1 "$(gone)"
+rm "$net/node-3/journal" && mv "$net/node-3/away" "$net/node-3/journal"
+for _ in $(seq 100); do [ "$(grep -c '"event":"node","idx":3' "$tmp/devnet.log")" -gt "$was" ] && break; sleep 0.05; done
+check "it is back" $((was + 1)) "$(grep -c '"event":"node","idx":3' "$tmp/devnet.log")"
 kill -TERM $devnet
 wait $devnet
 check "a clean stop" 0 $?

@@ -29,6 +29,7 @@ check "no address of b is kept by c" 0 "$(at c net doctor --json | jq -r 'select
 up d --listen 127.0.0.1:0 --join "$b"
 check "d begins all the same" 0 $?
 check "it says why b is none of its own" 1 "$(until_is 1 said d "$cb" "$ca")"
+check "and what to do about it" 1 "$(grep -c "join: $b is of chain $cb, this home of $ca; .* a fresh --home" "$tmp/d.err")"
 check "and finds the others out of its book" 2 "$(until_is 2 peers d)"
 check "its chain did not change" "$ca" "$(chain d)"
 
@@ -43,4 +44,13 @@ kill -CONT "${pids[0]}"
 wait $waiting
 check "e is of the chain that it was to join" "$ca" "$(until_is "$ca" chain e)"
 at e down >/dev/null
+
+# Two that begin with nothing and name each other.
+port=$((20000 + RANDOM % 20000))
+for i in 0 1; do
+    "$q" up --home "$tmp/new$i" --api 127.0.0.1:0 --listen 127.0.0.1:$((port + i)) --join 127.0.0.1:$((port + 1 - i)) >/dev/null 2>"$tmp/new$i.err" &
+    pids+=($!)
+done
+none() { grep -c 'has no chain yet; .* without --join' "$tmp/$1.err"; }
+check "both say what is missing" "1 1" "$(until_is 1 none new0) $(until_is 1 none new1)"
 finish

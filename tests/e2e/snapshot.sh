@@ -31,7 +31,7 @@ new=$tmp/new
 "$q" --home "$new" snapshot restore "$snap/snapshot.qs" "$chain" -q
 check "restored" 0 $?
 "$q" --home "$new" snapshot restore "$snap/snapshot.qs" -q 2>"$tmp/err"
-check "not over a chain that is there" 1 "$(grep -c 'take a fresh home' "$tmp/err")"
+check "not over a chain that is there" 1 "$(grep -c 'take a fresh folder' "$tmp/err")"
 cp -r "$home/wallet" "$new/" # the same machine's, so to speak
 old=$home home=$new
 start
