@@ -131,6 +131,8 @@ static void on_event(void *self, enum gossip_event event, uint32_t peer, uint32_
     (void)topic;
     if (event == GOSSIP_DROP && !gn->closed)
         qn_host_hangup(gn->conf.host, peer, "gossip: too slow or too bad");
+    if (event == GOSSIP_BAD && !gn->closed)
+        qn_host_blame(gn->conf.host, peer, QN_BLAME_FATAL, "says what is false, again and again");
 }
 
 /* A record tells where its peer listens: what lies in a house is not told outside. */

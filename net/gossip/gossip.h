@@ -42,7 +42,10 @@ enum gossip_verdict {
 enum gossip_event {
     GOSSIP_GRAFTED, /* peer entered our mesh of topic */
     GOSSIP_PRUNED,  /* peer left it */
-    GOSSIP_DROP /* owner: disconnect the peer (its queue stayed full, or its score is hopeless) */
+    GOSSIP_DROP, /* owner: disconnect the peer (its queue stayed full, or its score is hopeless) */
+    /* The same by its own sins alone, told as the last of them happens: it is not to come again soon. As after all events, the machine is not to be
+     * told of the peer's end in here. */
+    GOSSIP_BAD
 };
 
 struct gossip;

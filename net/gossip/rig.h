@@ -40,7 +40,8 @@ static inline void rig_event(void *self, enum gossip_event event, uint32_t peer,
     switch (event) {
     case GOSSIP_GRAFTED: r->grafts++; break;
     case GOSSIP_PRUNED: r->prunes++; break;
-    case GOSSIP_DROP: r->drops++; break;
+    case GOSSIP_DROP:
+    case GOSSIP_BAD: r->drops++; break;
     }
 }
 

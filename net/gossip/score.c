@@ -63,10 +63,10 @@ void gossip_score_refresh(struct gossip *g, struct peer *p)
     }
     good = QN_MIN(good, LINE_GOOD_MAX);
     bad += (int64_t)p->pruned * parts[PART_PRUNED].points;
-    bad += square(PART_INVALID, p->invalid, 0);
     bad += square(PART_CROWD, (uint64_t)QN_MIN(p->crowd, 1000u) * ONE, 3);
-    bad += square(PART_OFFENCE, p->offence, 6);
-    bad += ((int64_t)p->answer * (parts[PART_ANSWER].points / 1000) * 1000) >> 16;
+    p->sins = square(PART_INVALID, p->invalid, 0) + square(PART_OFFENCE, p->offence, 6) +
+              (((int64_t)p->answer * (parts[PART_ANSWER].points / 1000) * 1000) >> 16);
+    bad += p->sins;
     p->mesh_score = good + bad + QN_MIN((int64_t)p->credit, 0) * 1000;
     p->score = good + bad + (int64_t)p->credit * 1000;
 }
@@ -79,6 +79,9 @@ void gossip_score_sin(struct gossip *g, struct peer *p, enum sin sin)
     case SIN_OFFENCE: p->offence = more(PART_OFFENCE, p->offence, ONE); break;
     }
     gossip_score_refresh(g, p);
+    if (p->sins >= LINE_GRAYLIST || p->explicit || p->dropped) return;
+    p->dropped = true; /* not with the beat: what it says until then may cost a signature each */
+    gossip_tell(g, GOSSIP_BAD, p, NONE);
 }
 
 void gossip_score_first(struct gossip *g, struct peer *p, uint32_t topic)

@@ -164,9 +164,9 @@ struct peer {
     struct qn_buf subs_out, control_out;
     uint32_t pruned, invalid, answer, offence; /* P3b in thousandths; P4, P5, P7 in 16.16 */
     int32_t credit;
-    uint32_t crowd; /* peers of its address */
-    int64_t score, mesh_score;
-    struct deed *deed; /* topic_max of them */
+    uint32_t crowd;                  /* peers of its address */
+    int64_t score, mesh_score, sins; /* sins: P4, P5 and P7 of it, what is nobody else's doing */
+    struct deed *deed;               /* topic_max of them */
 };
 
 struct topic {

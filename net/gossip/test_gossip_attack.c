@@ -63,6 +63,33 @@ static void test_ihave(struct qn_test_state *t)
     gossip_free(r.g);
 }
 
+/* A thousand messages that no honest peer says in one RPC: each may cost a signature, so the first few are looked at, and it goes then, not with
+ * the beat. */
+static void test_invalid(struct qn_test_state *t)
+{
+    struct rig r;
+    struct say s = { 0 };
+    rig_init(&r);
+    rig_peer(&r, 66, false);
+    r.verdict = GOSSIP_REJECT;
+    for (uint32_t i = 0; i < 1000; i++) {
+        struct qn_buf b = rig_bytes(i, 100);
+        gossip_put_message(&s.rpc, gossip_topic_wire(r.g, r.tx), qn_buf_get(&b));
+        qn_buf_free(&b);
+    }
+    CHECK_RC(rig_say(&r, 66, &s), QN_OK);
+    CHECK(gossip_stats(r.g)->delivered < 10);
+    CHECK(r.drops == 1);
+    /* What others blame it for counts at once as well. */
+    rig_peer(&r, 67, false);
+    for (int i = 0; i < 6; i++)
+        gossip_peer_offence(r.g, 67, 4);
+    CHECK(r.drops == 2);
+    rig_run(&r, 2 * BEAT_MS);
+    CHECK(r.drops == 2);
+    gossip_free(r.g);
+}
+
 /* Grafts against its back-off: refused, counted, in the end not listened to. */
 static void test_graft(struct qn_test_state *t)
 {
@@ -366,6 +393,7 @@ int main(void)
 {
     TEST_BEGIN();
     TEST(test_iwant);
+    TEST(test_invalid);
     TEST(test_ihave);
     TEST(test_graft);
     TEST(test_backoff);

@@ -156,7 +156,7 @@ static inline void world_event_hook(void *self, enum gossip_event event, uint32_
 {
     struct world_node *n = self;
     (void)topic;
-    if (event == GOSSIP_DROP && n->role == WORLD_HONEST &&
+    if ((event == GOSSIP_DROP || event == GOSSIP_BAD) && n->role == WORLD_HONEST &&
         n->world->node[peer].role == WORLD_HONEST)
         n->world->drops++;
 }

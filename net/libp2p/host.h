@@ -92,7 +92,7 @@ struct qn_peer_info {
 enum qn_blame {
     QN_BLAME_SLIP,    /* late, over a budget: 1 */
     QN_BLAME_OFFENCE, /* broke a protocol: 4 */
-    QN_BLAME_FATAL    /* cannot be an accident: connection closed, banned for 10 minutes */
+    QN_BLAME_FATAL /* cannot be an accident: connection closed, banned for 10 minutes, its address refused for one (shun_s) */
 };
 
 /* Somebody who wants to know about peers: gossip, kad, the ledger's wire. Owned by the caller, linked in by qn_host_watch. */

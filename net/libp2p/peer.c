@@ -336,7 +336,10 @@ void qn_host_blame(struct qn_host *h, uint32_t num, enum qn_blame how, const cha
         next = w->next;
         if (w->on_blame) w->on_blame(w->arg, num, how, what);
     }
-    if (how == QN_BLAME_FATAL) qn_host_ban(h, &p->id, FATAL_S, what);
+    if (how != QN_BLAME_FATAL) return;
+    for (const struct conn *c = p->conns; c; c = c->peer_next)
+        if (!c->outbound) qn_gate_shun(&h->gate, &c->origin, host_now(h));
+    qn_host_ban(h, &p->id, FATAL_S, what);
 }
 
 bool qn_host_reserve(struct qn_host *h, uint32_t num, size_t bytes)

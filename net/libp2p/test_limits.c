@@ -257,6 +257,23 @@ static void limit_shake_s(struct qn_test_state *t)
     gate_free(g);
 }
 
+/* Who shares the address waits, others do not. */
+static void limit_shun_s(struct qn_test_state *t)
+{
+    struct qn_limits l = qn_limits_default();
+    l.shun_s = 7;
+    struct qn_gate *g = gate(&l);
+    const struct qn_origin bad = { .ip = { 9, 9, 9, 9 } }, near = { .ip = { 9, 9, 9, 8 } };
+    const struct qn_origin six = { .v6 = true, .ip = { 9, 9, 9, 9 } };
+    qn_gate_shun(g, &bad, 1000);
+    CHECK_RC(qn_gate_enter(g, &bad, 1000), QN_E_REFUSED);
+    CHECK_RC(qn_gate_enter(g, &near, 1000), QN_OK);
+    CHECK_RC(qn_gate_enter(g, &six, 1000), QN_OK);
+    CHECK_RC(qn_gate_enter(g, &bad, 1000 + 6999999), QN_E_REFUSED);
+    CHECK_RC(qn_gate_enter(g, &bad, 1000 + 7000000), QN_OK);
+    gate_free(g);
+}
+
 static void limit_local_exempt(struct qn_test_state *t)
 {
     for (uint32_t exempt = 0; exempt < 2; exempt++) {

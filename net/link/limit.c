@@ -109,11 +109,27 @@ static bool quick(struct qn_gate *g, const struct qn_origin *from, uint64_t now_
     return quick;
 }
 
+static bool shunned(const struct qn_gate *g, const struct qn_origin *from, uint64_t now_us)
+{
+    for (uint32_t i = 0; i < QN_GATE_SHUNS; i++)
+        if (g->shun[i].until_us > now_us && shares(&g->shun[i].from, from, from->v6 ? 7 : 4))
+            return true;
+    return false;
+}
+
+void qn_gate_shun(struct qn_gate *g, const struct qn_origin *from, uint64_t now_us)
+{
+    uint32_t at = g->shun_next++ % QN_GATE_SHUNS;
+    g->shun[at].from = *from;
+    g->shun[at].until_us = now_us + g->limits->shun_s * 1000000ull;
+}
+
 qn_rc qn_gate_enter(struct qn_gate *g, const struct qn_origin *from, uint64_t now_us)
 {
     const struct qn_limits *l = g->limits;
     bool exempt = from->local && l->local_exempt;
     if (!exempt) {
+        if (shunned(g, from, now_us)) return QN_E_REFUSED;
         if (!from->v6 && alike(g, from, 4) >= l->pending_ip4) return QN_E_LIMIT;
         if (from->v6 && alike(g, from, 7) >= l->pending_ip6_56) return QN_E_LIMIT;
         if (from->v6 && alike(g, from, 6) >= l->pending_ip6_48) return QN_E_LIMIT;

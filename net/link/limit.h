@@ -43,7 +43,7 @@ struct qn_origin {
     uint8_t ip[16];
 };
 
-enum { QN_GATE_ROWS = 2, QN_GATE_NETS = 4096 };
+enum { QN_GATE_ROWS = 2, QN_GATE_NETS = 4096, QN_GATE_SHUNS = 256 };
 
 /* The gate: connections whose peer is not known yet. */
 struct qn_gate {
@@ -54,14 +54,22 @@ struct qn_gate {
     struct qn_bucket nets[QN_GATE_ROWS][QN_GATE_NETS];
     struct qn_origin *pending; /* pending_max rows */
     uint32_t cnt;
+    struct {
+        struct qn_origin from;
+        uint64_t until_us;
+    } shun[QN_GATE_SHUNS]; /* a ring */
+    uint32_t shun_next;
 };
 
 void qn_gate_init(struct qn_gate *g, const struct qn_limits *limits, const uint8_t key[16]);
 void qn_gate_fini(struct qn_gate *g);
 /* qn_gate_enter lets a connection start its handshake: QN_E_RATE when its network is too quick, QN_E_LIMIT when its address has too
- * many, QN_E_BUSY when all places are taken (the owner may make room and ask again). */
+ * many, QN_E_REFUSED when it is shunned, QN_E_BUSY when all places are taken (the owner may make room and ask again). */
 QN_CHECK qn_rc qn_gate_enter(struct qn_gate *g, const struct qn_origin *from, uint64_t now_us);
 void qn_gate_leave(struct qn_gate *g, const struct qn_origin *from);
+/* qn_gate_shun: who was there did what no accident explains. A new name costs nothing, so its address (IPv6: its /56) is let in again only after
+ * shun_s; who shares it waits as well. */
+void qn_gate_shun(struct qn_gate *g, const struct qn_origin *from, uint64_t now_us);
 /* qn_gate_shake is asked before the curves are computed. */
 QN_CHECK bool qn_gate_shake(struct qn_gate *g, uint64_t now_us);
 
