@@ -387,14 +387,14 @@ void qn_replica_evidence(const struct qn_replica *r,
                          void (*visit)(void *arg, const struct qn_vote *a, const struct qn_vote *b),
                          void *arg)
 {
-    for (unsigned i = 0; i < r->evidence_cnt; i++)
+    for (uint64_t i = 0; i < QN_MIN(r->evidence_cnt, (uint64_t)EVIDENCE_MAX); i++)
         visit(arg, &r->evidence[i].a, &r->evidence[i].b);
 }
 
 void qn_replica_twins(const struct qn_replica *r,
                       void (*visit)(void *arg, const struct evidence_twins *twins), void *arg)
 {
-    for (unsigned i = 0; i < r->twins_cnt; i++)
+    for (uint64_t i = 0; i < QN_MIN(r->twins_cnt, (uint64_t)EVIDENCE_MAX); i++)
         visit(arg, &r->twins[i]);
 }
 

@@ -289,12 +289,11 @@ static void add_pledge(struct qn_replica *r, const struct qn_bft_action *a)
 
 void qn_replica_on_evidence(struct qn_replica *r, const struct qn_vote *a, const struct qn_vote *b)
 {
-    for (unsigned i = 0; i < r->evidence_cnt; i++)
-        if (r->evidence[i].a.signer == a->signer && r->evidence[i].a.view == a->view) return;
-    if (r->evidence_cnt == EVIDENCE_MAX) return;
+    for (uint64_t i = 0; i < QN_MIN(r->evidence_cnt, (uint64_t)EVIDENCE_MAX); i++)
+        if (r->evidence[i].a.signer == a->signer && r->evidence[i].a.epoch == a->epoch) return;
     if (!r->evidence) r->evidence = calloc(EVIDENCE_MAX, sizeof *r->evidence);
     QN_ASSERT(r->evidence != NULL);
-    r->evidence[r->evidence_cnt++] = (struct evidence){ *a, *b };
+    r->evidence[r->evidence_cnt++ % EVIDENCE_MAX] = (struct evidence){ *a, *b };
 }
 
 static void want(struct qn_replica *r, const struct qn_hash *hash, uint64_t view)

@@ -18,7 +18,8 @@ enum kind {
     SAY_BLOCKS,
 };
 
-#define SLOTS        4 /* requests for final blocks on their way */
+#define SLOTS 4 /* requests for final blocks on their way */
+/* The last; one of a signer and epoch is enough to bar it, and so nobody fills them alone. */
 #define EVIDENCE_MAX 256
 #define PLEDGE_MAX                                                                                 \
     4 /* votes of one frame; each stands on one block and one certificate at most: qn_pledge has room for all */
@@ -90,7 +91,7 @@ struct qn_replica {
     unsigned pledge_cnt, pledge_cert_cnt;
     struct evidence *evidence;
     struct evidence_twins *twins;
-    unsigned evidence_cnt, twins_cnt;
+    uint64_t evidence_cnt, twins_cnt; /* ever */
     struct qn_past past;
     struct qn_fork *fork; /* NULL: none was shown */
     qn_rc rc;             /* what the disk said: nothing goes on */

@@ -241,15 +241,17 @@ static void take_cert(struct qn_replica *r, const struct qn_cert *cert, struct q
 static void note_twins(struct qn_replica *r, const struct qn_proposal *p, uint64_t view)
 {
     const struct qn_header *h = &p->block.header;
-    for (unsigned i = 0; i < r->twins_cnt; i++)
-        if (r->twins[i].a.epoch == h->epoch && r->twins[i].a.view == view) return;
-    for (const struct body *o = r->bodies; o && r->twins_cnt < EVIDENCE_MAX; o = o->next) {
+    for (uint64_t i = 0; i < QN_MIN(r->twins_cnt, (uint64_t)EVIDENCE_MAX); i++)
+        if (r->twins[i].a.epoch == h->epoch && qn_hash_eq(&r->twins[i].a.proposer, &h->proposer))
+            return;
+    for (const struct body *o = r->bodies; o; o = o->next) {
         const struct qn_proposal *q = &o->parcel->p;
         if (o->b.view != view || q->block.header.epoch != h->epoch) continue;
         if (!r->twins) r->twins = calloc(EVIDENCE_MAX, sizeof *r->twins);
         QN_ASSERT(r->twins != NULL);
-        r->twins[r->twins_cnt++] = (struct evidence_twins){ qn_acct_key(&h->proposer),
-                                                            q->block.header, q->sig, *h, p->sig };
+        r->twins[r->twins_cnt++ % EVIDENCE_MAX] =
+            (struct evidence_twins){ qn_acct_key(&h->proposer), q->block.header, q->sig, *h,
+                                     p->sig };
         return;
     }
 }

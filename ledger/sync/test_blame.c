@@ -1,4 +1,5 @@
-/* test_stretch.c - who is to blame for a stretch of blocks that does not hold, when it waited for another's before it was looked at. */
+/* test_blame.c - who is held to what: a stretch of blocks that does not hold, and waited for another's before it was looked at; a validator that
+ * votes twice whenever it can. */
 #include "ledger/sync/far.h"
 
 enum { HONEST, LIAR, PEERS, STRETCH = 64 };
@@ -35,10 +36,41 @@ static void test_blame(struct qn_test_state *t)
     qn_arena_free(&arena);
 }
 
+static void count(void *arg, const struct qn_vote *a, const struct qn_vote *b)
+{
+    (void)a, (void)b;
+    ++*(unsigned *)arg;
+}
+
+/* One who votes twice in each view fills no list that somebody else's two votes are to be in. */
+static void test_evidence(struct qn_test_state *t)
+{
+    struct net *net = start(NODES - 1);
+    struct qn_replica *r = net->node[0].r;
+    const struct qn_set *set = qn_chain_set(qn_replica_chain(r));
+    struct qn_hash chain = qn_chain_id(qn_replica_chain(r));
+    int self = qn_set_find(set, &net->node[NODES - 1].key.pub);
+    unsigned cnt = 0, told = 0;
+    struct qn_why why;
+    QN_ASSERT(self >= 0);
+    qn_replica_peer(r, FAR, true);
+    for (unsigned i = 0; i < 20; i++, run(net, 500))
+        for (uint8_t k = 0; k < 2; k++) {
+            struct qn_hash x = { { 1, k } };
+            struct qn_vote v = qn_vote_make(&net->node[NODES - 1].key, (uint16_t)self, &chain,
+                                            QN_VOTE_FIRST, set->epoch, qn_replica_info(r).view, &x);
+            told += tell(net, 0, SAY_VOTE, qn_vote_record(), &v, &why) == QN_ACCEPT;
+        }
+    qn_replica_evidence(r, count, &cnt);
+    CHECK(told > 20 && cnt == 1);
+    end(net);
+}
+
 int main(void)
 {
     TEST_BEGIN();
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_blame);
+    TEST(test_evidence);
     return TEST_END();
 }
