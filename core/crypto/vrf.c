@@ -1,6 +1,8 @@
 /* vrf.c - RFC 9381, section 5, suite 3. Names as there. */
 #include "core/crypto/vrf.h"
 
+#include "core/crypto/vrf_lanes.h"
+
 #include <sodium.h>
 #include <string.h>
 
@@ -9,8 +11,8 @@
 
 static const uint8_t IDENTITY[32] = { 1 };
 
-/* RFC 8032, 5.1.3: y below p, and no minus zero. libsodium looks at the rest when it uses a point. */
-static bool canonical(const uint8_t p[32])
+/* libsodium looks at the rest when it uses a point. */
+bool vrf_canonical(const uint8_t p[32])
 {
     static const uint8_t P[32] = { 0xed, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
                                    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -28,56 +30,55 @@ static bool canonical(const uint8_t p[32])
 /* 8 P; false when the bytes are no point. */
 static bool times_cofactor(const uint8_t p[32], uint8_t ret[32])
 {
-    return canonical(p) && crypto_core_ed25519_add(ret, p, p) == 0 &&
+    return vrf_canonical(p) && crypto_core_ed25519_add(ret, p, p) == 0 &&
            crypto_core_ed25519_add(ret, ret, ret) == 0 &&
            crypto_core_ed25519_add(ret, ret, ret) == 0;
+}
+
+void vrf_try(const struct qn_hash *pub, struct qn_span alpha, uint8_t ctr, uint8_t ret[64])
+{
+    const uint8_t head[2] = { SUITE, 0x01 }, tail[2] = { ctr, 0x00 };
+    crypto_hash_sha512_state st;
+    crypto_hash_sha512_init(&st);
+    crypto_hash_sha512_update(&st, head, sizeof head);
+    crypto_hash_sha512_update(&st, pub->b, 32);
+    crypto_hash_sha512_update(&st, alpha.ptr, alpha.len);
+    crypto_hash_sha512_update(&st, tail, sizeof tail);
+    crypto_hash_sha512_final(&st, ret);
 }
 
 /* 5.4.1.1, try and increment: half of the tries give a point. */
 static void hash_to_curve(const struct qn_hash *pub, struct qn_span alpha, uint8_t ret[32])
 {
-    uint8_t head[2] = { SUITE, 0x01 }, tail[2] = { 0, 0x00 }, h[64];
+    uint8_t h[64];
     for (unsigned ctr = 0; ctr < 256; ctr++) {
-        crypto_hash_sha512_state st;
-        tail[0] = (uint8_t)ctr;
-        crypto_hash_sha512_init(&st);
-        crypto_hash_sha512_update(&st, head, sizeof head);
-        crypto_hash_sha512_update(&st, pub->b, 32);
-        crypto_hash_sha512_update(&st, alpha.ptr, alpha.len);
-        crypto_hash_sha512_update(&st, tail, sizeof tail);
-        crypto_hash_sha512_final(&st, h);
+        vrf_try(pub, alpha, (uint8_t)ctr, h);
         if (times_cofactor(h, ret) && memcmp(ret, IDENTITY, 32) != 0) return;
     }
     QN_BUG("256 hashes and no point: once in 2^256 texts");
 }
 
-/* 5.4.3; the result as a scalar. */
-static void challenge(const uint8_t y[32], const uint8_t h[32], const uint8_t gamma[32],
-                      const uint8_t u[32], const uint8_t v[32], uint8_t ret[32])
+void vrf_challenge(const uint8_t *const points[5], uint8_t ret[C_LEN])
 {
-    const uint8_t head[2] = { SUITE, 0x02 }, tail = 0x00, *const points[] = { y, h, gamma, u, v };
+    const uint8_t head[2] = { SUITE, 0x02 }, tail = 0x00;
     uint8_t out[64];
     crypto_hash_sha512_state st;
     crypto_hash_sha512_init(&st);
     crypto_hash_sha512_update(&st, head, sizeof head);
-    for (size_t i = 0; i < QN_COUNT(points); i++)
+    for (size_t i = 0; i < 5; i++)
         crypto_hash_sha512_update(&st, points[i], 32);
     crypto_hash_sha512_update(&st, &tail, 1);
     crypto_hash_sha512_final(&st, out);
-    memset(ret, 0, 32);
     memcpy(ret, out, C_LEN);
 }
 
-/* 5.2; gamma is a point. */
-static void output(const uint8_t gamma[32], uint8_t ret[QN_VRF_OUT])
+void vrf_output(const uint8_t gamma8[32], uint8_t ret[QN_VRF_OUT])
 {
     const uint8_t head[2] = { SUITE, 0x03 }, tail = 0x00;
-    uint8_t p[32];
     crypto_hash_sha512_state st;
-    QN_ASSERT(times_cofactor(gamma, p));
     crypto_hash_sha512_init(&st);
     crypto_hash_sha512_update(&st, head, sizeof head);
-    crypto_hash_sha512_update(&st, p, sizeof p);
+    crypto_hash_sha512_update(&st, gamma8, 32);
     crypto_hash_sha512_update(&st, &tail, 1);
     crypto_hash_sha512_final(&st, ret);
 }
@@ -85,14 +86,18 @@ static void output(const uint8_t gamma[32], uint8_t ret[QN_VRF_OUT])
 void qn_vrf_prove(const struct qn_key *key, struct qn_span alpha, struct qn_vrf_proof *ret,
                   uint8_t ret_out[QN_VRF_OUT])
 {
-    uint8_t az[64], h[32], wide[64], k[32], x[32], u[32], v[32], c[32], s[32];
+    uint8_t az[64], h[32], wide[64], k[32], x[32], u[32], v[32], c[32] = { 0 }, s[32];
     uint8_t *gamma = ret->b;
+    const uint8_t *points[] = { key->pub.b, h, gamma, u, v };
     crypto_hash_sha512_state st;
     crypto_hash_sha512(az, key->seed, 32);
     memcpy(x, az, 32);
     x[0] &= 248;
     x[31] = (uint8_t)((x[31] & 127) | 64);
-    hash_to_curve(&key->pub, alpha, h);
+    if (vrf_lanes_can()) /* all of this is public */
+        vrf_lanes_curve(&key->pub, alpha, h);
+    else
+        hash_to_curve(&key->pub, alpha, h);
     QN_ASSERT(crypto_scalarmult_ed25519_noclamp(gamma, x, h) == 0);
     crypto_hash_sha512_init(&st); /* 5.4.2.2 */
     crypto_hash_sha512_update(&st, az + 32, 32);
@@ -101,31 +106,36 @@ void qn_vrf_prove(const struct qn_key *key, struct qn_span alpha, struct qn_vrf_
     crypto_core_ed25519_scalar_reduce(k, wide);
     QN_ASSERT(crypto_scalarmult_ed25519_base_noclamp(u, k) == 0);
     QN_ASSERT(crypto_scalarmult_ed25519_noclamp(v, k, h) == 0);
-    challenge(key->pub.b, h, gamma, u, v, c);
+    vrf_challenge(points, c);
     crypto_core_ed25519_scalar_mul(s, c, x);
     crypto_core_ed25519_scalar_add(s, s, k);
     memcpy(ret->b + 32, c, C_LEN);
     memcpy(ret->b + 32 + C_LEN, s, 32);
-    if (ret_out) output(gamma, ret_out);
+    if (ret_out && vrf_lanes_can())
+        vrf_lanes_eight(gamma, h);
+    else if (ret_out)
+        QN_ASSERT(times_cofactor(gamma, h));
+    if (ret_out) vrf_output(h, ret_out);
     sodium_memzero(az, sizeof az);
     sodium_memzero(wide, sizeof wide);
     sodium_memzero(k, sizeof k);
     sodium_memzero(x, sizeof x);
 }
 
-bool qn_vrf_verify(const struct qn_hash *pub, struct qn_span alpha,
-                   const struct qn_vrf_proof *proof, uint8_t ret_out[QN_VRF_OUT])
+bool vrf_plain_verify(const struct qn_hash *pub, struct qn_span alpha,
+                      const struct qn_vrf_proof *proof, uint8_t ret_out[QN_VRF_OUT])
 {
     /* The order of the group, 2^252 + 27742317777372353535851937790883648493. */
     static const uint8_t L[32] = { 0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
                                    0xa2, 0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,
                                    0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10 };
     const uint8_t *gamma = proof->b, *s = proof->b + 32 + C_LEN;
-    uint8_t h[32], c[32] = { 0 }, u[32], v[32], t[32], again[32];
+    uint8_t h[32], c[32] = { 0 }, u[32], v[32], t[32], again[C_LEN];
+    const uint8_t *points[] = { pub->b, h, gamma, u, v };
     memcpy(c, proof->b + 32, C_LEN);
     if (sodium_compare(s, L, 32) >= 0) return false;
-    if (!canonical(pub->b) || !crypto_core_ed25519_is_valid_point(pub->b)) return false;
-    if (!canonical(gamma) || !crypto_core_ed25519_is_valid_point(gamma)) return false;
+    if (!vrf_canonical(pub->b) || !crypto_core_ed25519_is_valid_point(pub->b)) return false;
+    if (!vrf_canonical(gamma) || !crypto_core_ed25519_is_valid_point(gamma)) return false;
     hash_to_curve(pub, alpha, h);
     /* U = s B - c Y, V = s H - c Gamma; libsodium refuses a scalar of 0, which no honest proof has */
     if (crypto_scalarmult_ed25519_base_noclamp(u, s) ||
@@ -134,8 +144,21 @@ bool qn_vrf_verify(const struct qn_hash *pub, struct qn_span alpha,
     if (crypto_scalarmult_ed25519_noclamp(v, s, h) ||
         crypto_scalarmult_ed25519_noclamp(t, c, gamma) || crypto_core_ed25519_sub(v, v, t))
         return false;
-    challenge(pub->b, h, gamma, u, v, again);
-    if (sodium_memcmp(c, again, 32) != 0) return false;
-    output(gamma, ret_out);
+    vrf_challenge(points, again);
+    if (memcmp(c, again, C_LEN) != 0) return false;
+    QN_ASSERT(times_cofactor(gamma, t));
+    vrf_output(t, ret_out);
     return true;
+}
+
+bool qn_vrf_verify(const struct qn_hash *pub, struct qn_span alpha,
+                   const struct qn_vrf_proof *proof, uint8_t ret_out[QN_VRF_OUT])
+{
+    const struct qn_vrf_item item = { pub, proof, alpha };
+    uint8_t out[1][QN_VRF_OUT];
+    bool ok;
+    if (!vrf_lanes_can()) return vrf_plain_verify(pub, alpha, proof, ret_out);
+    vrf_lanes_verify(&item, 1, &ok, out);
+    if (ok) memcpy(ret_out, out[0], QN_VRF_OUT);
+    return ok;
 }

@@ -19,4 +19,15 @@ QN_CHECK bool qn_beacon_check(const struct qn_hash *pub, const struct qn_hash *c
                               const struct qn_hash *before, uint64_t height,
                               const struct qn_vrf_proof *proof, struct qn_hash *ret_beacon);
 
+/* A block's draw; all borrowed for the call. */
+struct qn_beacon_draw {
+    const struct qn_hash *pub, *before;
+    uint64_t height;
+    const struct qn_vrf_proof *proof;
+};
+
+/* qn_beacon_check_many is qn_beacon_check of each of cnt, side by side. */
+void qn_beacon_check_many(const struct qn_beacon_draw draws[], size_t cnt,
+                          const struct qn_hash *chain, bool ret_ok[], struct qn_hash ret_beacon[]);
+
 #endif

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DRAWS 32 /* beacons looked at side by side */
+
 bool qn_chain_beacon_ok(const struct qn_chain *c, const struct qn_hash *before,
                         const struct qn_header *h)
 {
@@ -263,7 +265,7 @@ static qn_rc run(struct qn_chain *c, struct branch *b, const struct branch *up,
         return qn_why(why, QN_E_FORMAT, "the block's head does not follow its parent's");
     if (!qn_parcel_whole(b->parcel))
         return qn_why(why, QN_E_FORMAT, "the block's body is not the one its head names");
-    if (!qn_chain_beacon_ok(c, &before->beacon, h))
+    if (!b->parcel->beacon_ok && !qn_chain_beacon_ok(c, &before->beacon, h))
         return qn_why(why, QN_E_FORMAT,
                       "the block's beacon is not the one its proposer had to draw");
     if (!qn_chain_signers_ok(c, &h->signers, before->epoch == c->set.epoch && !is_filler_place(up)))
@@ -290,6 +292,35 @@ static qn_rc run(struct qn_chain *c, struct branch *b, const struct branch *up,
     b->frame.events.cnt = out.event_cnt;
     b->frame.events.ptr = out.events;
     return QN_OK;
+}
+
+void qn_chain_beacons(const struct qn_chain *c, struct qn_parcel *const parcels[], uint32_t cnt)
+{
+    struct qn_beacon_draw draws[DRAWS];
+    struct qn_parcel *of[DRAWS];
+    struct qn_hash beacons[DRAWS];
+    bool ok[DRAWS];
+    size_t n = 0;
+    for (uint32_t i = 0; i < cnt; i++) {
+        const struct qn_header *h = &parcels[i]->p.block.header, *before = NULL;
+        const struct branch *up = qn_chain_branch_find(c, &h->parent);
+        if (up)
+            before = &up->frame.block.header;
+        else if (qn_hash_eq(&h->parent, &c->head))
+            before = &c->header;
+        else if (i && qn_hash_eq(&h->parent, &parcels[i - 1]->hash))
+            before = &parcels[i - 1]->p.block.header;
+        if (before && !parcels[i]->beacon_ok) {
+            of[n] = parcels[i];
+            draws[n++] =
+                (struct qn_beacon_draw){ &h->proposer, &before->beacon, h->height, &h->vrf };
+        }
+        if (n < DRAWS && i + 1 < cnt) continue;
+        qn_beacon_check_many(draws, n, &c->id, ok, beacons);
+        for (size_t k = 0; k < n; k++)
+            of[k]->beacon_ok = ok[k] && qn_hash_eq(&beacons[k], &of[k]->p.block.header.beacon);
+        n = 0;
+    }
 }
 
 qn_rc qn_chain_take(struct qn_chain *c, struct qn_parcel *parcel, struct qn_why *why)

@@ -96,6 +96,10 @@ QN_CHECK qn_rc qn_chain_make(struct qn_chain *chain, const struct qn_make *make,
  * makes it. */
 QN_CHECK qn_rc qn_chain_run(struct qn_chain *chain, const struct qn_block *block,
                             struct qn_why *why);
+/* qn_chain_beacons looks, side by side, whether blocks that follow each other have the beacons that their proposers had to draw, and notes in the parcels
+ * which have: qn_chain_take, which would look at each by itself, need not then. The first one's parent is the head or above it. */
+void qn_chain_beacons(const struct qn_chain *chain, struct qn_parcel *const parcels[],
+                      uint32_t cnt);
 /* qn_chain_take is the same of a block that came in a parcel, which it counts while it keeps the block. qn_chain_parcel lends that, or the one of a
  * block that was made here. */
 QN_CHECK qn_rc qn_chain_take(struct qn_chain *chain, struct qn_parcel *parcel, struct qn_why *why);

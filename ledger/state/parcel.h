@@ -1,5 +1,5 @@
-/* parcel.h - a block as it came or was made: its bytes, what they say, and the names of its transactions, all worked out once. Never changed, and
- * shared by whoever counts a reference: the replica that holds the proposal, the chain that executed it. */
+/* parcel.h - a block as it came or was made: its bytes, what they say, and the names of its transactions, all worked out once. Its block never changes,
+ * and is shared by whoever counts a reference: the replica that holds the proposal, the chain that executed it. */
 #ifndef QN_LEDGER_STATE_PARCEL_H
 #define QN_LEDGER_STATE_PARCEL_H
 
@@ -13,6 +13,8 @@ struct qn_parcel {
     struct qn_hash hash;    /* the header's */
     struct qn_hash *ids;    /* of each transaction, qn_tx_id; NULL before qn_parcel_name */
     struct qn_hash *wholes; /* and qn_tx_whole */
+    bool
+        beacon_ok; /* the beacon that its proposer had to draw above its parent: qn_chain_beacons */
     struct qn_arena arena;
 };
 

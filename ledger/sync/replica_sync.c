@@ -169,7 +169,7 @@ static qn_rc piece_version(struct qn_replica *r, const struct qn_header *h, stru
     return QN_E_ABSENT;
 }
 
-/* Signatures of all blocks that are not executed yet, side by side. */
+/* Signatures and beacons of all blocks that are not executed yet, side by side. */
 static void piece_check(struct qn_replica *r, struct piece *p, struct qn_why *why)
 {
     struct qn_parcel *fresh[GET_MAX];
@@ -181,6 +181,7 @@ static void piece_check(struct qn_replica *r, struct piece *p, struct qn_why *wh
     }
     qn_rc rc = qn_replica_check_txs(r, fresh, cnt, &good, why);
     p->good = rc ? at[good] : p->cnt;
+    qn_chain_beacons(r->chain, fresh, cnt);
 }
 
 /* Executes from `from` on, up to the end of an epoch, and makes that final. */

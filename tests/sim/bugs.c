@@ -135,6 +135,22 @@ bool __wrap_qn_vrf_verify(const struct qn_hash *pub, struct qn_span alpha,
     return memcmp(want.b, proof->b, sizeof want.b) == 0;
 }
 
+void __real_qn_vrf_verify_many(const struct qn_vrf_item items[], size_t cnt, bool ret_ok[],
+                               uint8_t ret_out[][QN_VRF_OUT]);
+void __wrap_qn_vrf_verify_many(const struct qn_vrf_item items[], size_t cnt, bool ret_ok[],
+                               uint8_t ret_out[][QN_VRF_OUT]);
+
+void __wrap_qn_vrf_verify_many(const struct qn_vrf_item items[], size_t cnt, bool ret_ok[],
+                               uint8_t ret_out[][QN_VRF_OUT])
+{
+    if (now.real_keys && now.bug != SIM_BUG_no_vrf) {
+        __real_qn_vrf_verify_many(items, cnt, ret_ok, ret_out);
+        return;
+    }
+    for (size_t i = 0; i < cnt; i++)
+        ret_ok[i] = __wrap_qn_vrf_verify(items[i].pub, items[i].alpha, items[i].proof, ret_out[i]);
+}
+
 bool sim_beacon_good(const struct sim_world *w, const struct qn_header *h)
 {
     struct qn_hash beacon;
