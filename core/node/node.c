@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 const char *qn_node_home(struct qn_node *node)
@@ -163,6 +164,17 @@ static qn_rc version_ok(struct qn_node *node, struct qn_why *why)
                   qn_view_height(view) + 1, next, QN_RECORD_VERSION);
 }
 
+/* Wakes as a millisecond of the wall clock begins: a block's time, which is cut to those, is then when its leader began with it. */
+static void turn_in(struct qn_node *node, uint64_t wait_ms)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t us = wait_ms * 1000;
+    if (us) us += 1000 - (uint64_t)now.tv_nsec / 1000 % 1000;
+    const struct timeval tv = { (time_t)(us / 1000000), (suseconds_t)(us % 1000000) };
+    event_add(node->turn, &tv);
+}
+
 static void on_turn(int fd, short what, void *arg)
 {
     struct qn_node *node = arg;
@@ -190,8 +202,7 @@ static void on_turn(int fd, short what, void *arg)
         qn_evidence_report(node->replica, node->net ? qn_net_coded(node->net) : NULL,
                            &node->validator, qn_env_now_ms(qn_env_real()));
     }
-    struct timeval tv = { (time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000 * 1000) };
-    event_add(node->turn, &tv);
+    turn_in(node, wait_ms);
 }
 
 /* A peer said something: what follows from it should not wait for the clock. */
@@ -276,7 +287,10 @@ static qn_rc run(const struct qn_up_opts *opts, struct again *again, struct qn_w
     if (rc == QN_OK && qn_env_now_ms(qn_env_real()) < UINT64_C(1700000000000))
         rc = qn_why(&why, QN_E_CLOCK, "this machine's clock says a time before November 2023");
     if (rc) goto out;
-    node->base = event_base_new();
+    struct event_config *precise = event_config_new();
+    event_config_set_flag(precise, EVENT_BASE_FLAG_PRECISE_TIMER); /* else by 4 ms, cut to whole */
+    node->base = event_base_new_with_config(precise);
+    event_config_free(precise);
     QN_ASSERT(node->base != NULL);
     sigset_t ends = end_signals();
     node->told_fd = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
