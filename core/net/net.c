@@ -34,9 +34,11 @@
 #define VIEWS_AHEAD   8 /* of ours, and behind: those whose proposals are put together */
 #define VIEWS_BEHIND  1
 #define VOTES_MAX     256 /* that wait for the end of a turn */
+#define CERTS_MAX     32  /* certificates do, where fewer wait: of VOTE_BYTES each */
 #define VOTE_LEN      112 /* a message: kind, vote (docs/why/consensus.md) */
 #define KIND_PROPOSAL 5
 #define KIND_VOTE     3 /* of sync.def */
+#define KIND_CERT     4
 
 enum { TOPIC_TX, TOPIC_VOTE, TOPIC_BLOCK, TOPIC_COMPACT, TOPIC_CNT };
 /* What a replica makes of votes and blocks depends on where it stands: only transactions are fit for samples (the last flag). */
@@ -63,12 +65,13 @@ struct leaver {
     char other[QN_CHAIN_HEX];
 };
 
-/* Votes that this turn of the loop brought: their signatures cost a fraction together. */
+/* Votes that this turn of the loop brought: their signatures cost a fraction together. And certificates that came behind them, of which nothing is left
+ * to check when they are of these votes. */
 struct votes {
     struct event *due;
     unsigned cnt;
     uint64_t handle[VOTES_MAX];
-    uint8_t bytes[VOTES_MAX][VOTE_LEN];
+    struct qn_buf bytes[VOTES_MAX];
     struct qn_heard heard[VOTES_MAX];
 };
 
@@ -484,6 +487,7 @@ static void on_votes(evutil_socket_t fd, short what, void *arg)
                           h->verdict == QN_ACCEPT   ? GOSSIP_ACCEPT
                           : h->verdict == QN_REJECT ? GOSSIP_REJECT
                                                     : GOSSIP_IGNORE);
+        if (h->message.len > VOTE_LEN) qn_buf_free(&v->bytes[i]);
     }
     net->turn(net->turn_arg);
 }
@@ -494,11 +498,11 @@ static enum gossip_verdict keep_vote(struct qn_net *net, uint32_t peer, uint64_t
     const struct timeval now = { 0, 0 };
     struct votes *v = net->votes;
     if (v->cnt == 0) event_add(v->due, &now);
-    memcpy(v->bytes[v->cnt], data.ptr, VOTE_LEN);
+    struct qn_buf *bytes = &v->bytes[v->cnt];
+    qn_buf_clear(bytes);
+    qn_buf_span(bytes, data);
     v->handle[v->cnt] = handle;
-    v->heard[v->cnt] =
-        (struct qn_heard){ .peer = peer, .message = QN_SPAN(v->bytes[v->cnt], VOTE_LEN) };
-    v->cnt++;
+    v->heard[v->cnt++] = (struct qn_heard){ .peer = peer, .message = qn_buf_get(bytes) };
     return GOSSIP_LATER;
 }
 
@@ -512,8 +516,10 @@ static enum gossip_verdict on_gossip(void *arg, uint32_t topic, uint32_t peer, u
         if (!net->compact) return GOSSIP_IGNORE;
         return qn_compact_take(net->compact, peer, handle, data);
     }
-    if (net->votes && data.len == VOTE_LEN && data.ptr[0] == KIND_VOTE &&
-        net->votes->cnt < VOTES_MAX)
+    const struct votes *v = net->votes;
+    if (v && v->cnt < VOTES_MAX && data.len &&
+        ((data.len == VOTE_LEN && data.ptr[0] == KIND_VOTE) ||
+         (v->cnt && v->cnt < CERTS_MAX && data.ptr[0] == KIND_CERT)))
         return keep_vote(net, peer, handle, data);
     switch (qn_replica_recv(net->replica, peer, data, &why)) {
     case QN_ACCEPT:
@@ -781,6 +787,8 @@ void qn_net_close(struct qn_net *net)
     if (!net) return;
     if (net->tick) event_free(net->tick);
     if (net->votes) event_free(net->votes->due);
+    for (unsigned i = 0; net->votes && i < VOTES_MAX; i++)
+        qn_buf_free(&net->votes->bytes[i]);
     free(net->votes);
     net->votes = NULL;
     reach_net_close(net->reach);

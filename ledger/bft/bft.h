@@ -111,6 +111,8 @@ void qn_bft_synced(struct qn_bft *m, const struct qn_bft_block *block, const str
 
 /* qn_bft_wants says whether a vote would tell the machine anything: asked before its signature is verified. */
 QN_CHECK bool qn_bft_wants(const struct qn_bft *m, const struct qn_vote *vote);
+/* qn_bft_holds says whether it was fed this very vote, signature and all; of views that are over it may have forgotten. */
+QN_CHECK bool qn_bft_holds(const struct qn_bft *m, const struct qn_vote *vote);
 /* qn_bft_mine says of a vote with our own number whether we cast it; of views that are over it says yes. */
 QN_CHECK bool qn_bft_mine(const struct qn_bft *m, const struct qn_vote *vote);
 /* qn_bft_mute makes it watch from now on: no vote that waits leaves, none is cast. */

@@ -342,6 +342,21 @@ bool qn_bft_wants(const struct qn_bft *m, const struct qn_vote *vote)
     return s->extra_cnt < EXTRA_MAX;
 }
 
+bool qn_bft_holds(const struct qn_bft *m, const struct qn_vote *vote)
+{
+    const struct view *v = qn_bft_view_find(m, vote->view);
+    if (!v || !v->said || vote->signer >= m->conf.cnt || vote->epoch != m->conf.epoch) return false;
+    const struct said *s = &v->said[vote->signer];
+    const struct qn_vote *at[2 + EXTRA_MAX] = { &s->first, &s->final };
+    for (unsigned i = 0; i < EXTRA_MAX; i++)
+        at[2 + i] = &s->extra[i];
+    for (unsigned i = 0; i < QN_COUNT(at); i++)
+        if (at[i]->kind == vote->kind && qn_bft_same(&at[i]->block, &vote->block) &&
+            memcmp(&at[i]->sig, &vote->sig, sizeof vote->sig) == 0)
+            return true;
+    return false;
+}
+
 static void put_vote(struct qn_bft *m, const struct qn_vote *vote)
 {
     hear(m, vote);

@@ -111,6 +111,27 @@ static void test_forged(struct qn_test_state *t)
     CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_PROOF);
 }
 
+static bool knows(const void *arg, const struct qn_vote *vote)
+{
+    const struct qn_vote *one = arg;
+    return vote->signer == one->signer && memcmp(&vote->sig, &one->sig, sizeof vote->sig) == 0;
+}
+
+/* A vote that was checked is not checked again; one that differs from it is. */
+static void test_known(struct qn_test_state *t)
+{
+    struct world w;
+    world_init(&w, 7, 0);
+    struct qn_cert *c = sign(&w, QN_CERT_VIEW, QN_VOTE_FIRST, 127);
+    c->votes.ptr[4].sig.b[5] ^= 1;
+    struct qn_vote one = qn_cert_vote_whole(c, 4);
+    CHECK_RC(qn_cert_valid_but(c, &w.chain, &w.set, knows, &one, NULL), QN_OK);
+    one.sig.b[5] ^= 1;
+    CHECK_RC(qn_cert_valid_but(c, &w.chain, &w.set, knows, &one, NULL), QN_E_SIGNATURE);
+    c->votes.cnt = 3; /* known or not, they must weigh enough */
+    CHECK_RC(qn_cert_valid_but(c, &w.chain, &w.set, knows, &one, NULL), QN_E_PROOF);
+}
+
 /* One form: each list rises, nobody is in both, EXTRA only where it counts. What comes out is what was cast. */
 static void test_form(struct qn_test_state *t)
 {
@@ -296,6 +317,7 @@ int main(void)
     TEST(test_every_subset);
     TEST(test_fast_ppm);
     TEST(test_forged);
+    TEST(test_known);
     TEST(test_form);
     TEST(test_equal);
     TEST(test_cap);

@@ -111,28 +111,36 @@ struct qn_cert *qn_cert_copy(const struct qn_cert *cert)
 
 /* There are at most as many as the set has members; votes of one kind sign the same. */
 static bool votes_ok(const struct qn_cert *cert, const struct qn_hash *chain,
-                     const struct qn_set *set)
+                     const struct qn_set *set,
+                     bool (*known)(const void *arg, const struct qn_vote *vote), const void *arg)
 {
     uint8_t most[88], extra[88];
-    struct qn_verify_item items[QN_SET_MAX];
+    struct qn_verify_item items[QN_SET_MAX] = { { 0 } };
     struct qn_span what =
         message(chain, kind_of(cert), cert->epoch, cert->view, &cert->block, most);
     struct qn_span other =
         message(chain, QN_VOTE_EXTRA, cert->epoch, cert->view, &cert->block, extra);
     bool ok[QN_SET_MAX], all = true;
+    uint32_t cnt = 0;
     for (uint32_t i = 0; i < qn_cert_cnt(cert); i++) {
         const struct qn_cert_vote *v = qn_cert_at(cert, i);
-        items[i] = (struct qn_verify_item){ &set->keys[v->signer], &v->sig,
-                                            i < cert->votes.cnt ? what : other };
+        if (known) {
+            struct qn_vote whole = qn_cert_vote_whole(cert, i);
+            if (known(arg, &whole)) continue;
+        }
+        items[cnt++] = (struct qn_verify_item){ &set->keys[v->signer], &v->sig,
+                                                i < cert->votes.cnt ? what : other };
     }
-    qn_verify_many(items, qn_cert_cnt(cert), ok);
-    for (uint32_t i = 0; i < qn_cert_cnt(cert); i++)
+    qn_verify_many(items, cnt, ok);
+    for (uint32_t i = 0; i < cnt; i++)
         all = all && ok[i];
     return all;
 }
 
-qn_rc qn_cert_valid(const struct qn_cert *cert, const struct qn_hash *chain,
-                    const struct qn_set *set, struct qn_why *why)
+qn_rc qn_cert_valid_but(const struct qn_cert *cert, const struct qn_hash *chain,
+                        const struct qn_set *set,
+                        bool (*known)(const void *arg, const struct qn_vote *vote), const void *arg,
+                        struct qn_why *why)
 {
     struct qn_quorum q = qn_set_quorum(set);
     uint64_t need = cert->kind == QN_CERT_FAST ? q.fast : q.q, have = 0;
@@ -158,9 +166,15 @@ qn_rc qn_cert_valid(const struct qn_cert *cert, const struct qn_hash *chain,
         return qn_why(why, QN_E_PROOF, "votes weigh %" PRIu64 ", %" PRIu64 " is needed", have,
                       need);
     /* Last: it is what costs. */
-    return votes_ok(cert, chain, set)
+    return votes_ok(cert, chain, set, known, arg)
                ? QN_OK
                : qn_why(why, QN_E_SIGNATURE, "a vote's signature does not verify");
+}
+
+qn_rc qn_cert_valid(const struct qn_cert *cert, const struct qn_hash *chain,
+                    const struct qn_set *set, struct qn_why *why)
+{
+    return qn_cert_valid_but(cert, chain, set, NULL, NULL, why);
 }
 
 qn_rc qn_cert_final(const struct qn_cert *cert, const struct qn_hash *chain,

@@ -41,6 +41,11 @@ struct qn_cert *qn_cert_copy(const struct qn_cert *cert) QN_GIVES;
  * set must be one of qn_set_genesis, qn_stake_set or of a root that was proved. */
 QN_CHECK qn_rc qn_cert_valid(const struct qn_cert *cert, const struct qn_hash *chain,
                              const struct qn_set *set, struct qn_why *why);
+/* qn_cert_valid_but asks the same; the signatures of votes that `known` says are good, to the last byte, it takes for that. */
+QN_CHECK qn_rc qn_cert_valid_but(const struct qn_cert *cert, const struct qn_hash *chain,
+                                 const struct qn_set *set,
+                                 bool (*known)(const void *arg, const struct qn_vote *vote),
+                                 const void *arg, struct qn_why *why);
 /* qn_cert_final asks, besides, that it makes block final: FAST or SLOW, and for that block. */
 QN_CHECK qn_rc qn_cert_final(const struct qn_cert *cert, const struct qn_hash *chain,
                              const struct qn_hash *block, const struct qn_set *set,

@@ -215,6 +215,12 @@ static enum qn_verdict on_vote(struct qn_replica *r, const struct qn_vote *vote,
     return take_vote(r, vote, qn_vote_ok(vote, &chain, &r->set.keys[vote->signer]), why);
 }
 
+/* Checked when it came by itself. */
+static bool is_held(const void *bft, const struct qn_vote *vote)
+{
+    return qn_bft_holds(bft, vote);
+}
+
 static enum qn_verdict on_cert(struct qn_replica *r, const struct qn_cert *cert, struct qn_why *why)
 {
     struct qn_hash chain = qn_chain_id(r->chain);
@@ -222,7 +228,7 @@ static enum qn_verdict on_cert(struct qn_replica *r, const struct qn_cert *cert,
     if (cert->view <= qn_bft_last(r->bft).view) return qn_replica_on_late_cert(r, cert, why);
     if (cert->kind == QN_CERT_VIEW && qn_bft_cert_for(r->bft, cert->view, &cert->block))
         return QN_IGNORE;
-    if (qn_cert_valid(cert, &chain, &r->set, why)) return QN_REJECT;
+    if (qn_cert_valid_but(cert, &chain, &r->set, is_held, r->bft, why)) return QN_REJECT;
     qn_bft_cert(r->bft, cert);
     return QN_ACCEPT;
 }
@@ -295,7 +301,7 @@ static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parce
     /* All of them, known or not: who gets this from us checks those that he lacks. */
     for (uint32_t i = 0; i < p->certs.cnt; i++)
         if (p->certs.ptr[i].epoch == r->set.epoch &&
-            qn_cert_valid(&p->certs.ptr[i], &chain, &r->set, why))
+            qn_cert_valid_but(&p->certs.ptr[i], &chain, &r->set, is_held, r->bft, why))
             return QN_REJECT;
     for (uint32_t i = 0; i < p->certs.cnt; i++)
         take_cert(r, &p->certs.ptr[i], why);
