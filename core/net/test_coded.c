@@ -1,12 +1,9 @@
 /* test_coded.c - a large message to eleven peers as pieces, over real sockets: two of them pass nothing on, one sends forgeries. */
-#include "core/base/test.h"
 #include "core/crypto/hash.h"
+#include "core/env/turns.h"
 #include "core/net/coded.h"
 #include "ledger/state/stake.h"
 #include "net/libp2p/frames.h"
-
-#include <event2/event.h>
-#include <time.h>
 
 enum { HOSTS = 12, SILENT = 2 };
 
@@ -19,21 +16,6 @@ struct node {
     struct qn_span want;
     const struct qn_key *leader;
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-#define UNTIL(base, cond)                                                                          \
-    do {                                                                                           \
-        uint64_t end_ = now_ms() + 20000;                                                          \
-        while (!(cond) && now_ms() < end_)                                                         \
-            event_base_loop(base, EVLOOP_ONCE);                                                    \
-        CHECK(cond);                                                                               \
-    } while (0)
 
 static void on_identify(void *arg, const struct qn_peer_info *info)
 {
@@ -180,10 +162,10 @@ static void test_cast(struct qn_test_state *t)
             CHECK_RC(qn_host_dial(n[i].host, addr, dialled, NULL, NULL), QN_OK);
         }
     for (uint32_t i = 0; i < HOSTS; i++)
-        UNTIL(base, n[i].identified >= HOSTS - 1);
+        UNTIL_ON(base, n[i].identified >= HOSTS - 1);
     CHECK(!qn_coded_cast(n[0].coded, 4, 5, QN_SPAN(body, SHARD_BODY_MIN))); /* too short to pay */
     CHECK(qn_coded_cast(n[0].coded, 4, 5, n[0].want));
-    UNTIL(base, count(n, SILENT + 1) == HOSTS - SILENT - 1);
+    UNTIL_ON(base, count(n, SILENT + 1) == HOSTS - SILENT - 1);
     for (uint32_t i = 0; i < HOSTS; i++) {
         CHECK(n[i].blames == 0);
         CHECK(n[i].got == (i > SILENT));
@@ -194,14 +176,14 @@ static void test_cast(struct qn_test_state *t)
     /* The leader codes another in the same view: nothing comes of it but what the ledger takes for it. */
     struct roots_seen seen = { .chain = chain };
     CHECK(qn_coded_cast(n[0].coded, 4, 5, QN_SPAN(body + 1, 299999)));
-    UNTIL(base, qn_coded_stat(n[5].coded).twins > 0);
+    UNTIL_ON(base, qn_coded_stat(n[5].coded).twins > 0);
     qn_coded_roots(n[5].coded, on_roots, &seen);
     CHECK(seen.cnt == 1 && seen.good);
     CHECK(count(n, SILENT + 1) == HOSTS - SILENT - 1);
 
     /* Who does not lead sends: nothing is passed on, nothing comes of it, and it is noted. */
     CHECK(qn_coded_cast(n[HOSTS - 1].coded, 4, 6, n[0].want));
-    UNTIL(base, n[5].blames > 0 && n[0].blames > 0);
+    UNTIL_ON(base, n[5].blames > 0 && n[0].blames > 0);
     CHECK(count(n, SILENT + 1) == HOSTS - SILENT - 1);
     CHECK(qn_coded_stat(n[5].coded).rebuilt == 1);
     for (uint32_t i = 0; i < HOSTS; i++) {

@@ -1,11 +1,8 @@
 /* test_compact_net.c - proposals by ids between hosts: from the pool, with questions, and against those who lie or say nothing. */
-#include "core/base/test.h"
 #include "core/crypto/hash.h"
+#include "core/env/turns.h"
 #include "core/net/compact_net.h"
 #include "net/gossip/compact.h"
-
-#include <event2/event.h>
-#include <time.h>
 
 enum { TXS = 40, PEER_MAX = 4, CROWD = 100 };
 
@@ -29,21 +26,6 @@ struct world {
     struct qn_buf tx[TXS], message;
     struct qn_hash id[TXS];
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-#define UNTIL(w, cond)                                                                             \
-    do {                                                                                           \
-        uint64_t end_ = now_ms() + 20000;                                                          \
-        while (!(cond) && now_ms() < end_)                                                         \
-            event_base_loop((w)->base, EVLOOP_ONCE);                                               \
-        CHECK(cond);                                                                               \
-    } while (0)
 
 static void on_identify(void *arg, const struct qn_peer_info *info)
 {
@@ -226,19 +208,18 @@ static int take(struct qn_test_state *t, uint32_t lacks, bool forged, int from, 
     n->whole = 0;
     enum gossip_verdict v = qn_compact_take(n->compact, w.n[from].peer, 77, qn_buf_get(&data));
     CHECK((v == GOSSIP_LATER) == (lacks > 0 || forged));
-    uint64_t begin = now_ms();
+    uint64_t begin = turns_ms();
     if (v == GOSSIP_LATER)
         UNTIL(&w, n->verdict >= 0);
     else
         n->verdict = (int)v;
-    CHECK(now_ms() - begin < 5000);
+    CHECK(turns_ms() - begin < 5000);
     CHECK(n->got == (n->verdict == GOSSIP_ACCEPT));
     if (n->got) /* known now: another form of it is no news */
         CHECK(qn_compact_take(n->compact, w.n[from].peer, 78, qn_buf_get(&data)) == GOSSIP_IGNORE);
     else /* asked for whole, of one after the other, and then no more */
         UNTIL(&w, n->whole >= 6);
-    for (begin = now_ms(); !n->got && now_ms() - begin < 1500;)
-        event_base_loop(w.base, EVLOOP_NONBLOCK);
+    if (!n->got) turns_for(w.base, 1500);
     *ret = qn_compact_stat(n->compact);
     *ret_whole = n->whole;
     int verdict = n->verdict;

@@ -2,13 +2,12 @@
  *   test_gossip_host serve COUNT BYTES PEERS     listens, prints {"addr"}, sends COUNT messages of BYTES on "js" once PEERS are in its mesh, counts
  *                                                what comes on it, prints the counts when stdin ends
  *   test_gossip_host px                          the same for tests/peers/px.mjs: on "l" it leaves the topic, on "i" it prints counts */
-#include "core/base/test.h"
+#include "core/env/turns.h"
 #include "core/net/gossip_net.h"
 #include "net/libp2p/deaf.h"
 #include "net/libp2p/discover.h"
 #include "net/libp2p/host.h"
 
-#include <event2/event.h>
 #include <unistd.h>
 
 enum { HOSTS = 5 };
@@ -107,14 +106,6 @@ static void send_number(struct node *n, uint32_t number, size_t len)
     qn_buf_free(&b);
 }
 
-#define UNTIL(base, cond)                                                                          \
-    do {                                                                                           \
-        uint64_t end_us_ = qn_env_mono_us(qn_env_real()) + 20000000;                               \
-        while (!(cond) && qn_env_mono_us(qn_env_real()) < end_us_)                                 \
-            event_base_loop(base, EVLOOP_ONCE);                                                    \
-        CHECK(cond);                                                                               \
-    } while (0)
-
 static uint32_t total(const struct node *n, uint32_t but)
 {
     uint32_t sum = 0;
@@ -139,34 +130,34 @@ static void test_hosts(struct qn_test_state *t)
         CHECK_RC(qn_host_dial(n[i].host, addr, dialled, &n[i], NULL), QN_OK);
     }
     /* The last begins to serve when its neighbour was long refused. */
-    UNTIL(base, n[HOSTS - 1].dialled == 1);
+    UNTIL_ON(base, n[HOSTS - 1].dialled == 1);
     const struct timeval soon = { 0, 100000 };
     event_base_loopexit(base, &soon);
     event_base_dispatch(base);
     open_gossip(&n[HOSTS - 1], base);
-    UNTIL(base, gossip_topic_info(qn_gossip_machine(n[0].gossip), n[0].topic).mesh == 1 &&
-                    gossip_topic_info(qn_gossip_machine(n[1].gossip), n[1].topic).mesh == 2 &&
-                    gossip_topic_info(qn_gossip_machine(n[2].gossip), n[2].topic).mesh == 2 &&
-                    gossip_topic_info(qn_gossip_machine(n[3].gossip), n[3].topic).mesh == 2 &&
-                    gossip_topic_info(qn_gossip_machine(n[4].gossip), n[4].topic).mesh == 1);
+    UNTIL_ON(base, gossip_topic_info(qn_gossip_machine(n[0].gossip), n[0].topic).mesh == 1 &&
+                       gossip_topic_info(qn_gossip_machine(n[1].gossip), n[1].topic).mesh == 2 &&
+                       gossip_topic_info(qn_gossip_machine(n[2].gossip), n[2].topic).mesh == 2 &&
+                       gossip_topic_info(qn_gossip_machine(n[3].gossip), n[3].topic).mesh == 2 &&
+                       gossip_topic_info(qn_gossip_machine(n[4].gossip), n[4].topic).mesh == 1);
     for (uint32_t i = 0; i < 200; i++)
         send_number(&n[0], i, i * 20); /* all at once: less than a queue holds */
-    UNTIL(base, total(n, 0) == 200 * (HOSTS - 1));
+    UNTIL_ON(base, total(n, 0) == 200 * (HOSTS - 1));
     /* Validation that takes its time: nothing passes on before the verdict. */
     n[2].verdict = GOSSIP_LATER;
     send_number(&n[0], 200, 3000);
-    UNTIL(base, n[2].got == 201);
+    UNTIL_ON(base, n[2].got == 201);
     CHECK(n[3].got == 200);
     n[2].verdict = GOSSIP_ACCEPT;
     qn_gossip_verdict(n[2].gossip, n[2].handle, GOSSIP_ACCEPT);
-    UNTIL(base, n[4].got == 201);
+    UNTIL_ON(base, n[4].got == 201);
     for (uint32_t i = 0; i < HOSTS; i++)
         CHECK(n[i].bad == 0);
     /* One goes: the others notice, and go on. */
     close_node(&n[2]);
-    UNTIL(base, gossip_topic_info(qn_gossip_machine(n[3].gossip), n[3].topic).mesh == 1);
+    UNTIL_ON(base, gossip_topic_info(qn_gossip_machine(n[3].gossip), n[3].topic).mesh == 1);
     send_number(&n[4], 300, 100);
-    UNTIL(base, n[3].got == 202);
+    UNTIL_ON(base, n[3].got == 202);
     for (uint32_t i = 0; i < HOSTS; i++)
         if (i != 2) close_node(&n[i]);
     event_base_loop(base, EVLOOP_NONBLOCK);
@@ -199,14 +190,14 @@ static void test_moved(struct qn_test_state *t)
     deaf_open(&d, base, qn_host_port(n[1].host));
     snprintf(addr, sizeof addr, "127.0.0.1:%u", d.at.port);
     CHECK_RC(qn_host_dial(n[0].host, addr, dialled, &n[0], NULL), QN_OK);
-    UNTIL(base, qn_host_find(n[1].host, qn_host_id(n[0].host), &peer) &&
-                    gossip_peer_info(qn_gossip_machine(n[1].gossip), peer, &info));
+    UNTIL_ON(base, qn_host_find(n[1].host, qn_host_id(n[0].host), &peer) &&
+                       gossip_peer_info(qn_gossip_machine(n[1].gossip), peer, &info));
     deaf_now(&d); /* its stream stands; its words do not pass */
-    UNTIL(base, subscribed(&n[1], &n[0]));
+    UNTIL_ON(base, subscribed(&n[1], &n[0]));
     CHECK(!subscribed(&n[0], &n[1]));
     snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(n[1].host));
     CHECK_RC(qn_host_dial(n[0].host, addr, dialled, &n[0], NULL), QN_OK);
-    UNTIL(base, subscribed(&n[0], &n[1]) && subscribed(&n[1], &n[0]));
+    UNTIL_ON(base, subscribed(&n[0], &n[1]) && subscribed(&n[1], &n[0]));
     /* A second stream of one kind counts, the first is reset; whose it was opens another, and has forgotten nothing meanwhile. */
     static const struct qn_stream_ops NOTHING = { 0 };
     struct qn_stream *s;
@@ -220,7 +211,7 @@ static void test_moved(struct qn_test_state *t)
     CHECK(subscribed(&n[0], &n[1]) && subscribed(&n[1], &n[0]));
     for (uint32_t i = 0; i < 2; i++) /* one of them while it has no stream */
         send_number(&n[i], i, 100);
-    UNTIL(base, n[0].got == 1 && n[1].got == 1);
+    UNTIL_ON(base, n[0].got == 1 && n[1].got == 1);
     deaf_close(&d);
     for (uint32_t i = 0; i < 2; i++)
         close_node(&n[i]);
@@ -265,17 +256,17 @@ static void test_exchange(struct qn_test_state *t)
         snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(n[0].host));
         for (uint32_t i = 1; i < 3; i++)
             CHECK_RC(qn_host_dial(n[i].host, addr, dialled, &n[i], NULL), QN_OK);
-        UNTIL(base, meshed(&n[0], 2) && meshed(&n[1], 1) && meshed(&n[2], 1) &&
-                        has_record(&n[0], &n[1]) && has_record(&n[0], &n[2]));
+        UNTIL_ON(base, meshed(&n[0], 2) && meshed(&n[1], 1) && meshed(&n[2], 1) &&
+                           has_record(&n[0], &n[1]) && has_record(&n[0], &n[2]));
         CHECK(!qn_host_find(n[1].host, qn_host_id(n[2].host), &peer));
         gossip_subscribe(qn_gossip_machine(n[0].gossip), n[0].topic, false);
         const struct gossip_stats *st = gossip_stats(qn_gossip_machine(n[1].gossip));
-        UNTIL(base, st->prune_in);
+        UNTIL_ON(base, st->prune_in);
         if (points) {
-            UNTIL(base, qn_host_find(n[1].host, qn_host_id(n[2].host), &peer));
-            UNTIL(base, meshed(&n[1], 1) && meshed(&n[2], 1));
+            UNTIL_ON(base, qn_host_find(n[1].host, qn_host_id(n[2].host), &peer));
+            UNTIL_ON(base, meshed(&n[1], 1) && meshed(&n[2], 1));
             send_number(&n[1], 7, 100);
-            UNTIL(base, n[2].got == 1);
+            UNTIL_ON(base, n[2].got == 1);
         } else {
             CHECK(st->px_in == 0 && st->px_unread == 1);
             CHECK(qn_discover_info(n[1].discover).told == 0);

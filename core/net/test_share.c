@@ -1,12 +1,10 @@
 /* test_share.c - blobs between nodes of one process over real sockets: from one, from many at once, among liars and leavers. */
-#include "core/base/test.h"
 #include "core/crypto/hash.h"
+#include "core/env/turns.h"
 #include "core/net/blob.h"
 #include "core/net/share.h"
 #include "net/blob/wire.h"
 
-#include <event2/event.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NODES_MAX 4
@@ -25,21 +23,6 @@ struct world {
     uint32_t cnt;
     struct node n[NODES_MAX];
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-#define UNTIL(w, cond)                                                                             \
-    do {                                                                                           \
-        uint64_t end_ = now_ms() + 30000;                                                          \
-        while (!(cond) && now_ms() < end_)                                                         \
-            event_base_loop((w)->base, EVLOOP_ONCE);                                               \
-        CHECK(cond);                                                                               \
-    } while (0)
 
 static void on_identify(void *arg, const struct qn_peer_info *info)
 {
@@ -161,9 +144,9 @@ static bool same(const struct node *n, const struct qn_hash *id, const struct qn
 /* Runs the loop until a fetch has an outcome. */
 static qn_rc fetched(struct world *w, struct node *n, const struct qn_hash *id, json_t **ret)
 {
-    uint64_t end = now_ms() + 60000;
+    uint64_t end = turns_ms() + 60000;
     qn_rc rc;
-    while ((rc = share_fetch(n->share, id, ret, NULL)) == QN_E_AGAIN && now_ms() < end)
+    while ((rc = share_fetch(n->share, id, ret, NULL)) == QN_E_AGAIN && turns_ms() < end)
         event_base_loop(w->base, EVLOOP_ONCE);
     return rc;
 }
@@ -188,8 +171,8 @@ static void test_one(struct qn_test_state *t)
         CHECK_RC(blob_put(w.n[0].home, qn_buf_get(&want), &id, NULL), QN_OK);
         CHECK(qn_hash_eq(&id, &plain));
         qn_rc rc;
-        uint64_t end = now_ms() + 10000;
-        while ((rc = share_find(w.n[1].share, &id, &list, NULL)) == QN_E_AGAIN && now_ms() < end)
+        uint64_t end = turns_ms() + 10000;
+        while ((rc = share_find(w.n[1].share, &id, &list, NULL)) == QN_E_AGAIN && turns_ms() < end)
             event_base_loop(w.base, EVLOOP_ONCE);
         CHECK_RC(rc, QN_OK);
         CHECK(json_array_size(list) == 1);
@@ -211,9 +194,9 @@ static void test_one(struct qn_test_state *t)
     }
     struct qn_hash none = { { 1, 2, 3 } };
     json_t *said = NULL;
-    uint64_t before = now_ms();
+    uint64_t before = turns_ms();
     CHECK_RC(fetched(&w, &w.n[1], &none, &said), QN_E_NOTFOUND);
-    CHECK(now_ms() - before < 10000);
+    CHECK(turns_ms() - before < 10000);
     CHECK(w.n[0].blames == 0 && w.n[1].blames == 0);
     close_world(&w);
 }
@@ -400,8 +383,8 @@ static void hoard(struct qn_test_state *t, bool silent)
         }
     }
     CHECK(opened > 120);
-    uint64_t end = now_ms() + 500;
-    while (now_ms() < end)
+    uint64_t end = turns_ms() + 500;
+    while (turns_ms() < end)
         event_base_loop(w.base, EVLOOP_ONCE);
     CHECK_RC(fetched(&w, &w.n[2], &id, &said), QN_OK);
     CHECK(same(&w.n[2], &id, &want));

@@ -2,13 +2,11 @@
  * provides what, and after a restart need no address at all. */
 #include "net/libp2p/discover.h"
 
-#include "core/base/test.h"
+#include "core/env/turns.h"
 #include "net/libp2p/discover_int.h"
 #include "net/libp2p/record.h"
 
-#include <event2/event.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NODES 12
@@ -25,21 +23,6 @@ struct world {
     struct event_base *base;
     struct node n[NODES];
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-#define UNTIL(w, cond)                                                                             \
-    do {                                                                                           \
-        uint64_t end_ = now_ms() + 30000;                                                          \
-        while (!(cond) && now_ms() < end_)                                                         \
-            event_base_loop((w)->base, EVLOOP_ONCE);                                               \
-        CHECK(cond);                                                                               \
-    } while (0)
 
 static void node_open_of(struct qn_test_state *t, struct world *w, uint32_t i, const char *book,
                          const char *proto)
@@ -147,12 +130,12 @@ static void test_network(struct qn_test_state *t)
 
     uint8_t key[34] = { 0x1e, 32, 5 };
     CHECK_RC(qn_discover_provide(w.n[2].d, QN_SPAN_OF(key)), QN_OK);
-    uint64_t end = now_ms() + 20000;
+    uint64_t end = turns_ms() + 20000;
     do { /* publishing takes a moment that nothing tells of */
         a = (struct answer){ 0 };
         CHECK_RC(qn_discover_providers(w.n[7].d, QN_SPAN_OF(key), 0, on_provider, &a), QN_OK);
         UNTIL(&w, a.ended);
-    } while (!a.providers && now_ms() < end);
+    } while (!a.providers && turns_ms() < end);
     CHECK(a.providers == 1 && qn_peer_id_eq(&a.id, qn_host_id(w.n[2].host)));
 
     /* A restart from the book alone. */
@@ -236,9 +219,7 @@ static void test_two(struct qn_test_state *t)
     UNTIL(&w, kin_met(&w));
     for (uint32_t i = 0; i < 2 * EACH; i++)
         qn_host_peers(w.n[i].host, hear, &w);
-    uint64_t end = now_ms() + 2500; /* some turns of all outbound machines */
-    while (now_ms() < end)
-        event_base_loop(w.base, EVLOOP_ONCE);
+    turns_for(w.base, 2500); /* some turns of all outbound machines */
     for (uint32_t i = 0; i < 2 * EACH; i++) {
         struct foreign f = foreign_of(&w, i);
         struct qn_discover_info inf = qn_discover_info(w.n[i].d);

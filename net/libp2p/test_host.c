@@ -1,13 +1,11 @@
 /* test_host.c - hosts of one process over real sockets on loopback. */
 #include "net/libp2p/frames.h"
 
-#include "core/base/test.h"
+#include "core/env/turns.h"
 #include "net/libp2p/chain.h"
 #include "net/libp2p/deaf.h"
 #include "net/link/limit.h"
 
-#include <event2/event.h>
-#include <time.h>
 #include <unistd.h>
 
 struct node {
@@ -97,22 +95,7 @@ static void world_close(struct world *w)
     event_base_free(w->base);
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* Runs the loop until cond holds; 20 s are more than any test needs. */
-#define UNTIL(w, cond)                                                                             \
-    do {                                                                                           \
-        uint64_t end_ = now_ms() + 20000;                                                          \
-        while (!(cond) && now_ms() < end_)                                                         \
-            event_base_loop((w)->base, EVLOOP_ONCE);                                               \
-        CHECK(cond);                                                                               \
-    } while (0)
-
 static void dialled(void *arg, qn_rc rc, uint32_t peer, const struct qn_why *why)
 {
     struct node *n = arg;
@@ -369,9 +352,7 @@ static void test_version(struct qn_test_state *t)
     UNTIL(&w, w.n[0].identified && w.n[1].identified);
     qn_host_peers(w.n[0].host, check_version, &seen);
     CHECK(seen == 1);
-    uint64_t end = now_ms() + 200;
-    while (now_ms() < end)
-        event_base_loop(w.base, EVLOOP_NONBLOCK);
+    turns_for(w.base, 200);
     CHECK(w.n[0].members == 0 && w.n[1].members == 0 && w.n[0].blames == 0);
     CHECK(qn_frames_cast(w.n[0].frames, 0, QN_NET_TX, QN_SPAN_STR("x")) == 0);
     CHECK_RC(qn_frames_send(w.n[0].frames, w.n[0].last_peer, QN_NET_TX, QN_SPAN_STR("x")),

@@ -1,11 +1,9 @@
 /* test_limits.c - every row of net/link/limit.def by its name, set low: what is within it is served, what is over it is refused. main is made of the
  * table, so a row without a test (limit_NAME) does not build. */
-#include "core/base/test.h"
+#include "core/env/turns.h"
 #include "net/libp2p/deaf.h"
 #include "net/libp2p/host_in.h"
 #include "net/link/limit.h"
-
-#include <time.h>
 
 struct node {
     struct qn_host *host;
@@ -110,28 +108,6 @@ static void world_close(struct world *w)
     for (int i = 0; i < 3; i++)
         qn_host_close(w->n[i].host);
     event_base_free(w->base);
-}
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-#define UNTIL(w, cond)                                                                             \
-    do {                                                                                           \
-        uint64_t end_ = now_ms() + 20000;                                                          \
-        while (!(cond) && now_ms() < end_)                                                         \
-            event_base_loop((w)->base, EVLOOP_ONCE);                                               \
-        CHECK(cond);                                                                               \
-    } while (0)
-
-static void run(struct world *w, long ms)
-{
-    const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
-    event_base_loopexit(w->base, &tv);
-    event_base_dispatch(w->base);
 }
 
 static qn_rc dial(struct world *w, int from, unsigned port)
@@ -362,7 +338,7 @@ static void limit_memory_max(struct qn_test_state *t)
     connect_to(t, &w, 1, 0);
     UNTIL(&w, w.n[0].up == 1);
     CHECK_RC(dial(&w, 2, qn_host_port(w.n[0].host)), QN_OK);
-    run(&w, 300);
+    turns_for(w.base, 300);
     CHECK(w.n[0].up == 1 && w.n[0].down == 0 && qn_host_stat(w.n[0].host).memory <= 200000);
     world_close(&w);
 }
@@ -379,14 +355,14 @@ static void streams(struct qn_test_state *t, int which)
     world_open(t, &w);
     connect_to(t, &w, 1, 0);
     UNTIL(&w, w.n[0].up && w.n[1].up);
-    run(&w, 200);
+    turns_for(w.base, 200);
     int from = which != 2;
     for (uint32_t i = 0; i < 20; i++)
         taken += qn_host_stream(w.n[from].host, w.n[from].last_peer,
                                 which ? "/test/many/1" : "/test/few/1", QN_NET_TX, &OUT, &w.n[from],
                                 &s) == QN_OK;
     CHECK(which == 2 ? taken <= max && taken > 0 : taken > max);
-    run(&w, 300);
+    turns_for(w.base, 300);
     if (which < 2) {
         CHECK(w.n[0].opened > 0 && w.n[0].opened <= max);
         CHECK(w.n[1].closed >= taken - max);
@@ -430,7 +406,7 @@ static void limit_peer_streams(struct qn_test_state *t)
     world_open(t, &w);
     connect_to(t, &w, 1, 0);
     UNTIL(&w, w.n[0].up && w.n[1].up);
-    run(&w, 300);
+    turns_for(w.base, 300);
     CHECK(open_many(&w, 1, "/test/many/1", 20) == 20);
     UNTIL(&w, w.n[1].closed >= 15);
     CHECK(w.n[0].opened > 0 && w.n[0].opened <= 5 && w.n[1].closed == 20 - w.n[0].opened);
@@ -448,12 +424,12 @@ static void limit_peer_conns(struct qn_test_state *t)
         world_open(t, &w);
         connect_to(t, &w, 1, 0);
         UNTIL(&w, w.n[0].up && w.n[1].up);
-        run(&w, 200);
+        turns_for(w.base, 200);
         CHECK(open_many(&w, 1, "/test/many/1", 1) == 1); /* keeps the first for drain_ms */
         UNTIL(&w, w.n[0].opened == 1);
         connect_to(t, &w, 1, 0);
         UNTIL(&w, qn_host_stat(w.n[0].host).handshakes == 2);
-        run(&w, 300);
+        turns_for(w.base, 300);
         CHECK(qn_host_stat(w.n[0].host).conns == max && w.n[0].up == 1 && w.n[0].down == 0);
         world_close(&w);
     }
@@ -467,7 +443,7 @@ static size_t fill(struct qn_test_state *t, struct world *w, const char *proto)
     world_open(t, w);
     connect_to(t, w, 1, 0);
     UNTIL(w, w->n[0].up && w->n[1].up);
-    run(w, 200);
+    turns_for(w->base, 200);
     for (size_t i = 0; i < QN_COUNT(s); i++) {
         CHECK_RC(qn_host_stream(w->n[1].host, w->n[1].last_peer, proto, QN_NET_TX, &OUT, &w->n[1],
                                 &s[i]),
@@ -475,7 +451,7 @@ static size_t fill(struct qn_test_state *t, struct world *w, const char *proto)
         for (int k = 0; k < 15; k++)
             CHECK_RC(qn_stream_write(s[i], QN_SPAN_OF(ZEROS)), QN_OK);
     }
-    run(w, 500);
+    turns_for(w->base, 500);
     size_t high = qn_host_stat(w->n[0].host).memory_high;
     CHECK(w->n[0].opened == QN_COUNT(s) && w->n[0].down == 0);
     world_close(w);
@@ -517,7 +493,7 @@ static uint32_t refusals(struct qn_test_state *t, uint32_t rate, uint32_t burst,
     UNTIL(&w, w.n[0].up && w.n[1].up);
     while (!w.n[0].down && opened < 60) {
         opened += open_many(&w, 1, "/test/many/1", 1);
-        run(&w, pause_ms);
+        turns_for(w.base, pause_ms);
     }
     CHECK(w.n[0].down == 0 || w.n[0].blames == 1);
     world_close(&w);
@@ -593,7 +569,7 @@ static void limit_stream_queue(struct qn_test_state *t)
     for (int i = 0; i < 100; i++) {
         refused += qn_stream_write(s, QN_SPAN_OF(ZEROS)) != QN_OK;
         CHECK(qn_stream_queued(s) <= 100000);
-        run(&w, 5);
+        turns_for(w.base, 5);
     }
     CHECK(refused > 50); /* a window of 256 KiB and the queue */
     world_close(&w);
@@ -610,7 +586,7 @@ static void limit_stream_open_ms(struct qn_test_state *t)
     deaf_open(&d, w.base, qn_host_port(w.n[1].host));
     CHECK_RC(dial(&w, 0, d.at.port), QN_OK);
     UNTIL(&w, w.n[0].up && w.n[1].up);
-    run(&w, 300);
+    turns_for(w.base, 300);
     deaf_now(&d);
     CHECK_RC(
         qn_host_stream(w.n[0].host, w.n[0].last_peer, "/test/many/1", QN_NET_TX, &OUT, &w.n[0], &s),
@@ -654,7 +630,7 @@ static void limit_stream_window(struct qn_test_state *t)
         CHECK_RC(qn_host_stream(w.n[1].host, w.n[1].last_peer, "/test/sink/1", QN_NET_TX, &OUT,
                                 &w.n[1], &s),
                  QN_OK);
-        for (uint64_t end = now_ms() + 20000; sent < 20000000 && now_ms() < end;) {
+        for (uint64_t end = turns_ms() + 20000; sent < 20000000 && turns_ms() < end;) {
             while (qn_stream_write(s, QN_SPAN_OF(ZEROS)) == QN_OK)
                 sent += sizeof ZEROS;
             event_base_loop(w.base, EVLOOP_ONCE);
@@ -671,8 +647,8 @@ static void limit_stream_window(struct qn_test_state *t)
 /* Lets time pass until what is to happen did; what is not to happen, for a while. */
 #define WHETHER(w, want, cond)                                                                     \
     do {                                                                                           \
-        uint64_t end_ = now_ms() + ((want) ? 20000 : 600);                                         \
-        while (!(cond) && now_ms() < end_)                                                         \
+        uint64_t end_ = turns_ms() + ((want) ? 20000 : 600);                                       \
+        while (!(cond) && turns_ms() < end_)                                                       \
             event_base_loop((w)->base, EVLOOP_ONCE);                                               \
         CHECK((cond) == (want));                                                                   \
     } while (0)
@@ -688,7 +664,7 @@ static void silence(struct qn_test_state *t, uint32_t idle_ms, uint32_t wait_ms,
     deaf_open(&d, w.base, qn_host_port(w.n[1].host));
     CHECK_RC(dial(&w, 0, d.at.port), QN_OK);
     UNTIL(&w, w.n[0].up && w.n[1].up);
-    run(&w, idle_ms < 1000 && wait_ms < 1000 ? 700 : 100);
+    turns_for(w.base, idle_ms < 1000 && wait_ms < 1000 ? 700 : 100);
     CHECK(w.n[0].down == 0); /* it lives */
     deaf_now(&d);
     WHETHER(&w, found, w.n[0].down == 1);
@@ -722,7 +698,7 @@ static void limit_write_stuck_ms(struct qn_test_state *t)
     CHECK(setsockopt(d.listen_fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof little) == 0);
     CHECK_RC(dial(&w, 0, d.at.port), QN_OK);
     UNTIL(&w, w.n[0].up && w.n[1].up);
-    run(&w, 300);
+    turns_for(w.base, 300);
     event_del(d.on_bytes[0]); /* nobody reads what node 0 says */
     for (int i = 0; i < 30; i++) {
         CHECK_RC(qn_host_stream(w.n[0].host, w.n[0].last_peer, "/test/sink/1", QN_NET_TX, &OUT,
@@ -746,7 +722,7 @@ static void left(struct qn_test_state *t, uint32_t grace_ms, uint32_t drain_ms, 
     world_open(t, &w);
     connect_to(t, &w, 0, 1);
     UNTIL(&w, w.n[0].up && w.n[1].up);
-    run(&w, 300);
+    turns_for(w.base, 300);
     CHECK(open_many(&w, 0, "/test/many/1", cnt) == cnt);
     UNTIL(&w, w.n[1].opened == cnt);
     connect_to(t, &w, 0, 1);

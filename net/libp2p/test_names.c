@@ -1,15 +1,13 @@
 /* test_names.c - dialling by name, with a name server on loopback that answers well, badly or not at all. */
 #include "net/libp2p/host.h"
 
-#include "core/base/test.h"
+#include "core/env/turns.h"
 
 #include <arpa/inet.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum how {
@@ -42,21 +40,6 @@ struct world {
     uint32_t peer, done;
     struct qn_why why;
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-#define UNTIL(w, cond)                                                                             \
-    do {                                                                                           \
-        uint64_t end_ = now_ms() + 30000;                                                          \
-        while (!(cond) && now_ms() < end_)                                                         \
-            event_base_loop((w)->base, EVLOOP_ONCE);                                               \
-        CHECK(cond);                                                                               \
-    } while (0)
 
 static size_t put_answer(uint8_t *out, uint8_t a, uint8_t d)
 {
@@ -329,8 +312,8 @@ static void dial_text(struct qn_test_state *t, struct world *w, const char *addr
 static void drop(struct world *w)
 {
     qn_host_hangup(w->host[0], w->peer, "");
-    uint64_t end = now_ms() + 10000;
-    while (qn_host_peer_cnt(w->host[0]) && now_ms() < end)
+    uint64_t end = turns_ms() + 10000;
+    while (qn_host_peer_cnt(w->host[0]) && turns_ms() < end)
         event_base_loop(w->base, EVLOOP_ONCE);
 }
 
@@ -451,10 +434,10 @@ static void test_bad(struct qn_test_state *t)
         world_open(t, &w[i], CASES[i].how);
         CHECK_RC(qn_host_dial(w[i].host[0], CASES[i].front, dialled, &w[i], &why), QN_OK);
     }
-    for (uint64_t end = now_ms() + 30000; !over && now_ms() < end; usleep(2000)) {
+    for (uint64_t end = turns_ms() + 30000; !over && turns_ms() < end;) {
         over = true;
         for (size_t i = 0; i < QN_COUNT(CASES); i++) {
-            event_base_loop(w[i].base, EVLOOP_NONBLOCK);
+            event_base_loop(w[i].base, EVLOOP_ONCE);
             over = over && w[i].rc >= 0;
         }
     }

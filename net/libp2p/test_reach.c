@@ -2,13 +2,11 @@
  * made to dial a third for less than it costs. */
 #include "net/libp2p/reach.h"
 
-#include "core/base/test.h"
+#include "core/env/turns.h"
 #include "net/libp2p/autonat.h"
 #include "net/libp2p/vframe.h"
 
-#include <event2/event.h>
 #include <signal.h>
-#include <time.h>
 
 #define NODES 5
 
@@ -24,28 +22,6 @@ struct world {
     struct event_base *base;
     struct node n[NODES];
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-#define UNTIL(w, cond)                                                                             \
-    do {                                                                                           \
-        uint64_t end_ = now_ms() + 30000;                                                          \
-        while (!(cond) && now_ms() < end_)                                                         \
-            event_base_loop((w)->base, EVLOOP_ONCE);                                               \
-        CHECK(cond);                                                                               \
-    } while (0)
-
-static void spin(struct world *w, uint64_t ms)
-{
-    uint64_t end = now_ms() + ms;
-    while (now_ms() < end)
-        event_base_loop(w->base, EVLOOP_ONCE);
-}
 
 static void changed(void *arg, const struct net_addr *addr)
 {
@@ -123,7 +99,8 @@ static void test_yes(struct qn_test_state *t)
     for (uint32_t i = 1; i < NODES; i++)
         served += info_of(&w, i).served;
     CHECK(served == 3);
-    spin(&w, 1000); /* who dialled back has gone again: those named for it, and their names */
+    turns_for(w.base,
+              1000); /* who dialled back has gone again: those named for it, and their names */
     CHECK(qn_host_peer_cnt(w.n[0].host) == NODES - 1);
     world_close(&w);
 }
@@ -225,7 +202,7 @@ static void test_liars(struct qn_test_state *t)
         connect_to(t, &w, 0, i);
     }
     UNTIL(&w, liar[1].asked && liar[2].asked && liar[3].asked && liar[4].asked);
-    spin(&w, 1000);
+    turns_for(w.base, 1000);
     struct qn_reach_info info = info_of(&w, 0);
     CHECK(w.n[0].yes == 0 && info.state == QN_REACH_UNKNOWN && info.asked == 0);
     CHECK(qn_host_stat(w.n[0].host).blames >= 1); /* the one of garbage */
@@ -313,7 +290,7 @@ static void test_amplifier(struct qn_test_state *t)
     /* What cannot be read costs its sender. */
     amp_ask(t, &a, peer, net_ip4(127, 0, 0, 3), victim, true);
     UNTIL(&w, qn_host_stat(w.n[1].host).blames == 1);
-    spin(&w, 1000);
+    turns_for(w.base, 1000);
     CHECK(qn_host_stat(w.n[2].host).accepted == 0 && info_of(&w, 1).served == 0);
     world_close(&w);
 }
@@ -355,7 +332,7 @@ static void test_slow(struct qn_test_state *t)
                   qn_host_speaks(w.n[0].host, peer, QN_REACH_ASK));
     amp_ask(t, &a, peer, net_ip4(127, 0, 0, 1), (uint16_t)qn_host_port(w.n[0].host), false);
     UNTIL(&w, slow.s);
-    spin(&w, 1500);
+    turns_for(w.base, 1500);
     CHECK(slow.ended == 0 && a.statuses == 0);
     static const uint8_t OK[] = { 0 };
     CHECK_RC(qn_stream_write(slow.s, QN_SPAN(OK, 1)), QN_OK);
@@ -388,7 +365,7 @@ static void test_ranges(struct qn_test_state *t)
                 false);
         UNTIL(&w, a.refused == i + 1);
     }
-    spin(&w, 1500);
+    turns_for(w.base, 1500);
     CHECK(info_of(&w, 1).served == 0);
     struct qn_reach_info info =
         info_of(&w, 2); /* it had time to ask, and nothing fit to ask about */
