@@ -21,6 +21,7 @@ struct conn *conn_new(struct qn_host *h, int fd, bool outbound, const struct qn_
     c->fd = fd;
     c->outbound = outbound;
     c->batch = BATCH_MAX;
+    c->read_max = READ_FIRST;
     c->remote = *remote;
     c->born_us = c->seen_us = host_now(h);
     c->next = h->conns;
@@ -59,6 +60,17 @@ static void undirty(struct conn *c)
         *at = c->dirty_next;
         c->dirty = false;
     }
+}
+
+static void unheavy(struct conn *c)
+{
+    struct conn **at = &c->host->heavy;
+    if (!c->put_off) return;
+    while (*at != c)
+        at = &(*at)->heavy_next;
+    *at = c->heavy_next;
+    if (!*at) c->host->heavy_tail = at;
+    c->put_off = false;
 }
 
 static void drop_upgrade(struct conn *c)
@@ -108,6 +120,7 @@ void conn_kill(struct conn *c, qn_rc rc, const char *why)
     if (ready) qn_yamux_fini(&c->y);
     if (c->outbound) h->out_cnt--;
     undirty(c);
+    unheavy(c);
     struct conn **at = &h->dead;
     while (*at)
         at = &(*at)->dead_next;
@@ -388,14 +401,22 @@ static void take_shake(struct conn *c, uint8_t *buf, size_t len)
     if (c->state != CONN_DEAD) take_records(c, buf + (in.ptr - buf), in.len);
 }
 
-static void on_readable(int fd, short what, void *arg)
+/* What it cost, and how much is read next time: no more than took a slice, so that nobody is served after more than that. */
+static void account(struct conn *c, size_t len, uint64_t took_us)
 {
-    struct conn *c = arg;
+    c->busy_us += took_us;
+    if (took_us > SLICE_US)
+        c->read_max = (uint32_t)QN_MAX(len * SLICE_US / took_us, (uint64_t)READ_MIN);
+    else
+        c->read_max = QN_MIN(c->read_max * 2, (uint32_t)READ_MAX);
+}
+
+static void read_some(struct conn *c)
+{
     struct qn_host *h = c->host;
     size_t have = c->rest.len;
-    (void)what;
     if (have) memcpy(h->read_buf, c->rest.ptr, have);
-    ssize_t n = read(fd, h->read_buf + have, READ_MAX - have);
+    ssize_t n = read(c->fd, h->read_buf + have, QN_MIN(READ_MAX - have, (size_t)c->read_max));
     if (n <= 0) {
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
         conn_kill(c, QN_E_IO, n ? strerror(errno) : "the peer closed the connection");
@@ -408,6 +429,45 @@ static void on_readable(int fd, short what, void *arg)
         take_shake(c, h->read_buf, (size_t)n);
     else
         take_records(c, h->read_buf, have + (size_t)n);
+    account(c, (size_t)n, host_now(h) - c->seen_us); /* the dead are freed in a turn alone */
+}
+
+static void heavies_soon(struct qn_host *h)
+{
+    static const struct timeval NOW = { 0, 0 };
+    event_add(&h->heavies, &NOW); /* after a look at all sockets */
+}
+
+/* Whoever makes us work much is served after those who do not, in turns, and for a slice of time: so a flood of what is dear to handle delays the
+ * votes of others by that much, however many send it. */
+static void on_readable(int fd, short what, void *arg)
+{
+    struct conn *c = arg;
+    struct qn_host *h = c->host;
+    (void)fd, (void)what;
+    if (c->put_off) return;
+    if (c->busy_us <= HEAVY_US) {
+        read_some(c);
+        return;
+    }
+    c->put_off = true;
+    c->heavy_next = NULL;
+    *h->heavy_tail = c;
+    h->heavy_tail = &c->heavy_next;
+    heavies_soon(h);
+}
+
+void conn_heavies(int fd, short what, void *arg)
+{
+    struct qn_host *h = arg;
+    uint64_t begin = host_now(h);
+    (void)fd, (void)what;
+    while (h->heavy && host_now(h) - begin < SLICE_US) {
+        struct conn *c = h->heavy;
+        unheavy(c);
+        read_some(c);
+    }
+    if (h->heavy) heavies_soon(h);
 }
 
 /* --- time ------------------------------------------------------------------------------------------------------ */
@@ -439,6 +499,7 @@ static void tick_ready(struct conn *c, uint64_t now)
 
 void conn_tick(struct conn *c, uint64_t now)
 {
+    c->busy_us /= 2;
     switch (c->state) {
     case CONN_DIAL:
     case CONN_SHAKE:

@@ -235,6 +235,7 @@ qn_rc qn_host_open(const struct qn_host_conf *conf, struct qn_host **ret, struct
     h->conf = *conf;
     h->listen_fd = -1;
     h->ended_tail = &h->ended;
+    h->heavy_tail = &h->heavy;
     h->next_peer = 1;
     h->limits = conf->limits ? *conf->limits : qn_limits_default();
     h->memory.max = h->limits.memory_max;
@@ -255,6 +256,7 @@ qn_rc qn_host_open(const struct qn_host_conf *conf, struct qn_host **ret, struct
     h->record_seq = qn_env_now_ms(conf->env);
     event_assign(&h->turn, conf->base, -1, 0, on_turn, h);
     event_assign(&h->tick, conf->base, -1, EV_PERSIST, on_tick, h);
+    event_assign(&h->heavies, conf->base, -1, 0, conn_heavies, h);
     event_add(&h->tick, &TICK);
     identify_serve(h);
     ping_serve(h);
@@ -286,6 +288,7 @@ void qn_host_close(struct qn_host *h)
     QN_ASSERT(h->conns == NULL && h->peer_cnt == 0 && h->memory.used == 0);
     event_del(&h->turn);
     event_del(&h->tick);
+    event_del(&h->heavies);
     identify_fini(h);
     qn_gate_fini(&h->gate);
     qn_aead_free(h->aead);

@@ -19,6 +19,11 @@
 
 enum {
     READ_MAX = 1 << 18, /* bytes of a read; a record is less than 64 KiB + 2 */
+    READ_MIN = 4096,
+    READ_FIRST = 16384, /* then as many as SLICE_US is enough for */
+    SLICE_US = 5000,    /* what all heavy connections together may take of a turn of the loop */
+    HEAVY_US =
+        20000, /* .. which are those that took more than 10 ms a tick: read after the others */
     RECORD_MAX =
         16384, /* plaintext of a record we write: sealing at full speed, and an urgent one waits for one at most */
     BATCH_MAX = 4, /* records a system call, while the socket takes them */
@@ -41,9 +46,10 @@ struct conn {
     struct qn_host *host;
     struct conn *prev, *next;            /* of the host */
     struct conn *dirty_next, *dead_next; /* host lists */
+    struct conn *heavy_next;             /* of the host: what waits to be read */
     struct conn *peer_next;              /* of the peer */
     enum conn_state state;
-    bool outbound, gated, dirty, leaving, hangup, shaken, writing;
+    bool outbound, gated, dirty, leaving, hangup, shaken, writing, put_off;
     int fd;
     struct event read, write;
     struct qn_endpoint remote;
@@ -67,6 +73,8 @@ struct conn {
     uint64_t born_us, seen_us, ping_us, stuck_us,
         end_us;         /* end_us: when a leaving connection goes; others 0: none */
     uint64_t pinged_us; /* last ping sent */
+    uint64_t busy_us;   /* taken by what came on it; half of that is forgotten each tick */
+    uint32_t read_max;
     uint32_t ping_value;
     qn_rc rc; /* why it died */
     char why[96];
@@ -148,7 +156,7 @@ struct qn_host {
     char *agent;
     int listen_fd;
     struct qn_ip listen_ip;
-    struct event listen, turn, tick;
+    struct event listen, turn, tick, heavies;
     bool turning, in_turn, resting, closing;
     bool push,
         push_again; /* what we are changed: told in this turn; told again with the next tick */
@@ -165,7 +173,7 @@ struct qn_host {
     struct qn_proto protos[PROTO_MAX];
     uint32_t proto_cnt;
     struct qn_host_watch *watches;
-    struct conn *conns, *dirty, *dead;
+    struct conn *conns, *dirty, *dead, *heavy, **heavy_tail;
     struct qn_stream *ended, **ended_tail, *resume;
     struct dial *dials;
     char nameserver[64];
@@ -195,6 +203,7 @@ void conn_flush(struct conn *c);
 /* conn_kill ends it at once; what follows comes with the next turn. */
 void conn_kill(struct conn *c, qn_rc rc, const char *why);
 void conn_tick(struct conn *c, uint64_t now_us);
+void conn_heavies(int fd, short what, void *host); /* reads those that were put off, for SLICE_US */
 void conn_free(struct conn *c);
 
 /* stream.c */

@@ -19,6 +19,9 @@ struct node {
 /* n[0] is the victim, n[1] the honest one, the others the crowd. */
 struct world {
     struct event_base *base;
+    struct qn_env
+        env; /* of the victim: its time passes with its work alone, and by WAIT_US a turn */
+    uint64_t us, costly, heard;
     struct qn_limits limits; /* of the victim */
     struct node n[2 + CROWD];
 };
@@ -60,7 +63,42 @@ static void on_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
     n->closed++;
 }
 
+/* Dear to handle: a microsecond for five bytes, as a signature is for what carries it. */
+static void on_costly(void *arg, struct qn_stream *s, struct qn_span bytes)
+{
+    struct world *w = arg;
+    (void)s;
+    w->us += bytes.len / 5;
+    w->costly += bytes.len;
+}
+
+static void on_heard(void *arg, struct qn_stream *s, struct qn_span bytes)
+{
+    struct world *w = arg;
+    (void)s;
+    w->heard += bytes.len;
+}
+
 static const struct qn_stream_ops IN = { .on_open = on_open }, OUT = { .on_close = on_close };
+static const struct qn_stream_ops COSTLY = { .on_data = on_costly },
+                                  HEARD = { .on_data = on_heard };
+
+static uint64_t env_us(void *self)
+{
+    const struct world *w = self;
+    return w->us;
+}
+
+static uint64_t env_ms(void *self)
+{
+    return 1700000000000u + env_us(self) / 1000;
+}
+
+static void env_random(void *self, void *dst, size_t len)
+{
+    (void)self;
+    qn_env_random(qn_env_real(), dst, len);
+}
 
 struct pick {
     uint32_t peer;
@@ -84,13 +122,16 @@ static uint32_t evict(void *arg)
 static void world_open(struct qn_test_state *t, struct world *w)
 {
     w->base = event_base_new();
+    w->env =
+        (struct qn_env){ .self = w, .now_ms = env_ms, .mono_us = env_us, .random = env_random };
+    w->us = 1000000;
     for (uint8_t i = 0; i < QN_COUNT(w->n); i++) {
         struct node *n = &w->n[i];
         uint8_t seed[32] = { (uint8_t)(i + 1) };
         qn_key_from_seed(seed, &n->key);
         n->dial_rc = -1;
         const struct qn_host_conf conf = { .base = w->base,
-                                           .env = qn_env_real(),
+                                           .env = i ? qn_env_real() : &w->env,
                                            .key = &n->key,
                                            .listen = i ? NULL : "127.0.0.1:0",
                                            .limits = i ? NULL : &w->limits,
@@ -103,6 +144,15 @@ static void world_open(struct qn_test_state *t, struct world *w)
         n->watch = (struct qn_host_watch){ .arg = n, .on_peer = on_peer, .on_blame = on_blame };
         qn_host_watch(n->host, &n->watch);
         CHECK_RC(qn_host_proto(n->host, &p), QN_OK);
+        if (i) continue;
+        const struct qn_proto costly = {
+            .id = "/test/costly/1", .ops = &COSTLY, .arg = w, .class = QN_NET_TX, .in_max = 64
+        };
+        const struct qn_proto heard = {
+            .id = "/test/heard/1", .ops = &HEARD, .arg = w, .class = QN_NET_URGENT
+        };
+        CHECK_RC(qn_host_proto(n->host, &costly), QN_OK);
+        CHECK_RC(qn_host_proto(n->host, &heard), QN_OK);
     }
 }
 
@@ -252,6 +302,50 @@ static void test_memory(struct qn_test_state *t)
     world_close(&w);
 }
 
+/* Time: all send what is dear to handle, as fast as they can; the honest one says a word. Counted in the victim's own time: a turn of its loop
+ * takes no longer than a slice and one read beyond, and the word is heard in the next. */
+static void test_time(struct qn_test_state *t)
+{
+    static const uint8_t ZEROS[32768];
+    struct world w = { .limits = qn_limits_default() };
+    struct qn_stream *out[CROWD], *s;
+    uint64_t worst = 0, late = 0, said = 0, said_us = 0;
+    w.limits.in_max = CROWD + 2;
+    w.limits.stream_window = 16u << 20;
+    gather(t, &w);
+    CHECK_RC(
+        qn_host_stream(w.n[1].host, w.n[1].peer, "/test/heard/1", QN_NET_URGENT, &OUT, &w.n[1], &s),
+        QN_OK);
+    for (size_t i = 0; i < CROWD; i++)
+        CHECK_RC(qn_host_stream(w.n[2 + i].host, w.n[2 + i].peer, "/test/costly/1", QN_NET_TX, &OUT,
+                                &w.n[2 + i], &out[i]),
+                 QN_OK);
+    for (int turn = 0; turn < 1500; turn++) {
+        for (size_t i = 0; i < CROWD; i++)
+            while (qn_stream_queued(out[i]) < (512u << 10) &&
+                   qn_stream_write(out[i], QN_SPAN_OF(ZEROS)) == QN_OK)
+                ;
+        if (turn >= 500 && w.heard == said) { /* the last was heard: another */
+            late = said ? QN_MAX(late, w.us - said_us) : 0;
+            said++;
+            said_us = w.us;
+            CHECK_RC(qn_stream_write(s, QN_SPAN(ZEROS, 1)), QN_OK);
+        }
+        uint64_t begin = w.us;
+        event_base_loop(w.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        if (turn >= 500) worst = QN_MAX(worst, w.us - begin);
+        w.us += 20;
+    }
+    printf("crowd: %llu KiB of dear bytes, a turn at most %llu us, a word %llu us late at most "
+           "(%llu said)\n",
+           (unsigned long long)(w.costly >> 10), (unsigned long long)worst,
+           (unsigned long long)late, (unsigned long long)said);
+    CHECK(w.costly > 4u << 20);
+    CHECK(worst <= 12000);
+    CHECK(said > 20 && late < 60000);
+    world_close(&w);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -259,5 +353,6 @@ int main(void)
     TEST(test_places);
     TEST(test_streams);
     TEST(test_memory);
+    TEST(test_time);
     return TEST_END();
 }
