@@ -315,7 +315,7 @@ bool qn_bft_pending(const struct qn_bft *m)
 uint64_t qn_bft_wake_ms(const struct qn_bft *m)
 {
     const struct view *v = qn_bft_view_find(m, m->view);
-    bool open = !v || (!v->first && !v->final);
+    bool open = m->conf.self >= 0 && (!v || (!v->first && !v->final)); /* who watches never votes */
     uint64_t wake = QN_MIN(qn_bft_ripe_ms(m), QN_MIN(m->ask_ms, m->resend_ms));
     return open ? QN_MIN(m->deadline_ms, wake) : wake;
 }

@@ -630,6 +630,41 @@ static void test_quorum(struct qn_test_state *t)
     }
 }
 
+static struct qn_vote mute_sign(void *arg, uint16_t signer, uint8_t kind, uint64_t view,
+                                const struct qn_hash *block)
+{
+    (void)arg;
+    return (struct qn_vote){ .kind = kind, .view = view, .block = *block, .signer = signer };
+}
+
+/* Where nothing is heard there is little to do: who watches, and who votes, wakes some times a minute, not as soon as it slept. */
+static void test_rest(struct qn_test_state *t)
+{
+    struct qn_hash set[4] = { { { 0 } } };
+    const uint64_t weights[4] = { 1, 1, 1, 1 };
+    for (int self = -1; self < 4; self++) {
+        const struct qn_bft_conf conf = { .cnt = 4,
+                                          .set = set,
+                                          .weights = weights,
+                                          .self = self,
+                                          .sign = mute_sign,
+                                          .block_ms = 500 };
+        const struct qn_bft_block genesis = { .height = 0 };
+        struct qn_bft *m = qn_bft_new(&conf, &genesis, NULL);
+        struct qn_bft_action a;
+        unsigned woken = 0;
+        uint64_t now_ms = 1000000, end_ms = now_ms + 60000;
+        for (qn_bft_start(m, now_ms); now_ms < end_ms && woken < 1000; woken++) {
+            while (qn_bft_next(m, &a))
+                if (a.what == QN_BFT_JOURNAL) qn_bft_journalled(m, a.token);
+            now_ms = QN_MAX(qn_bft_wake_ms(m), now_ms);
+            qn_bft_tick(m, now_ms);
+        }
+        CHECK(woken < 200);
+        qn_bft_free(m);
+    }
+}
+
 int main(void)
 {
     const char *bug =
@@ -642,6 +677,7 @@ int main(void)
     }
     TEST_BEGIN();
     TEST(test_quorum);
+    TEST(test_rest);
     TEST(test_worlds);
     if (!getenv("QUOIN_BFT_SEED")) TEST(test_bugs);
     return TEST_END();
