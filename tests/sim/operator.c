@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define SEG_MAX (80u << 20)
+#define PAGE    4096
 
 /* --- snapshots ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -162,7 +163,11 @@ static void carry_journal(struct sim_host *h, const char *dir, const char *to)
         struct qn_buf file = { 0 };
         snprintf(path, sizeof path, "%s/journal/seg-%010u.qj", dir, seg);
         if (qn_file_read(path, SEG_MAX, &file, &why)) break;
-        while (file.len && file.ptr[file.len - 1] == 0) /* preallocated */
+        for (const uint8_t *end; file.len > PAGE; file.len -= PAGE) { /* preallocated: megabytes */
+            end = file.ptr + file.len - PAGE;
+            if (end[0] || memcmp(end, end + 1, PAGE - 1) != 0) break;
+        }
+        while (file.len && file.ptr[file.len - 1] == 0)
             file.len--;
         for (size_t end = file.len + SIM_SECTOR; file.len < end || file.len % SIM_SECTOR;)
             qn_buf_u8(&file, 0); /* a frame may end in zeros */
