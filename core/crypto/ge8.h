@@ -148,12 +148,12 @@ FE8_CALL void ge8_fill(struct ge8_sum table[GE8_TABLE], const struct ge8 *p)
     }
 }
 
-/* The point that 32 bytes are, or minus that; 0 in the lanes whose bytes are none; says which are one. y of p and more, and minus zero, are
- * the caller's to refuse. x = (u / v)^(1/2) with u = y^2 - 1, v = dy^2 + 1, which is not 0; RFC 8032, 5.1.3. */
-FE8_CALL __mmask8 ge8_open(struct ge8 *r, const uint8_t *const src[GE8_LANES], bool minus)
+/* The point that 32 bytes are, or in the lanes of minus its opposite; 0 in the lanes whose bytes are none; says which are one. y of p and more,
+ * and minus zero, are the caller's to refuse. x = (u / v)^(1/2) with u = y^2 - 1, v = dy^2 + 1, which is not 0; RFC 8032, 5.1.3. */
+FE8_CALL __mmask8 ge8_open(struct ge8 *r, const uint8_t *const src[GE8_LANES], __mmask8 minus)
 {
     struct fe8 one, zero, d, root, u, v, v3, x, x2, t;
-    __mmask8 sign = minus ? 0xff : 0;
+    __mmask8 sign = minus;
     ge8_small(&zero, 0);
     ge8_small(&one, 1);
     ge8_limbs(&d, GE8_CURVE.d);

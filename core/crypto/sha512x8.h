@@ -1,4 +1,4 @@
-/* sha512x8.h - SHA-512 of eight inputs at once, a lane each, for sign_lanes.c; FIPS 180-4. */
+/* sha512x8.h - SHA-512 of eight inputs at once, a lane each; FIPS 180-4. */
 #ifndef QN_CORE_CRYPTO_SHA512X8_H
 #define QN_CORE_CRYPTO_SHA512X8_H
 
@@ -28,10 +28,9 @@ static const uint64_t SHA512X8_K[80] = {
     0x4cc5d4becb3e42b6, 0x597f299cfc657e2a, 0x5fcb6fab3ad6faec, 0x6c44198c4a475817,
 };
 
-/* An input: what lies in its first half block, and what follows. */
+/* An input: what follows each other, borrowed; a part may be empty. */
 struct sha512x8_input {
-    uint8_t head[64];
-    struct qn_span tail;
+    struct qn_span part[3];
 };
 
 #define SHA512X8_ROR(x, n) ((fe8_vec)_mm512_ror_epi64((__m512i)(x), n))
@@ -75,14 +74,22 @@ FE8_CALL void sha512x8_block(fe8_vec sum[8], uint8_t block[8][128], __mmask8 mas
             (fe8_vec)_mm512_mask_add_epi64((__m512i)sum[i], mask, (__m512i)sum[i], (__m512i)s[i]);
 }
 
-/* Block b of an input, with the padding that falls into it. */
-static inline void sha512x8_fill(uint8_t block[128], const struct sha512x8_input *in, size_t b)
+static inline size_t sha512x8_len(const struct sha512x8_input *in)
 {
-    size_t len = 64 + in->tail.len, from = b * 128, to = QN_MIN(from + 128, len);
+    return in->part[0].len + in->part[1].len + in->part[2].len;
+}
+
+/* Block b of an input of len bytes, with the padding that falls into it. */
+static inline void sha512x8_fill(uint8_t block[128], const struct sha512x8_input *in, size_t len,
+                                 size_t b)
+{
+    size_t from = b * 128, begin = 0;
     memset(block, 0, 128);
-    if (b == 0) memcpy(block, in->head, 64);
-    size_t at = QN_MAX(from, (size_t)64);
-    if (to > at) memcpy(block + (at - from), in->tail.ptr + (at - 64), to - at);
+    for (int i = 0; i < 3; begin += in->part[i++].len) {
+        size_t end = begin + in->part[i].len;
+        size_t at = QN_MAX(from, begin), to = QN_MIN(from + 128, end);
+        if (to > at) memcpy(block + (at - from), in->part[i].ptr + (at - begin), to - at);
+    }
     if (len >= from && len < from + 128) block[len - from] = 0x80;
     if (from + 128 >= len + 17) { /* the last: the length in bits */
         uint64_t bits[2] = { __builtin_bswap64((uint64_t)len >> 61),
@@ -100,17 +107,18 @@ FE8_CALL void sha512x8(const struct sha512x8_input in[8], uint8_t ret[8][64])
     uint8_t block[8][128];
     uint64_t words[8][8];
     fe8_vec sum[8];
-    size_t most = 0;
+    size_t len[8], most = 0;
     for (int i = 0; i < 8; i++) {
         sum[i] = FE8_ALL(BEGIN[i]);
-        most = QN_MAX(most, in[i].tail.len);
+        len[i] = sha512x8_len(&in[i]);
+        most = QN_MAX(most, len[i]);
     }
-    for (size_t b = 0; b * 128 < 64 + most + 17; b++) {
+    for (size_t b = 0; b * 128 < most + 17; b++) {
         __mmask8 mask = 0;
         for (int l = 0; l < 8; l++) {
-            bool more = b * 128 < 64 + in[l].tail.len + 17;
+            bool more = b * 128 < len[l] + 17;
             mask |= (__mmask8)(more << l);
-            if (more) sha512x8_fill(block[l], &in[l], b);
+            if (more) sha512x8_fill(block[l], &in[l], len[l], b);
         }
         sha512x8_block(sum, block, mask);
     }

@@ -120,9 +120,7 @@ FE8_CALL void run(struct group *g, const struct qn_verify_item items[], size_t c
         rs[l] = item->sig->b;
         g->r_sign |= (__mmask8)(rs[l][31] >> 7 << l);
         g->fit |= (__mmask8)((l < cnt && may_be_good(item)) << l);
-        memcpy(in[l].head, rs[l], 32);
-        memcpy(in[l].head + 32, pubs[l], 32);
-        in[l].tail = item->msg;
+        in[l] = (struct sha512x8_input){ { QN_SPAN(rs[l], 32), QN_SPAN(pubs[l], 32), item->msg } };
     }
     sha512x8(in, wide);
     for (int l = 0; l < LANES; l++) {
@@ -132,7 +130,7 @@ FE8_CALL void run(struct group *g, const struct qn_verify_item items[], size_t c
         cut_s(&digits, l, rs[l] + 32);
     }
     fe8_read(&g->r, rs);
-    g->fit &= ge8_open(&key, pubs, true);
+    g->fit &= ge8_open(&key, pubs, 0xff);
     ge8_fill(table, &key);
     ge8_small(&at->x, 0);
     ge8_small(&at->y, 1);

@@ -568,12 +568,18 @@ FE8_CODE static void hashes(struct qn_test_state *t)
         data[i] = (uint8_t)(i * 7 + i / 256);
     for (size_t len = 0; len < 420; len++) {
         for (size_t l = 0; l < 8; l++) {
-            memcpy(in[l].head, data + l, 64);
-            in[l].tail = QN_SPAN(data + 64 + l, l % 3 == 0 ? len : l % 3 == 1 ? len * l % 600 : l);
+            size_t all = l % 3 == 0   ? len
+                         : l % 3 == 1 ? len * l % 600
+                                      : l,
+                   a = (len / 3) % (all + 1),
+                   b = (all - a) / (1 + l % 2); /* any of the three may be empty */
+            in[l].part[0] = QN_SPAN(data + l, a);
+            in[l].part[1] = QN_SPAN(data + l + a, b);
+            in[l].part[2] = QN_SPAN(data + l + a + b, all - a - b);
         }
         sha512x8(in, got);
         for (size_t l = 0; l < 8; l++) {
-            crypto_hash_sha512(want, data + l, 64 + in[l].tail.len);
+            crypto_hash_sha512(want, data + l, sha512x8_len(&in[l]));
             CHECK(memcmp(want, got[l], 64) == 0);
         }
     }

@@ -101,7 +101,7 @@ static void test_curve(struct qn_test_state *t)
         uint8_t hash[64], want[32], got[32];
         unsigned ctr = 0;
         for (;; ctr++) {
-            vrf_try(&key.pub, QN_SPAN_OF(i), (uint8_t)ctr, hash);
+            vrf_try(&key.pub, QN_SPAN_OF(i), ctr, hash);
             if (vrf_canonical(hash) && crypto_core_ed25519_add(want, hash, hash) == 0) break;
         }
         QN_ASSERT(crypto_core_ed25519_add(want, want, want) == 0 &&
@@ -144,7 +144,7 @@ static void forge(uint64_t no, unsigned of_key, unsigned of_gamma, bool whole, s
     if (no && crypto_scalarmult_ed25519_base_noclamp(t, x) == 0)
         QN_ASSERT(crypto_core_ed25519_add(pub.b, pub.b, t) == 0);
     for (unsigned ctr = 0;; ctr++) {
-        vrf_try(&pub, QN_SPAN_OF(no), (uint8_t)ctr, hash);
+        vrf_try(&pub, QN_SPAN_OF(no), ctr, hash);
         if (vrf_canonical(hash) && crypto_core_ed25519_add(h, hash, hash) == 0) break;
     }
     QN_ASSERT(crypto_core_ed25519_add(h, h, h) == 0 && crypto_core_ed25519_add(h, h, h) == 0);

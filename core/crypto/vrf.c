@@ -35,15 +35,46 @@ static bool times_cofactor(const uint8_t p[32], uint8_t ret[32])
            crypto_core_ed25519_add(ret, ret, ret) == 0;
 }
 
-void vrf_try(const struct qn_hash *pub, struct qn_span alpha, uint8_t ctr, uint8_t ret[64])
+void vrf_before_text(const struct qn_hash *pub, uint8_t ret[VRF_BEFORE])
 {
-    const uint8_t head[2] = { SUITE, 0x01 }, tail[2] = { ctr, 0x00 };
+    ret[0] = SUITE;
+    ret[1] = 0x01;
+    memcpy(ret + 2, pub->b, 32);
+}
+
+void vrf_after_text(unsigned ctr, uint8_t ret[VRF_AFTER])
+{
+    ret[0] = (uint8_t)ctr;
+    ret[1] = 0x00;
+}
+
+void vrf_challenge_text(const uint8_t *const points[5], uint8_t ret[VRF_CHALLENGE])
+{
+    ret[0] = SUITE;
+    ret[1] = 0x02;
+    for (size_t i = 0; i < 5; i++)
+        memcpy(ret + 2 + 32 * i, points[i], 32);
+    ret[VRF_CHALLENGE - 1] = 0x00;
+}
+
+void vrf_output_text(const uint8_t gamma8[32], uint8_t ret[VRF_OUTPUT])
+{
+    ret[0] = SUITE;
+    ret[1] = 0x03;
+    memcpy(ret + 2, gamma8, 32);
+    ret[VRF_OUTPUT - 1] = 0x00;
+}
+
+void vrf_try(const struct qn_hash *pub, struct qn_span alpha, unsigned ctr, uint8_t ret[64])
+{
+    uint8_t before[VRF_BEFORE], after[VRF_AFTER];
     crypto_hash_sha512_state st;
+    vrf_before_text(pub, before);
+    vrf_after_text(ctr, after);
     crypto_hash_sha512_init(&st);
-    crypto_hash_sha512_update(&st, head, sizeof head);
-    crypto_hash_sha512_update(&st, pub->b, 32);
+    crypto_hash_sha512_update(&st, before, sizeof before);
     crypto_hash_sha512_update(&st, alpha.ptr, alpha.len);
-    crypto_hash_sha512_update(&st, tail, sizeof tail);
+    crypto_hash_sha512_update(&st, after, sizeof after);
     crypto_hash_sha512_final(&st, ret);
 }
 
@@ -52,7 +83,7 @@ static void hash_to_curve(const struct qn_hash *pub, struct qn_span alpha, uint8
 {
     uint8_t h[64];
     for (unsigned ctr = 0; ctr < 256; ctr++) {
-        vrf_try(pub, alpha, (uint8_t)ctr, h);
+        vrf_try(pub, alpha, ctr, h);
         if (times_cofactor(h, ret) && memcmp(ret, IDENTITY, 32) != 0) return;
     }
     QN_BUG("256 hashes and no point: once in 2^256 texts");
@@ -60,27 +91,17 @@ static void hash_to_curve(const struct qn_hash *pub, struct qn_span alpha, uint8
 
 void vrf_challenge(const uint8_t *const points[5], uint8_t ret[C_LEN])
 {
-    const uint8_t head[2] = { SUITE, 0x02 }, tail = 0x00;
-    uint8_t out[64];
-    crypto_hash_sha512_state st;
-    crypto_hash_sha512_init(&st);
-    crypto_hash_sha512_update(&st, head, sizeof head);
-    for (size_t i = 0; i < 5; i++)
-        crypto_hash_sha512_update(&st, points[i], 32);
-    crypto_hash_sha512_update(&st, &tail, 1);
-    crypto_hash_sha512_final(&st, out);
+    uint8_t text[VRF_CHALLENGE], out[64];
+    vrf_challenge_text(points, text);
+    crypto_hash_sha512(out, text, sizeof text);
     memcpy(ret, out, C_LEN);
 }
 
-void vrf_output(const uint8_t gamma8[32], uint8_t ret[QN_VRF_OUT])
+static void output(const uint8_t gamma8[32], uint8_t ret[QN_VRF_OUT])
 {
-    const uint8_t head[2] = { SUITE, 0x03 }, tail = 0x00;
-    crypto_hash_sha512_state st;
-    crypto_hash_sha512_init(&st);
-    crypto_hash_sha512_update(&st, head, sizeof head);
-    crypto_hash_sha512_update(&st, gamma8, 32);
-    crypto_hash_sha512_update(&st, &tail, 1);
-    crypto_hash_sha512_final(&st, ret);
+    uint8_t text[VRF_OUTPUT];
+    vrf_output_text(gamma8, text);
+    crypto_hash_sha512(ret, text, sizeof text);
 }
 
 void qn_vrf_prove(const struct qn_key *key, struct qn_span alpha, struct qn_vrf_proof *ret,
@@ -115,7 +136,7 @@ void qn_vrf_prove(const struct qn_key *key, struct qn_span alpha, struct qn_vrf_
         vrf_lanes_eight(gamma, h);
     else if (ret_out)
         QN_ASSERT(times_cofactor(gamma, h));
-    if (ret_out) vrf_output(h, ret_out);
+    if (ret_out) output(h, ret_out);
     sodium_memzero(az, sizeof az);
     sodium_memzero(wide, sizeof wide);
     sodium_memzero(k, sizeof k);
@@ -147,7 +168,7 @@ bool vrf_plain_verify(const struct qn_hash *pub, struct qn_span alpha,
     vrf_challenge(points, again);
     if (memcmp(c, again, C_LEN) != 0) return false;
     QN_ASSERT(times_cofactor(gamma, t));
-    vrf_output(t, ret_out);
+    output(t, ret_out);
     return true;
 }
 

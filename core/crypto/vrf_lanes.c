@@ -12,6 +12,7 @@
 #ifdef __x86_64__
 
 #include "core/crypto/ge8.h"
+#include "core/crypto/sha512x8.h"
 #include "core/crypto/sign_lanes.h"
 
 #include <string.h>
@@ -28,9 +29,9 @@ struct flat {
 /* 32 bytes that may be a point. */
 struct opened {
     const uint8_t *bytes;
-    bool good;       /* canonical, on the curve, and 8 times it is not 0 */
-    struct flat p;   /* minus the point where minus was asked for */
-    struct flat p8;  /* 8 times that */
+    bool minus; /* -P and -8P are asked for */
+    bool good;  /* canonical, on the curve, and 8 times it is not 0 */
+    struct flat p, p8;
     uint8_t sum[32]; /* p8's bytes */
 };
 
@@ -123,10 +124,22 @@ FE8_CALL void norm(const struct ge8 at[], size_t cnt, struct flat *dst[][LANES])
     }
 }
 
+FE8_CALL void hash_all(struct sha512x8_input in[], size_t cnt, uint8_t ret[][64])
+{
+    struct sha512x8_input some[LANES];
+    uint8_t out[LANES][64];
+    for (size_t from = 0; from < cnt; from += LANES) {
+        size_t n = QN_MIN(cnt - from, (size_t)LANES);
+        for (size_t l = 0; l < LANES; l++)
+            some[l] = in[from + (l < n ? l : 0)];
+        sha512x8(some, out);
+        memcpy(ret[from], out, n * sizeof out[0]);
+    }
+}
+
 /* --- opening ----------------------------------------------------------------------------------------------------------- */
 
-/* Of several groups, side by side. minus: -P and -8P. */
-FE8_CALL void open_some(struct opened *const list[], size_t cnt, bool minus)
+FE8_CALL void open_some(struct opened *const list[], size_t cnt)
 {
     struct ge8 p8[GROUPS];
     struct flat *dst[GROUPS][LANES];
@@ -135,10 +148,12 @@ FE8_CALL void open_some(struct opened *const list[], size_t cnt, bool minus)
     for (size_t g = 0; g < groups; g++) {
         const uint8_t *src[LANES];
         struct flat *p[LANES];
+        __mmask8 minus = 0;
         for (size_t l = 0; l < LANES; l++) {
             bool is = g * LANES + l < cnt;
             struct opened *o = list[is ? g * LANES + l : 0];
             src[l] = o->bytes;
+            minus |= (__mmask8)(o->minus << l);
             p[l] = is ? &o->p : NULL;
             dst[g][l] = is ? &o->p8 : NULL;
         }
@@ -160,39 +175,53 @@ FE8_CALL void open_some(struct opened *const list[], size_t cnt, bool minus)
     }
 }
 
-static void open_all(struct opened *const list[], size_t cnt, bool minus)
+static void open_all(struct opened *const list[], size_t cnt)
 {
     for (size_t i = 0; i < cnt; i += GROUPS * LANES)
-        open_some(list + i, QN_MIN(cnt - i, (size_t)GROUPS * LANES), minus);
+        open_some(list + i, QN_MIN(cnt - i, (size_t)GROUPS * LANES));
 }
 
-/* Finds H of those that are fit and lack it: as many hashes of each at once as there are lanes for. */
-static void find_curve(struct proof proofs[], const struct qn_vrf_item items[], size_t cnt)
+/* Opens what is in the list, which has room for BATCH more; and finds H of the proofs that are fit, if what they need of the list is good: with as many
+ * hashes of each at once as there are lanes for. */
+static void open_points(struct proof proofs[], const struct qn_vrf_item items[], size_t cnt,
+                        struct opened *list[], size_t listed)
 {
-    struct opened tries[BATCH + LANES], *list[BATCH + LANES];
-    uint8_t hash[BATCH + LANES][64];
-    size_t of[BATCH + LANES], left = 0, n;
-    for (size_t i = 0; i < cnt; i++)
+    struct opened tries[BATCH];
+    struct sha512x8_input in[BATCH];
+    uint8_t before[BATCH][VRF_BEFORE], after[BATCH][VRF_AFTER], hash[BATCH][64];
+    size_t of[BATCH], left = 0;
+    for (size_t i = 0; i < cnt; i++) {
         left += proofs[i].fit;
-    while (left) {
-        size_t each = QN_MAX(LANES / left, (size_t)1);
-        n = 0;
+        vrf_before_text(items[i].pub, before[i]);
+    }
+    for (; left; listed = 0) {
+        size_t room = LANES - QN_MIN(listed, (size_t)LANES), each = QN_MAX(room / left, (size_t)1),
+               n = 0;
         for (size_t i = 0; i < cnt; i++)
             for (size_t k = 0; k < each && proofs[i].fit && !proofs[i].has_h; k++, n++) {
                 QN_ASSERT(proofs[i].ctr < 256); /* no point of 256: once in 2^256 texts */
-                vrf_try(items[i].pub, items[i].alpha, (uint8_t)proofs[i].ctr++, hash[n]);
+                vrf_after_text(proofs[i].ctr++, after[n]);
+                in[n] = (struct sha512x8_input){ { QN_SPAN(before[i], VRF_BEFORE), items[i].alpha,
+                                                   QN_SPAN(after[n], VRF_AFTER) } };
                 tries[n].bytes = hash[n];
-                list[n] = &tries[n];
+                tries[n].minus = false;
+                list[listed + n] = &tries[n];
                 of[n] = i;
             }
-        open_all(list, n, false);
+        hash_all(in, n, hash);
+        open_all(list, listed + n);
         for (size_t k = 0; k < n; k++) {
             struct proof *p = &proofs[of[k]];
             if (p->has_h || !tries[k].good) continue;
             p->has_h = true;
             p->h_flat = tries[k].p8;
             memcpy(p->h, tries[k].sum, 32);
-            left--;
+        }
+        left = 0;
+        for (size_t i = 0; i < cnt; i++) {
+            struct proof *p = &proofs[i];
+            p->fit = p->fit && (!p->y || (p->y->good && p->gamma.good));
+            left += p->fit && !p->has_h;
         }
     }
 }
@@ -266,18 +295,18 @@ FE8_CALL void run_chains(struct chain list[], size_t cnt)
 
 /* --- proofs --------------------------------------------------------------------------------------------------------------- */
 
-/* What can be said from the bytes alone; and their points. */
+/* What can be said from the bytes alone; and from their points. */
 static void read_all(struct proof proofs[], struct opened keys[], const struct qn_vrf_item items[],
                      size_t cnt)
 {
     static const uint8_t ZERO[32] = { 0 };
-    struct opened *list[2 * BATCH];
+    struct opened *list[3 * BATCH];
     size_t n = 0;
     for (size_t i = 0; i < cnt; i++) {
         struct proof *p = &proofs[i];
         const uint8_t *pi = items[i].proof->b;
         size_t same = 0;
-        *p = (struct proof){ .gamma.bytes = pi };
+        *p = (struct proof){ .gamma = { .bytes = pi, .minus = true } };
         memcpy(p->c, pi + 32, 16);
         p->fit = ge8_below(pi + 48, GE8_ORDER) && memcmp(pi + 48, ZERO, 32) != 0 &&
                  memcmp(p->c, ZERO, 32) != 0;
@@ -286,13 +315,12 @@ static void read_all(struct proof proofs[], struct opened keys[], const struct q
         p->y = &keys[same];
         if (same == i) {
             keys[i].bytes = items[i].pub->b;
+            keys[i].minus = true;
             list[n++] = &keys[i];
         }
         list[n++] = &p->gamma;
     }
-    open_all(list, n, true);
-    for (size_t i = 0; i < cnt; i++)
-        proofs[i].fit = proofs[i].fit && proofs[i].y->good && proofs[i].gamma.good;
+    open_points(proofs, items, cnt, list, n);
 }
 
 /* Chains of one shape beside each other. */
@@ -326,18 +354,39 @@ static size_t plan(struct proof proofs[], const struct qn_vrf_item items[], size
     return n;
 }
 
-static bool judge(const struct proof *p, const struct qn_vrf_item *item,
-                  uint8_t ret_out[QN_VRF_OUT])
+/* The challenges, and the outputs of who is right. */
+static void judge(struct proof proofs[], const struct qn_vrf_item items[], size_t cnt,
+                  bool ret_ok[], uint8_t ret_out[][QN_VRF_OUT])
 {
-    uint8_t again[16], gamma8[32];
-    const uint8_t *points[] = { item->pub->b, p->h, p->gamma.bytes, p->u->sum, p->v->sum };
-    if (!p->of_gamma->zero || !p->of_y->zero) return false;
-    vrf_challenge(points, again);
-    if (memcmp(again, p->c, 16) != 0) return false;
-    memcpy(gamma8, p->gamma.sum, 32); /* of -8 Gamma, whose x is not 0 */
-    gamma8[31] ^= 0x80;
-    vrf_output(gamma8, ret_out);
-    return true;
+    uint8_t text[BATCH][VRF_CHALLENGE], hash[BATCH][64];
+    struct sha512x8_input in[BATCH] = { 0 };
+    size_t of[BATCH], n = 0;
+    for (size_t i = 0; i < cnt; i++) {
+        const struct proof *p = &proofs[i];
+        ret_ok[i] = false;
+        if (!p->fit || !p->of_gamma->zero || !p->of_y->zero) continue;
+        const uint8_t *points[] = { items[i].pub->b, p->h, p->gamma.bytes, p->u->sum, p->v->sum };
+        vrf_challenge_text(points, text[n]);
+        in[n].part[0] = QN_SPAN(text[n], VRF_CHALLENGE);
+        of[n++] = i;
+    }
+    hash_all(in, n, hash);
+    size_t good = 0;
+    for (size_t k = 0; k < n; k++) {
+        const struct proof *p = &proofs[of[k]];
+        uint8_t gamma8[32];
+        if (memcmp(hash[k], p->c, 16) != 0) continue;
+        memcpy(gamma8, p->gamma.sum, 32); /* of -8 Gamma, whose x is not 0 */
+        gamma8[31] ^= 0x80;
+        vrf_output_text(gamma8, text[good]);
+        in[good].part[0] = QN_SPAN(text[good], VRF_OUTPUT);
+        of[good++] = of[k];
+    }
+    hash_all(in, good, hash);
+    for (size_t k = 0; k < good; k++) {
+        ret_ok[of[k]] = true;
+        memcpy(ret_out[of[k]], hash[k], QN_VRF_OUT);
+    }
 }
 
 static void verify(const struct qn_vrf_item items[], size_t cnt, bool ret_ok[],
@@ -347,10 +396,8 @@ static void verify(const struct qn_vrf_item items[], size_t cnt, bool ret_ok[],
     struct opened keys[BATCH];
     struct chain list[4 * BATCH];
     read_all(proofs, keys, items, cnt);
-    find_curve(proofs, items, cnt);
     run_chains(list, plan(proofs, items, cnt, list));
-    for (size_t i = 0; i < cnt; i++)
-        ret_ok[i] = proofs[i].fit && judge(&proofs[i], &items[i], ret_out[i]);
+    judge(proofs, items, cnt, ret_ok, ret_out);
 }
 
 void vrf_lanes_verify(const struct qn_vrf_item items[], size_t cnt, bool ret_ok[],
@@ -364,14 +411,15 @@ void vrf_lanes_curve(const struct qn_hash *pub, struct qn_span alpha, uint8_t re
 {
     struct qn_vrf_item item = { pub, NULL, alpha };
     struct proof proof = { .fit = true };
-    find_curve(&proof, &item, 1);
+    struct opened *list[BATCH];
+    open_points(&proof, &item, 1, list, 0);
     memcpy(ret, proof.h, 32);
 }
 
 void vrf_lanes_eight(const uint8_t p[32], uint8_t ret[32])
 {
     struct opened o = { .bytes = p }, *list[] = { &o };
-    open_all(list, 1, false);
+    open_all(list, 1);
     memcpy(ret, o.sum, 32);
 }
 

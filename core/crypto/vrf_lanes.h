@@ -17,11 +17,19 @@ void vrf_lanes_eight(const uint8_t p[32], uint8_t ret[32]);
 QN_CHECK bool vrf_plain_verify(const struct qn_hash *pub, struct qn_span alpha,
                                const struct qn_vrf_proof *proof, uint8_t ret_out[QN_VRF_OUT]);
 
-/* What both ways share: RFC 8032, 5.1.3: y below p, and no minus zero; the hash of RFC 9381, 5.4.1.1, whose first half may be a point; 5.4.3; 5.2, of
- * 8 Gamma. */
+/* What both ways share. RFC 8032, 5.1.3: y below p, and no minus zero. Of RFC 9381 the texts that are hashed: 5.4.1.1, what comes before alpha, and
+ * after; 5.4.3, for Y, H, Gamma, U, V; 5.2, for 8 Gamma. */
+#define VRF_BEFORE    34
+#define VRF_AFTER     2
+#define VRF_CHALLENGE 163
+#define VRF_OUTPUT    35
 QN_CHECK bool vrf_canonical(const uint8_t p[32]);
-void vrf_try(const struct qn_hash *pub, struct qn_span alpha, uint8_t ctr, uint8_t ret[64]);
+void vrf_before_text(const struct qn_hash *pub, uint8_t ret[VRF_BEFORE]);
+void vrf_after_text(unsigned ctr, uint8_t ret[VRF_AFTER]);
+void vrf_challenge_text(const uint8_t *const points[5], uint8_t ret[VRF_CHALLENGE]);
+void vrf_output_text(const uint8_t gamma8[32], uint8_t ret[VRF_OUTPUT]);
+/* vrf_try, on libsodium, is the hash whose first half may be a point; vrf_challenge gives 16 bytes. */
+void vrf_try(const struct qn_hash *pub, struct qn_span alpha, unsigned ctr, uint8_t ret[64]);
 void vrf_challenge(const uint8_t *const points[5], uint8_t ret[16]);
-void vrf_output(const uint8_t gamma8[32], uint8_t ret[QN_VRF_OUT]);
 
 #endif

@@ -13,8 +13,7 @@ struct qn_parcel {
     struct qn_hash hash;    /* the header's */
     struct qn_hash *ids;    /* of each transaction, qn_tx_id; NULL before qn_parcel_name */
     struct qn_hash *wholes; /* and qn_tx_whole */
-    bool
-        beacon_ok; /* the beacon that its proposer had to draw above its parent: qn_chain_beacons */
+    bool beacon_ok;         /* as drawn by its proposer: qn_chain_beacons */
     struct qn_arena arena;
 };
 
