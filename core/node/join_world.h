@@ -3,6 +3,7 @@
 #define QN_CORE_NODE_JOIN_WORLD_H
 
 #include "core/crypto/hash.h"
+#include "core/env/turns.h"
 #include "core/net/blob.h"
 #include "core/node/join.h"
 #include "core/node/offer.h"
@@ -10,9 +11,7 @@
 #include "ledger/sync/chain_world.h"
 #include "ledger/sync/snapshot.h"
 
-#include <event2/event.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { HONEST, LIAR, NOISE, JOINER, CNT };
@@ -48,31 +47,23 @@ struct join_world {
     void (*on_log)(struct join_world *w, const char *line);
 };
 
-static inline uint64_t real_ms(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-/* UNTIL runs the loop until cond. UNTIL_AHEAD does, and each turn of it is step ms later for the joiner. */
+/* As UNTIL; and each turn of the loop is step ms later for the joiner. */
 #define UNTIL_AHEAD(w, step, cond)                                                                 \
     do {                                                                                           \
-        uint64_t end_ = real_ms() + 30000;                                                         \
-        while (!(cond) && real_ms() < end_) {                                                      \
+        uint64_t end_ = turns_ms() + 30000;                                                        \
+        while (!(cond) && turns_ms() < end_) {                                                     \
             (w)->ahead_ms += (step);                                                               \
             event_base_loop((w)->base, EVLOOP_ONCE);                                               \
         }                                                                                          \
         CHECK(cond);                                                                               \
     } while (0)
-#define UNTIL(w, cond) UNTIL_AHEAD(w, 0, cond)
 
 /* --- the chain --------------------------------------------------------------------------------------------------------- */
 
 static inline uint64_t ahead_mono_us(void *self)
 {
     const struct join_world *w = self;
-    return real_ms() * 1000 + w->ahead_ms * 1000;
+    return turns_ms() * 1000 + w->ahead_ms * 1000;
 }
 
 static inline uint64_t ahead_now_ms(void *self)

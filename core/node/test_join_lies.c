@@ -87,8 +87,7 @@ static void test_liars(struct qn_test_state *t)
         snprintf(path, sizeof path, "%s/joining/manifest", joiner->home);
         CHECK((access(path, F_OK) == 0) == (how == HALF));
         /* Who lied is not listened to again. */
-        for (uint64_t begin = real_ms(); real_ms() - begin < 300;)
-            event_base_loop(w.base, EVLOOP_ONCE);
+        turns_for(w.base, 300);
         CHECK(join_info(joiner->join).refused == refused);
         node_close(joiner);
         node_close(liar);
@@ -315,8 +314,7 @@ static void test_crowd(struct qn_test_state *t)
     c.offers[0].list[c.offers[0].cnt++] = other;
     qn_host_hangup(joiner->host, 1, "bye");
     qn_host_hangup(c.host[0], 1, "bye");
-    for (uint64_t begin = real_ms(); real_ms() - begin < 400;)
-        event_base_loop(w.base, EVLOOP_ONCE);
+    turns_for(w.base, 400);
     snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(c.host[0]));
     CHECK_RC(qn_host_dial(joiner->host, addr, dialled, NULL, NULL), QN_OK);
     uint32_t asked = c.asked;
