@@ -476,6 +476,14 @@ qn_rc qn_gossip_publish(struct qn_gossip *gn, uint32_t topic, struct qn_span dat
     return rc;
 }
 
+qn_rc qn_gossip_publish_mesh(struct qn_gossip *gn, uint32_t topic, struct qn_span data)
+{
+    enter(gn);
+    qn_rc rc = gossip_publish_mesh(gn->machine, topic, data);
+    leave(gn);
+    return rc;
+}
+
 void qn_gossip_verdict(struct qn_gossip *gn, uint64_t handle, enum gossip_verdict verdict)
 {
     enter(gn);

@@ -40,6 +40,7 @@ QN_CHECK qn_rc qn_gossip_topic(struct qn_gossip *gn, const struct gossip_topic_c
                                uint32_t *ret_topic);
 /* qn_gossip_publish: QN_E_TOOBIG, QN_E_DUPLICATE; without a peer it is QN_OK all the same. */
 QN_CHECK qn_rc qn_gossip_publish(struct qn_gossip *gn, uint32_t topic, struct qn_span data);
+QN_CHECK qn_rc qn_gossip_publish_mesh(struct qn_gossip *gn, uint32_t topic, struct qn_span data);
 void qn_gossip_verdict(struct qn_gossip *gn, uint64_t handle, enum gossip_verdict verdict);
 /* qn_gossip_machine lends the machine for its readers and gossip_peer_credit, gossip_peer_fault. */
 struct gossip *qn_gossip_machine(struct qn_gossip *gn);

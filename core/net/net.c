@@ -370,11 +370,11 @@ static void identified(void *arg, const struct qn_peer_info *info)
 
 /* --- the ledger's messages ------------------------------------------------------------------------------------------------------- */
 
-static const enum qn_net_class CLASSES[QN_CLASS_COUNT] = { [QN_CLASS_CONTROL] = QN_NET_CONTROL,
-                                                           [QN_CLASS_VOTE] = QN_NET_URGENT,
-                                                           [QN_CLASS_BLOCK] = QN_NET_BLOCK,
-                                                           [QN_CLASS_TX] = QN_NET_TX,
-                                                           [QN_CLASS_REQUEST] = QN_NET_REQUEST };
+static const enum qn_net_class CLASSES[QN_CLASS_COUNT] = {
+    [QN_CLASS_CONTROL] = QN_NET_CONTROL, [QN_CLASS_VOTE] = QN_NET_URGENT,
+    [QN_CLASS_CERT] = QN_NET_URGENT,     [QN_CLASS_BLOCK] = QN_NET_BLOCK,
+    [QN_CLASS_TX] = QN_NET_TX,           [QN_CLASS_REQUEST] = QN_NET_REQUEST
+};
 
 static void wire_send(void *self, uint32_t peer, enum qn_class class, struct qn_span message)
 {
@@ -434,6 +434,13 @@ static void wire_cast(void *self, enum qn_class class, struct qn_span message)
     struct qn_net *net = self;
     if (!net->gossip || !net->coded || !net->compact) return; /* nobody is served yet */
     if (cast_coded(net, class, message) || cast_compact(net, class, message)) return;
+    /* Of 200 validators each makes the same certificate of other votes: 199 times 9 KB each, were it to go to all. One that came by the mesh goes on
+     * with its verdict. */
+    if (class == QN_CLASS_CERT) {
+        qn_rc rc = qn_gossip_publish_mesh(net->gossip, net->topics[TOPIC_VOTE], message);
+        if (rc == QN_E_TOOBIG) qn_frames_cast(net->frames, 0, CLASSES[class], message);
+        return;
+    }
     /* Said before, and it did not help: the mesh would not carry it twice, so those beside us hear it again. */
     if (spread(net, 0, class, message) == QN_E_DUPLICATE)
         qn_frames_cast(net->frames, 0, CLASSES[class], message);

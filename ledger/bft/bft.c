@@ -111,7 +111,7 @@ void qn_bft_enter(struct qn_bft *m, uint64_t view)
     m->proposed = false;
     m->deadline_ms = m->now_ms + m->conf.block_ms + 2 * m->delta_ms + 100;
     m->resend_step_ms = QN_MIN(2 * m->delta_ms, (uint64_t)RESEND_MAX_MS);
-    m->resend_ms = m->now_ms + m->resend_step_ms;
+    m->resend_ms = m->now_ms + m->conf.block_ms + m->resend_step_ms; /* a leader may wait so long */
 }
 
 /* --- the rules ----------------------------------------------------------------------------------------------------------- */
@@ -255,15 +255,22 @@ static void ask_missing(struct qn_bft *m)
     }
 }
 
+static void resend_cert(struct qn_bft *m, const struct qn_cert *cert)
+{
+    struct qn_bft_action *a = qn_bft_emit(m, QN_BFT_CERT);
+    a->cert = cert;
+    a->again = true;
+}
+
 static void resend(struct qn_bft *m)
 {
     struct view *end = qn_bft_view_find(m, m->last.view);
-    if (end && end->cert[2]) qn_bft_emit(m, QN_BFT_CERT)->cert = end->cert[2];
+    if (end && end->cert[2]) resend_cert(m, end->cert[2]);
     for (struct view *v = m->views; v; v = v->next) {
         if (v->no + 1 < m->view) continue;
         if (v->no + 1 == m->view && !qn_bft_has_bug(m, QN_BUG_NO_FORWARD))
             for (unsigned i = 0; i < 2; i++)
-                if (v->cert[i]) qn_bft_emit(m, QN_BFT_CERT)->cert = v->cert[i];
+                if (v->cert[i]) resend_cert(m, v->cert[i]);
         if (m->conf.self < 0 || !v->said) continue;
         const struct said *s = &v->said[m->conf.self];
         if (s->first.kind) qn_bft_emit(m, QN_BFT_VOTE)->vote = s->first;

@@ -69,7 +69,7 @@ enum qn_bft_what {
     QN_BFT_EXECUTE, /* run `block` on its parent's state, then qn_bft_valid */
     QN_BFT_JOURNAL, /* sync `vote` and what it stands on, then qn_bft_journalled(token) */
     QN_BFT_VOTE,    /* broadcast `vote` */
-    QN_BFT_CERT,    /* broadcast `cert` */
+    QN_BFT_CERT,    /* broadcast `cert`; again: it did not help before */
     QN_BFT_PROPOSAL, /* broadcast the proposal `block` again, with the certificates it needs */
     QN_BFT_FINAL, /* `block` is final; they come in order of height. cert: FAST or SLOW, NULL for an ancestor of the next */
     QN_BFT_WANT, /* `block` is certified or final here, and unknown: fetch it. Zero: certificates from `view` on are missing */
@@ -80,6 +80,7 @@ struct qn_bft_action {
     enum qn_bft_what what;
     struct qn_hash block;
     uint64_t view, parent_view, token;
+    bool again;
     struct qn_vote vote, other;
     const struct qn_cert *cert; /* lent until the next input */
     const struct qn_cert *by;   /* FINAL: what made it so, its own certificate or a descendant's */

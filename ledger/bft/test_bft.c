@@ -598,11 +598,11 @@ static void test_bugs(struct qn_test_state *t)
         { QN_BUG_FINAL_ANYWAY, 0 },
         { QN_BUG_NO_JOURNAL, 8 },
         { QN_BUG_TWO_FIRST, 0 },
-        { QN_BUG_FORGET, 8 },
+        { QN_BUG_FORGET, 18 },
         /* Seen as a network that hangs: slow to tell, so only in the long run. */
-        { QN_BUG_FAST, 66 },
-        { QN_BUG_NO_FORWARD, 15 },
-        { QN_BUG_SKIP_NOTHING, 38 },
+        { QN_BUG_FAST, 69 },
+        { QN_BUG_NO_FORWARD, 6 },
+        { QN_BUG_SKIP_NOTHING, 41 },
         { QN_BUG_NO_EXTRA, 0 },
     };
     for (size_t i = 0; i < seeds(5, QN_COUNT(KNOWN)); i++) {

@@ -309,8 +309,8 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
     if (r->batch_cnt) *ret_wait_ms = QN_MIN(*ret_wait_ms, (uint64_t)BATCH_MS);
     if (waits) *ret_wait_ms = QN_MIN(*ret_wait_ms, (uint64_t)SERVE_MS);
     if (r->asked) {
-        uint64_t passed = qn_replica_mono_ms(r) - r->ask_ms, block_ms = r->conf.block_ms;
-        uint64_t left = passed < block_ms ? block_ms - passed : 0;
+        uint64_t mono = qn_replica_mono_ms(r), passed = mono - r->ask_ms;
+        uint64_t left = mono < r->due_ms ? r->due_ms - mono : 0;
         if (passed < DRAW_MS) left = QN_MIN(left, DRAW_MS - passed);
         *ret_wait_ms = r->fresh && qn_pool_cnt(r->pool) ? 0 : QN_MIN(*ret_wait_ms, left);
     }

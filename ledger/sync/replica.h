@@ -22,7 +22,8 @@
 /* What goes first on a crowded link. */
 enum qn_class {
     QN_CLASS_CONTROL, /* status */
-    QN_CLASS_VOTE,    /* votes, certificates, proposals */
+    QN_CLASS_VOTE,    /* votes, proposals, certificates that are said again */
+    QN_CLASS_CERT, /* certificates: most make them of the votes, so that who passes them on may be few */
     QN_CLASS_BLOCK,
     QN_CLASS_TX,
     QN_CLASS_REQUEST, /* blocks for who is behind */

@@ -99,6 +99,17 @@ static void publish(struct qn_replica *r, const struct qn_block *block, uint64_t
  * 28 us in all, so that one core does 36,000 a second and four nodes on two cores at most 2 / (4 x 28 us) = 18,000, whatever the net costs. There
  * (bench_net_devnet) it is 55: the other half is what brings it, encrypted, to each of four (gossip, Noise, compact blocks) and once from
  * JSON. A signature is 0.3 of the first figure and 0.15 of the second: no verifier makes this twice as fast any more, rows and bytes would. */
+/* How long the leader waits for transactions: until block_ms after its block's parent, by the parent's clock and ours. What votes and certificates took
+ * is not waited for again, and after views without a block there is no wait. */
+static uint64_t left_ms(const struct qn_replica *r)
+{
+    const struct qn_block *up = qn_chain_block(r->chain, &r->ask.block);
+    uint64_t t_ms = up ? up->header.t_ms : qn_chain_header(r->chain)->t_ms;
+    uint64_t now = qn_replica_now_ms(r), passed = now > t_ms ? now - t_ms : 0;
+    if (qn_replica_head_height(r) == 0) return 0;
+    return r->conf.block_ms - QN_MIN(passed, r->conf.block_ms);
+}
+
 /* Says whether it made the block that consensus asks for, once it has something to hold or its time has come. */
 static bool make(struct qn_replica *r)
 {
@@ -106,8 +117,7 @@ static bool make(struct qn_replica *r)
     struct qn_why why = { "" };
     struct skip skip = { r->chain, r->ask.block, qn_replica_now_ms(r) };
     struct qn_hash hash;
-    uint64_t now = qn_replica_mono_ms(r), block_ms = r->conf.block_ms;
-    bool due = now - r->ask_ms >= block_ms || qn_replica_head_height(r) == 0;
+    bool due = qn_replica_mono_ms(r) >= r->due_ms;
     if (!r->asked || (!due && !(r->fresh && qn_pool_cnt(r->pool)))) return false;
     if (r->ask.view < qn_bft_view(r->bft)) { /* its view is over */
         r->asked = false;
@@ -330,12 +340,14 @@ void qn_replica_drain(struct qn_replica *r)
                 r->ask = a;
                 r->asked = r->fresh = true;
                 r->ask_ms = qn_replica_mono_ms(r);
+                r->due_ms = r->ask_ms + left_ms(r);
                 break;
             case QN_BFT_EXECUTE: execute(r, &a.block); break;
             case QN_BFT_JOURNAL: add_pledge(r, &a); break;
             case QN_BFT_VOTE: on_voted(r, &a.vote); break;
             case QN_BFT_CERT:
-                qn_replica_cast(r, QN_CLASS_VOTE, SAY_CERT, qn_cert_record(), a.cert);
+                qn_replica_cast(r, a.again ? QN_CLASS_VOTE : QN_CLASS_CERT, SAY_CERT,
+                                qn_cert_record(), a.cert);
                 break;
             case QN_BFT_PROPOSAL: {
                 const struct body *b = qn_replica_body_find(r, &a.block);

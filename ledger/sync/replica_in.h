@@ -81,7 +81,8 @@ struct qn_replica {
     bool asked;         /* consensus waits for the block that `ask` describes */
     bool fresh;         /* the pool has something that was not tried for it */
     struct qn_bft_action ask;
-    uint64_t ask_ms, status_ms, recast_ms, expire_ms;
+    uint64_t ask_ms, due_ms; /* monotonic: since when; when a block may be empty */
+    uint64_t status_ms, recast_ms, expire_ms;
     struct qn_hash waits; /* the transaction that was the oldest at recast_ms */
     struct qn_buf batch;  /* transactions to cast: Borsh, one after the other */
     uint32_t batch_cnt;

@@ -269,7 +269,7 @@ void gossip_peer_cut(struct gossip *g, uint32_t number)
 
 /* --- messages of our own --- */
 
-qn_rc gossip_publish(struct gossip *g, uint32_t topic, struct qn_span data)
+static qn_rc publish(struct gossip *g, uint32_t topic, struct qn_span data, bool flood)
 {
     QN_ASSERT(topic < g->topic_cnt);
     struct topic *t = &g->topic[topic];
@@ -282,6 +282,7 @@ qn_rc gossip_publish(struct gossip *g, uint32_t topic, struct qn_span data)
     m = gossip_message_new(g, t, data, id, id_key, gossip_fp(g, t, data));
     if (!m) return QN_E_LIMIT; /* 65,536 messages wait in queues */
     m->own = true;
+    m->flood = flood && data.len <= FLOOD_MAX;
     gossip_message_settle(g, m, MESSAGE_ACCEPTED);
     if (!t->on) {
         uint32_t slot[MESH_D], cnt = 0, want = MESH_D;
@@ -295,6 +296,16 @@ qn_rc gossip_publish(struct gossip *g, uint32_t topic, struct qn_span data)
     }
     gossip_forward(g, m);
     return QN_OK;
+}
+
+qn_rc gossip_publish(struct gossip *g, uint32_t topic, struct qn_span data)
+{
+    return publish(g, topic, data, true);
+}
+
+qn_rc gossip_publish_mesh(struct gossip *g, uint32_t topic, struct qn_span data)
+{
+    return publish(g, topic, data, false);
 }
 
 /* --- time --- */

@@ -132,6 +132,9 @@ bool gossip_pull(struct gossip *g, uint32_t peer, struct qn_buf *out, enum gossi
 /* gossip_publish sends data (copied) to the topic. QN_E_TOOBIG, QN_E_DUPLICATE when it was seen. Without a peer it waits in the cache:
  * who comes within seconds hears of it. */
 QN_CHECK qn_rc gossip_publish(struct gossip *g, uint32_t topic, struct qn_span data);
+/* gossip_publish_mesh sends it to the mesh alone, as what comes from others, where gossip_publish tells every peer what is short: for what most have
+ * by other ways. */
+QN_CHECK qn_rc gossip_publish_mesh(struct gossip *g, uint32_t topic, struct qn_span data);
 
 /* gossip_verdict answers a deliver that said GOSSIP_LATER. A handle of the past is no matter. */
 void gossip_verdict(struct gossip *g, uint64_t handle, enum gossip_verdict verdict);

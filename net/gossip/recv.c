@@ -79,11 +79,10 @@ void gossip_forward(struct gossip *g, struct message *m)
     struct topic *t = &g->topic[m->topic];
     struct peerset to = t->mesh;
     uint32_t slot[GOSSIP_PEER_CNT], cnt = 0, eager = GOSSIP_PEER_CNT;
-    bool flood = m->own && m->data_len <= FLOOD_MAX;
     for (uint32_t i = 0; i < g->slot_high; i++) {
         struct peer *p = g->peer[i];
         if (!p || !peerset_has(&t->subs, i)) continue;
-        if (p->explicit || (flood && p->score >= LINE_PUBLISH)) peerset_add(&to, i);
+        if (p->explicit || (m->flood && p->score >= LINE_PUBLISH)) peerset_add(&to, i);
         if (m->own && !t->on && peerset_has(&t->fanout, i)) peerset_add(&to, i);
     }
     for (uint32_t w = 0; w < QN_COUNT(to.w); w++)

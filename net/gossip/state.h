@@ -111,8 +111,8 @@ enum message_state {
 struct message {
     uint8_t id[GOSSIP_ID_LEN];
     uint8_t topic;
-    uint8_t state; /* enum message_state */
-    bool own;
+    uint8_t state;     /* enum message_state */
+    bool own, flood;   /* flood: to all peers */
     uint32_t idx, gen; /* own slot; gen makes handles of the past miss */
     uint32_t refs;     /* from queues and samples */
     uint32_t from;     /* peer slot, NONE: own or gone */

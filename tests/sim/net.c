@@ -1,4 +1,5 @@
-/* net.c - links between hosts. What is cast floods as gossip does: to everybody who is linked, and on from whoever held it valid. */
+/* net.c - links between hosts. What is cast floods as gossip does: to everybody who is linked, and on from whoever held it valid. Certificates, which
+ * go by the mesh alone, take each time about half of the links. */
 #include "tests/sim/sim.h"
 
 #include <stdlib.h>
@@ -55,7 +56,8 @@ static void fly(struct sim_world *w, int from, int to, struct sim_msg *m)
 static void flood(struct sim_world *w, int from, struct sim_msg *m)
 {
     for (int to = 0; to < (int)w->host_cnt; to++)
-        if (to != from && !(m->seen >> to & 1) && !(m->sent >> to & 1) && w->host[to].r)
+        if (to != from && !(m->seen >> to & 1) && !(m->sent >> to & 1) && w->host[to].r &&
+            (m->class != QN_CLASS_CERT || sim_draw(&w->rng) % 2))
             fly(w, from, to, m);
 }
 
@@ -94,7 +96,8 @@ void sim_net_deliver(struct sim_world *w, struct sim_event *e)
     if (m->cast) m->seen |= 1u << e->host;
     if (h->traits & TRAIT_FORGE) sim_traitor_hears(w, h, m);
     if ((h->traits & TRAIT_CENSOR) &&
-        (m->class == QN_CLASS_TX || (m->class == QN_CLASS_VOTE && sim_chance(&h->rng, 500000))))
+        (m->class == QN_CLASS_TX ||
+         ((m->class == QN_CLASS_VOTE || m->class == QN_CLASS_CERT) && sim_chance(&h->rng, 500000))))
         return;
     sim_begin(h);
     enum qn_verdict v = qn_replica_recv(h->r, e->from + 1u, QN_SPAN(m->bytes, m->len), &why);
