@@ -33,6 +33,7 @@ struct join_peer {
     struct qn_stream *stream; /* of a question under way */
     struct qn_buf in;
     bool answered, lied;
+    uint32_t late;    /* times that something it offered did not come */
     bool knows_other; /* a block at the trusted height that is not the trusted one */
     uint64_t first;
     uint32_t cnt;
@@ -48,6 +49,12 @@ struct join_part {
     uint8_t is, misses;
     bool
         ours; /* was not here: this join, in this run or one before, fetched it, and may remove it */
+};
+
+/* Whose offers did not come, and how often. */
+struct join_tardy {
+    struct qn_peer_id id;
+    uint32_t times;
 };
 
 /* An offer that comes to nothing now and may later: nobody has it, the disk is too small, it is too slow. */
@@ -69,14 +76,16 @@ struct join {
     uint64_t begun_ms, offered_ms, said_ms;
     struct offer bad[JOIN_BAD_MAX];
     struct qn_peer_id liars[JOIN_BAD_MAX];
+    struct join_tardy tardy[JOIN_BAD_MAX];
     struct join_later later[JOIN_LATER_MAX];
-    uint32_t bad_cnt, liar_cnt, later_cnt;
+    uint32_t bad_cnt, liar_cnt, tardy_cnt, later_cnt;
     bool has_set, turning;
     struct qn_set set; /* of the trusted block */
     struct join_kept *kept;
     bool has_before; /* one that was being taken when the node was killed */
     struct qn_hash before;
-    struct offer at; /* the one that is taken */
+    struct offer at;  /* the one that is taken */
+    uint32_t at_late; /* of the best of those who offer it */
     struct qn_buf manifest;
     struct qn_snapshot sn;
     struct join_part *parts; /* chunks, then bodies */
@@ -127,6 +136,8 @@ void join_full_turn(struct join *j);
 void join_drop(struct join *j);
 /* join_remove_ours removes what was fetched for this manifest and proves nothing. */
 void join_remove_ours(struct join *j);
+/* join_stop_ours ends what is under way, so that it takes no other's place. */
+void join_stop_ours(struct join *j);
 void join_remove(const struct join *j, const struct qn_hash *id);
 uint64_t join_size_here(const struct join *j, const struct qn_hash *id);
 void join_full(struct join *j);

@@ -49,6 +49,25 @@ static bool is_liar(const struct join *j, const struct qn_peer_id *id)
     return false;
 }
 
+static struct join_tardy *tardy_of(struct join *j, const struct qn_peer_id *id)
+{
+    for (uint32_t i = 0; i < QN_MIN(j->tardy_cnt, JOIN_BAD_MAX); i++)
+        if (memcmp(&j->tardy[i].id, id, sizeof *id) == 0) return &j->tardy[i];
+    return NULL;
+}
+
+/* What it offered did not come: others' offers come before its next. */
+static void note_late(struct join *j, struct join_peer *p)
+{
+    struct join_tardy *t = tardy_of(j, &p->id);
+    if (!t) {
+        t = &j->tardy[j->tardy_cnt++ % JOIN_BAD_MAX];
+        *t = (struct join_tardy){ .id = p->id };
+    }
+    p->late = ++t->times;
+    qn_host_blame(j->conf.host, p->no, QN_BLAME_SLIP, "a snapshot that does not come");
+}
+
 static bool offers_it(const struct join_peer *p, const struct offer *o)
 {
     for (uint32_t k = 0; k < p->cnt; k++)
@@ -102,9 +121,8 @@ void join_put_off(struct join *j, uint64_t ms, bool slip, const char *what)
     snprintf(j->waits, sizeof j->waits, "%s", what);
     join_tell(j, "sync: the snapshot of block %" PRIu64 " is put off: %s", j->at.height, what);
     for (uint32_t i = 0; i < JOIN_PEERS_MAX && slip; i++)
-        if (j->peers[i].no && offers_it(&j->peers[i], &j->at))
-            qn_host_blame(j->conf.host, j->peers[i].no, QN_BLAME_SLIP,
-                          "a snapshot that does not come");
+        if (j->peers[i].no && offers_it(&j->peers[i], &j->at)) note_late(j, &j->peers[i]);
+    join_stop_ours(j);
     look_again(j);
     for (uint32_t i = 0; i < JOIN_PEERS_MAX; i++)
         j->peers[i].asked_ms = 0;
@@ -212,11 +230,13 @@ static void add_peer(void *arg, const struct qn_peer_info *info)
     struct join *j = arg;
     struct join_peer *p = peer_of(j, info->peer);
     if (!p && info->identified) {
+        const struct join_tardy *t = tardy_of(j, &info->id);
         p = peer_of(j, 0);
         if (p)
             *p = (struct join_peer){ .no = info->peer,
                                      .id = info->id,
-                                     .lied = is_liar(j, &info->id) };
+                                     .lied = is_liar(j, &info->id),
+                                     .late = t ? t->times : 0 };
     }
 }
 
@@ -271,9 +291,11 @@ static int by_worth(const void *a, const void *b)
     return order ? order : (x->peer > y->peer) - (x->peer < y->peer);
 }
 
-/* The one begun before; else the newest, and of one block the one that most offer. not: it is left out, NULL: none. *ret_later: there are some, but
- * none for now. */
-static bool choose(struct join *j, const struct offer * not, struct offer *ret, bool *ret_later)
+/* The one begun before; else of those whose offers came best so far the newest, and of one block the one that most offer: a height is only said, and who
+ * says many of them and gives nothing would be asked for ever. not: it is left out, NULL: none. *ret_late: of the best who offers it. *ret_later: there
+ * are some, but none for now. */
+static bool choose(struct join *j, const struct offer * not, struct offer *ret, uint32_t *ret_late,
+                   bool *ret_later)
 {
     struct candidate *all = malloc(JOIN_PEERS_MAX * OFFER_MAX * sizeof *all);
     bool has = j->has_before, any = false;
@@ -290,10 +312,11 @@ static bool choose(struct join *j, const struct offer * not, struct offer *ret, 
     *ret_later = false;
     for (uint32_t i = 0, next; i < cnt; i = next) {
         const struct offer *o = all[i].offer;
-        uint32_t by = 0;
-        for (next = i; next < cnt && join_same(all[next].offer, o); next++)
+        uint32_t by = 0, late = UINT32_MAX;
+        for (next = i; next < cnt && join_same(all[next].offer, o); next++) {
             by += next == i || all[next].peer != all[next - 1].peer;
-        if (any && !has && o->height < ret->height) break;
+            late = QN_MIN(late, j->peers[all[next].peer].late);
+        }
         if (is_bad(j, o) || (not &&join_same(o, not ))) continue;
         const struct join_later *l = later_of(j, o);
         if (l && now < l->until_ms) {
@@ -301,8 +324,10 @@ static bool choose(struct join *j, const struct offer * not, struct offer *ret, 
             continue;
         }
         bool old = has && qn_hash_eq(&o->manifest, &j->before);
-        if (!any || old || (o->height == ret->height && by > most)) {
+        if (!any || old || late < *ret_late ||
+            (late == *ret_late && o->height == ret->height && by > most)) {
             *ret = *o;
+            *ret_late = late;
             most = by;
         }
         any = true;
@@ -336,9 +361,10 @@ static struct heard ask_all(struct join *j, uint64_t now)
 bool join_others(struct join *j)
 {
     struct offer best = { 0 };
+    uint32_t late;
     bool later;
     (void)ask_all(j, join_now_ms(j));
-    return choose(j, &j->at, &best, &later);
+    return choose(j, &j->at, &best, &late, &later);
 }
 
 /* Trust begins at a block that nobody has shown yet: what that waits for. */
@@ -388,7 +414,8 @@ void join_look(struct join *j)
     uint64_t now = join_now_ms(j);
     struct heard h = ask_all(j, now);
     struct offer best = { 0 };
-    bool later, any = choose(j, NULL, &best, &later);
+    uint32_t late = 0;
+    bool later, any = choose(j, NULL, &best, &late, &later);
     if (!any || (j->conf.pinned && !j->has_set)) {
         if (wait_or_blocks(j, &h, later, now) || !any) return;
         if (j->offered_ms == 0) j->offered_ms = now;
@@ -397,6 +424,7 @@ void join_look(struct join *j)
     if (j->offered_ms == 0) j->offered_ms = now;
     if (h.waiting && now - j->offered_ms < PATIENT_MS) return;
     j->at = best;
+    j->at_late = late;
     j->stage = JOIN_MANIFEST;
     j->waits[0] = 0;
     j->window_ms = 0;

@@ -22,9 +22,12 @@
 #define SLOW_MS   60000 /* in so long.. */
 #define SLOW_BYTES                                                                                 \
     983040 /* ..less than 16 KiB a second is too slow, where others offer another snapshot */
-#define SLOWER_MS 600000               /* and not taken again for so long */
-#define FULL_MS   UINT64_C(5000)       /* then twice as long, five times */
-#define ROOM_MIN  (UINT64_C(64) << 20) /* a segment of the journal */
+#define SLOWER_MS 600000          /* and not taken again for so long */
+#define LIST_MS   UINT64_C(20000) /* so long a manifest may take, where there are others.. */
+#define ALL_MINS                                                                                   \
+    120 /* ..and all parts, by what came in SLOW_MS; each twice as long for each time that it was too long */
+#define FULL_MS  UINT64_C(5000)       /* then twice as long, five times */
+#define ROOM_MIN (UINT64_C(64) << 20) /* a segment of the journal */
 
 /* --- blobs of the home -------------------------------------------------------------------------------------------------- */
 
@@ -56,6 +59,15 @@ void join_remove_ours(struct join *j)
     j->manifest_ours = false;
     j->has_before = false;
     join_kept_forget(j->home);
+}
+
+void join_stop_ours(struct join *j)
+{
+    if (j->stage == JOIN_MANIFEST && j->manifest_ours)
+        share_fetch_stop(j->conf.share, &j->at.manifest);
+    for (uint32_t k = 0; k < j->busy_cnt; k++)
+        if (j->parts[j->busy[k]].ours)
+            share_fetch_stop(j->conf.share, &j->parts[j->busy[k]].p.hash);
 }
 
 void join_drop(struct join *j)
@@ -98,9 +110,14 @@ void join_full(struct join *j)
 static bool too_slow(struct join *j)
 {
     uint64_t now = join_now_ms(j), bytes = share_stat(j->conf.share).in_bytes;
-    if (j->window_ms && now - j->window_ms < SLOW_MS) return false;
+    uint32_t twice = QN_MIN(j->at_late, 10u);
+    uint64_t least_ms = j->stage == JOIN_MANIFEST ? LIST_MS << twice : SLOW_MS;
+    if (j->window_ms && now - j->window_ms < least_ms) return false;
     uint64_t came = bytes - j->window_bytes;
-    bool slow = j->window_ms && came < SLOW_BYTES && join_others(j);
+    bool slow = j->window_ms &&
+                (j->stage == JOIN_MANIFEST || came < SLOW_BYTES ||
+                 (j->bytes_total - j->bytes) / came > (uint64_t)ALL_MINS << twice) &&
+                join_others(j);
     j->window_ms = now;
     j->window_bytes = bytes;
     if (slow) join_put_off(j, SLOWER_MS, true, "it comes too slowly, and there are others");

@@ -231,7 +231,8 @@ static void test_many_parts(struct qn_test_state *t)
 
 /* --- a crowd ----------------------------------------------------------------------------------------------------------- */
 
-#define CROWD 70
+#define CROWD       70
+#define EMPTY_HANDS 5 /* of OFFER_MAX offers each */
 
 /* Each offers a snapshot of its own, newer than the honest one, which is a few bytes of anything; all give each other's blobs. */
 struct crowd {
@@ -261,48 +262,74 @@ static void crowd_ask(void *arg, struct qn_stream *s)
     qn_buf_free(&buf);
 }
 
+static void crowd_open(struct qn_test_state *t, struct join_world *w, struct crowd *c)
+{
+    char hex[9];
+    struct qn_hash chain = qn_chain_id(qn_replica_chain(w->c.r));
+    c->w = w;
+    snprintf(c->home, sizeof c->home, "/tmp/quoin-crowd-XXXXXX");
+    CHECK(mkdtemp(c->home) != NULL);
+    qn_hex(chain.b, 4, hex);
+    snprintf(c->name, sizeof c->name, OFFER_PROTOCOL, hex);
+}
+
+/* One more of them meets the joiner. */
+static void crowd_join(struct qn_test_state *t, struct crowd *c, struct one *one, uint32_t i)
+{
+    static const struct qn_stream_ops OPS = { .on_finish = crowd_ask };
+    struct join_world *w = c->w;
+    struct node *joiner = &w->n[JOINER];
+    char addr[64];
+    uint8_t seed[32] = { (uint8_t)i, 77 };
+    qn_key_from_seed(seed, &c->key[i]);
+    const struct qn_host_conf host = {
+        .base = w->base, .env = qn_env_real(), .key = &c->key[i], .listen = "127.0.0.1:0"
+    };
+    CHECK_RC(qn_host_open(&host, &c->host[i], NULL), QN_OK);
+    const struct share_conf share = {
+        .base = w->base, .env = qn_env_real(), .host = c->host[i], .home = c->home
+    };
+    CHECK_RC(share_open(&share, &c->share[i], NULL), QN_OK);
+    *one = (struct one){ c, i };
+    c->proto[i] = (struct qn_proto){ .id = c->name, .ops = &OPS, .arg = one };
+    CHECK_RC(qn_host_proto(c->host[i], &c->proto[i]), QN_OK);
+    c->offers[i].height = c->offers[i].first = 1000000;
+    snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(c->host[i]));
+    uint32_t before = joiner->identified;
+    CHECK_RC(qn_host_dial(joiner->host, addr, dialled, NULL, NULL), QN_OK);
+    UNTIL(w, joiner->identified > before);
+}
+
+static void crowd_close(struct crowd *c, uint32_t cnt)
+{
+    for (uint32_t i = 0; i < cnt; i++) {
+        share_detach(c->share[i]);
+        qn_host_close(c->host[i]);
+        share_close(c->share[i]);
+    }
+    chain_world_remove(c->home);
+}
+
 /* More liars than a table of them might hold: each is refused once, none is taken again, not when it comes back under its name either; and the honest
  * one behind them is found. */
 static void test_crowd(struct qn_test_state *t)
 {
-    static const struct qn_stream_ops OPS = { .on_finish = crowd_ask };
     static struct join_world w;
     static struct crowd c;
     static struct one one[CROWD];
     struct node *joiner = &w.n[JOINER];
-    char hex[9], addr[64];
+    char addr[64];
     world_open(t, &w, 60);
-    c.w = &w;
-    snprintf(c.home, sizeof c.home, "/tmp/quoin-crowd-XXXXXX");
-    QN_ASSERT(mkdtemp(c.home) != NULL);
-    struct qn_hash chain = qn_chain_id(qn_replica_chain(w.c.r));
-    qn_hex(chain.b, 4, hex);
-    snprintf(c.name, sizeof c.name, OFFER_PROTOCOL, hex);
+    crowd_open(t, &w, &c);
     node_open(t, &w, HONEST, true);
     node_open(t, &w, JOINER, true);
     for (uint32_t i = 0; i < CROWD; i++) {
         uint8_t seed[32] = { (uint8_t)i, 77 };
-        qn_key_from_seed(seed, &c.key[i]);
-        const struct qn_host_conf host = {
-            .base = w.base, .env = qn_env_real(), .key = &c.key[i], .listen = "127.0.0.1:0"
-        };
-        const struct share_conf share = { .base = w.base, .env = qn_env_real(), .home = c.home };
-        struct share_conf with = share;
-        CHECK_RC(qn_host_open(&host, &c.host[i], NULL), QN_OK);
-        with.host = c.host[i];
-        CHECK_RC(share_open(&with, &c.share[i], NULL), QN_OK);
-        one[i] = (struct one){ &c, i };
-        c.proto[i] = (struct qn_proto){ .id = c.name, .ops = &OPS, .arg = &one[i] };
-        CHECK_RC(qn_host_proto(c.host[i], &c.proto[i]), QN_OK);
         struct offer *o = &c.offers[i].list[0];
-        c.offers[i].height = c.offers[i].first = 1000000;
         c.offers[i].cnt = 1;
         CHECK_RC(blob_put(c.home, QN_SPAN(seed, sizeof seed), &o->manifest, NULL), QN_OK);
         *o = (struct offer){ 1000 + i, o->manifest, o->manifest, sizeof seed };
-        snprintf(addr, sizeof addr, "127.0.0.1:%u", qn_host_port(c.host[i]));
-        uint32_t before = joiner->identified;
-        CHECK_RC(qn_host_dial(joiner->host, addr, dialled, NULL, NULL), QN_OK);
-        UNTIL(&w, joiner->identified > before);
+        crowd_join(t, &c, &one[i], i);
     }
     join_begin(t, &w, NULL, 0, true);
     UNTIL(&w, w.ended || join_info(joiner->join).refused == CROWD);
@@ -332,12 +359,43 @@ static void test_crowd(struct qn_test_state *t)
     CHECK(w.how == JOIN_RESTORED && strchr(joiner->blamed, 'a') == NULL);
     check_home(t, &w);
     node_close(joiner);
-    for (uint32_t i = 0; i < CROWD; i++) {
-        share_detach(c.share[i]);
-        qn_host_close(c.host[i]);
-        share_close(c.share[i]);
+    crowd_close(&c, CROWD);
+    world_close(&w);
+}
+
+/* Each of some liars offers as many as one may, all newer than the honest one, and gives none: one of each is tried, before the honest one. */
+static void test_empty_hands(struct qn_test_state *t)
+{
+    static struct join_world w;
+    static struct crowd c;
+    static struct one one[EMPTY_HANDS];
+    struct node *joiner = &w.n[JOINER];
+    world_open(t, &w, 60);
+    crowd_open(t, &w, &c);
+    node_open(t, &w, HONEST, true);
+    node_open(t, &w, JOINER, true);
+    for (uint32_t i = 0; i < EMPTY_HANDS; i++) {
+        for (uint32_t k = 0; k < OFFER_MAX; k++) {
+            struct offer *o = &c.offers[i].list[k];
+            uint32_t no = i * OFFER_MAX + k;
+            *o = (struct offer){ 1000 + no, qn_blake3(&no, sizeof no), { { 0 } }, 100 };
+            o->manifest = qn_blake3(&o->block, sizeof o->block);
+        }
+        c.offers[i].cnt = OFFER_MAX;
+        crowd_join(t, &c, &one[i], i);
     }
-    chain_world_remove(c.home);
+    offer_snaps(t, &w.n[HONEST]);
+    json_t *said = make_snapshot(t, &w, &w.n[HONEST]);
+    snaps_add(w.n[HONEST].snaps, said);
+    json_decref(said);
+    meet(t, &w, JOINER, HONEST);
+    join_begin(t, &w, NULL, 0, true);
+    UNTIL_AHEAD(&w, 300, w.ended);
+    CHECK(w.how == JOIN_RESTORED && join_info(joiner->join).put_off <= EMPTY_HANDS);
+    CHECK(strchr(joiner->blamed, 'a') == NULL);
+    check_home(t, &w);
+    node_close(joiner);
+    crowd_close(&c, EMPTY_HANDS);
     world_close(&w);
 }
 
@@ -388,6 +446,7 @@ int main(void)
     TEST(test_bodies);
     TEST(test_many_parts);
     TEST(test_crowd);
+    TEST(test_empty_hands);
     TEST(test_false_names);
     return TEST_END();
 }
