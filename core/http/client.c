@@ -86,6 +86,26 @@ const char *qn_http_find(const char *head, const char *name, size_t *ret_len)
     return NULL;
 }
 
+qn_rc qn_http_answer(const char *text, size_t text_len, bool ended, size_t *ret_head,
+                     size_t *ret_len, int *ret_status)
+{
+    size_t len;
+    const char *end = text_len ? memmem(text, text_len, "\r\n\r\n", 4) : NULL;
+    if (!end) return ended || text_len > QN_HTTP_HEAD_MAX ? QN_E_FORMAT : QN_E_AGAIN;
+    size_t head = (size_t)(end - text) + 4;
+    if (head < 16 || memcmp(text, "HTTP/1.", 7) != 0) return QN_E_FORMAT;
+    const char *val = qn_http_find(text, "Content-Length", &len);
+    if (val && val > end) val = NULL;      /* of the body */
+    if (!val && !ended) return QN_E_AGAIN; /* the connection's end is the body's */
+    unsigned long long body = val ? strtoull(val, NULL, 10) : text_len - head;
+    if (body > QN_HTTP_REPLY_MAX || text_len > head + QN_HTTP_REPLY_MAX) return QN_E_TOOBIG;
+    *ret_head = head;
+    *ret_len = head + (size_t)body;
+    *ret_status = (int)strtol(text + 9, NULL, 10);
+    if (text_len >= *ret_len) return QN_OK;
+    return ended ? QN_E_FORMAT : QN_E_AGAIN;
+}
+
 qn_rc qn_http_ask(const char *where, const char *method, const char *path, const char *headers,
                   struct qn_span body, uint64_t timeout_ms, int *ret_status,
                   struct qn_buf *ret_head, struct qn_buf *ret_body, struct qn_why *why)
@@ -103,35 +123,27 @@ qn_rc qn_http_ask(const char *where, const char *method, const char *path, const
         method, path, body.len, headers ? headers : "");
     qn_buf_span(&out, body);
     rc = send_all(fd, qn_buf_get(&out), why);
-    char *end = NULL;
-    size_t want = SIZE_MAX;
-    while (rc == QN_OK && in.len < want) {
+    size_t head = 0, len = 0;
+    while (rc == QN_OK) {
         uint8_t *at = qn_buf_grow(&in, 65537);
         ssize_t n = recv(fd, at, 65536, 0);
         in.len -= 65537 - (n > 0 ? (size_t)n : 0);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) rc = io_error(why);
-        if (n <= 0) break;
-        if (in.len > QN_HTTP_REPLY_MAX)
-            rc = qn_why(why, QN_E_TOOBIG, "the answer is larger than %u bytes", QN_HTTP_REPLY_MAX);
+        if (n < 0) break;
         in.ptr[in.len] = 0; /* there is room: one byte more was grown */
-        if (!end && (end = strstr((char *)in.ptr, "\r\n\r\n"))) {
-            size_t len, head = (size_t)(end - (char *)in.ptr) + 4;
-            const char *val = qn_http_find((char *)in.ptr, "Content-Length", &len);
-            if (val && end > val) want = head + strtoull(val, NULL, 10);
-        }
+        rc = qn_http_answer((const char *)in.ptr, in.len, n == 0, &head, &len, ret_status);
+        if (rc == QN_OK) break;
+        if (rc == QN_E_AGAIN && in.len <= QN_HTTP_HEAD_MAX + QN_HTTP_REPLY_MAX)
+            rc = QN_OK;
+        else if (rc == QN_E_FORMAT)
+            rc = qn_why(why, rc, "the answer of %s is cut off or not HTTP", where);
+        else
+            rc = qn_why(why, QN_E_TOOBIG, "the answer is larger than %u bytes", QN_HTTP_REPLY_MAX);
     }
-    int status = 0;
-    if (rc == QN_OK && in.len > 12 && memcmp(in.ptr, "HTTP/1.", 7) == 0)
-        status = (int)strtol((char *)in.ptr + 9, NULL, 10);
-    char *split = status ? strstr((char *)in.ptr, "\r\n\r\n") : NULL;
-    if (rc == QN_OK && (!split || (want != SIZE_MAX && in.len < want)))
-        rc = qn_why(why, QN_E_FORMAT, "the answer of %s is cut off or not HTTP", where);
     if (rc == QN_OK) {
-        size_t head = (size_t)(split - (char *)in.ptr) + 4;
         if (ret_head) qn_buf_put(ret_head, in.ptr, head);
-        qn_buf_put(ret_body, in.ptr + head, QN_MIN(in.len, want) - head);
-        *ret_status = status;
+        qn_buf_put(ret_body, in.ptr + head, len - head);
     }
     close(fd);
     qn_buf_free(&out);
@@ -204,30 +216,15 @@ qn_rc qn_http_put(struct qn_http_conn *c, const char *method, const char *path, 
     return rc;
 }
 
-/* One whole answer at the front of in: *ret_head and *ret_len are where its body begins and all of it ends. */
-static qn_rc answer_of(const struct qn_buf *in, size_t *ret_head, size_t *ret_len)
-{
-    const char *text = (const char *)in->ptr;
-    size_t len;
-    const char *end = in->len ? memmem(text, in->len, "\r\n\r\n", 4) : NULL;
-    if (!end) return in->len > 65536 ? QN_E_FORMAT : QN_E_AGAIN;
-    size_t head = (size_t)(end - text) + 4;
-    const char *val = qn_http_find(text, "Content-Length", &len);
-    if (memcmp(text, "HTTP/1.", 7) != 0 || !val || val > end) return QN_E_FORMAT;
-    unsigned long long body = strtoull(val, NULL, 10);
-    if (body > QN_HTTP_REPLY_MAX) return QN_E_TOOBIG;
-    *ret_head = head;
-    *ret_len = head + (size_t)body;
-    return in->len >= *ret_len ? QN_OK : QN_E_AGAIN;
-}
-
 qn_rc qn_http_get(struct qn_http_conn *c, int *ret_status, struct qn_buf *ret_head,
                   struct qn_buf *ret_body, struct qn_why *why)
 {
     size_t head = 0, len = 0;
     qn_rc rc;
     if (c->fd < 0) return qn_why(why, QN_E_IO, "the connection to %s broke", c->where);
-    while ((rc = answer_of(&c->in, &head, &len)) == QN_E_AGAIN) {
+    while ((rc = qn_http_answer((const char *)c->in.ptr, c->in.len, false, &head, &len,
+                                ret_status)) == QN_E_AGAIN &&
+           c->in.len <= QN_HTTP_HEAD_MAX + QN_HTTP_REPLY_MAX) {
         uint8_t *at = qn_buf_grow(&c->in, 65537);
         ssize_t n = recv(c->fd, at, 65536, 0);
         c->in.len -= 65537 - (n > 0 ? (size_t)n : 0);
@@ -238,13 +235,13 @@ qn_rc qn_http_get(struct qn_http_conn *c, int *ret_status, struct qn_buf *ret_he
         }
         c->in.ptr[c->in.len] = 0; /* there is room: one byte more was grown */
     }
+    if (rc == QN_E_AGAIN) rc = QN_E_TOOBIG; /* and no length was said */
     if (rc == QN_E_FORMAT || rc == QN_E_TOOBIG)
         rc = qn_why(why, rc, "the answer of %s is not HTTP within limits", c->where);
     if (rc) {
         hang_up(c);
         return rc;
     }
-    *ret_status = (int)strtol((char *)c->in.ptr + 9, NULL, 10);
     if (ret_head) {
         qn_buf_put(ret_head, c->in.ptr, head);
         qn_buf_u8(ret_head, 0);

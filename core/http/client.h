@@ -5,6 +5,12 @@
 #include "core/base/span.h"
 
 #define QN_HTTP_REPLY_MAX (64u << 20)
+#define QN_HTTP_HEAD_MAX  65536u
+
+/* qn_http_answer looks whether an answer is whole: text, with a zero behind it, is what came so far; ended: no more comes. *ret_head bytes of it are
+ * head, *ret_len all of it. QN_E_AGAIN: not yet; QN_E_FORMAT, QN_E_TOOBIG. Until then nothing that it says of lengths is believed. */
+QN_CHECK qn_rc qn_http_answer(const char *text, size_t text_len, bool ended, size_t *ret_head,
+                              size_t *ret_len, int *ret_status);
 
 /* qn_http_ask sends one request and reads the answer.
  *
