@@ -44,7 +44,7 @@ static void open_end(struct end *e, uint8_t seed, const char *listen)
     const struct qn_gossip_conf conf = {
         .base = e->base, .host = e->host, .env = qn_env_real(), .arg = e, .on_message = on_message
     };
-    const struct gossip_topic_conf topic = { "tx", 65536, GOSSIP_TX, 1000, false, false };
+    const struct gossip_topic_conf topic = { "tx", 65536, GOSSIP_TX, 1000, false, false, 0 };
     rc = qn_gossip_open(&conf, &e->gossip, &why);
     rc = rc ? rc : qn_gossip_topic(e->gossip, &topic, &e->topic);
     QN_ASSERT(rc == QN_OK);

@@ -27,26 +27,29 @@
 #define FOREIGN_BAN_S  600
 #define VERSION_SAY_MS 60000 /* one line a while, however many come and go */
 /* P5 of a peer that a person named (join): as a validator's. So the peers that it names when its mesh is full are looked at. */
-#define JOIN_POINTS   100
-#define LEAVERS       16
-#define GENESIS_NAME  "/quoin/genesis/1"
+#define JOIN_POINTS  100
+#define LEAVERS      16
+#define GENESIS_NAME "/quoin/genesis/1"
 
-#define VIEWS_AHEAD   8 /* of ours, and behind: those whose proposals are put together */
-#define VIEWS_BEHIND  1
-#define VOTES_MAX     256 /* that wait for the end of a turn */
-#define CERTS_MAX     32  /* certificates do, where fewer wait: of VOTE_BYTES each */
-#define VOTE_LEN      112 /* a message: kind, vote (docs/why/consensus.md) */
+#define VIEWS_AHEAD  8 /* of ours, and behind: those whose proposals are put together */
+#define VIEWS_BEHIND 1
+#define VOTES_MAX    256 /* that wait for the end of a turn */
+#define CERTS_MAX    32  /* certificates do, where fewer wait: of VOTE_BYTES each */
+#define VOTE_LEN     112 /* a message: kind, vote (docs/why/consensus.md) */
+#define WIRE_VERSION                                                                               \
+    2 /* of sync.def's messages: the protocol and topics that carry them end in it */
 #define KIND_PROPOSAL 5
 #define KIND_VOTE     3 /* of sync.def */
 #define KIND_CERT     4
 
 enum { TOPIC_TX, TOPIC_VOTE, TOPIC_BLOCK, TOPIC_COMPACT, TOPIC_CNT };
-/* What a replica makes of votes and blocks depends on where it stands: only transactions are fit for samples (the last flag). */
+/* What a replica makes of votes and blocks depends on where it stands: only transactions are fit for samples (unsampled). */
 static const struct gossip_topic_conf TOPICS[TOPIC_CNT] = {
-    [TOPIC_TX] = { "tx", 128u << 10, GOSSIP_TX, 500, false, false },
-    [TOPIC_VOTE] = { "vote", VOTE_BYTES, GOSSIP_VOTE, 1000, false, true }, /* and certificates */
-    [TOPIC_BLOCK] = { "block", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false, true },
-    [TOPIC_COMPACT] = { "compact", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false, true },
+    [TOPIC_TX] = { "tx", 128u << 10, GOSSIP_TX, 500, false, false, WIRE_VERSION },
+    [TOPIC_VOTE] = { "vote", VOTE_BYTES, GOSSIP_VOTE, 1000, false, true,
+                     WIRE_VERSION }, /* and certificates */
+    [TOPIC_BLOCK] = { "block", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false, true, WIRE_VERSION },
+    [TOPIC_COMPACT] = { "compact", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false, true, WIRE_VERSION },
 };
 
 struct joint {
@@ -666,7 +669,7 @@ qn_rc qn_net_serve(struct qn_net *net, struct qn_replica *replica, void (*turn)(
     struct qn_hash id = qn_chain_id(qn_replica_chain(replica));
     char hex[9];
     qn_hex(id.b, 4, hex);
-    snprintf(net->proto, sizeof net->proto, "/quoin/%s/ledger/2", hex);
+    snprintf(net->proto, sizeof net->proto, "/quoin/%s/ledger/%d", hex, WIRE_VERSION);
     net->replica = replica;
     net->turn = turn;
     net->turn_arg = arg;
@@ -841,6 +844,25 @@ struct reach_net *qn_net_reach(struct qn_net *net)
 struct qn_coded *qn_net_coded(struct qn_net *net)
 {
     return net->coded;
+}
+
+struct others {
+    const struct qn_net *net;
+    uint32_t cnt;
+};
+
+static void count_other(void *arg, const struct qn_peer_info *info)
+{
+    struct others *o = arg;
+    const char *other;
+    o->cnt += qn_peer_other_version(info, o->net->proto, &other);
+}
+
+uint32_t qn_net_others(struct qn_net *net)
+{
+    struct others o = { .net = net };
+    if (net->chain[0]) qn_host_peers(net->host, count_other, &o);
+    return o.cnt;
 }
 
 uint32_t qn_net_foreign(const struct qn_net *net)

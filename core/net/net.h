@@ -3,7 +3,7 @@
  *
  *     /quoin/genesis/1              asked by who joins without one: the genesis, Borsh, then FIN
  *     /quoin/<8 hex>/ledger/2       a chain's replicas: messages of ledger/sync/sync.def as frames (net/libp2p/frames.h), to one peer
- *     /quoin/<8 hex>/tx/1, vote/1, block/1     topics of the mesh (core/net/gossip_net.h): the same messages, to everybody
+ *     /quoin/<8 hex>/tx/2, vote/2, block/2     topics of the mesh (core/net/gossip_net.h): the same messages, to everybody
  *     /quoin/<8 hex>/kad/1.0.0      the hash table (net/libp2p/discover.h), which finds the others from one address
  *     /quoin/<8 hex>/shard/1        a long proposal in pieces, where most peers are validators (core/net/coded.h) */
 #ifndef QN_CORE_NET_NET_H
@@ -61,6 +61,8 @@ void qn_net_addr(const struct qn_net *net, char dst[QN_MADDR_TEXT]);
 /* qn_net_join lends the addresses to join as they were given, NULL: none. qn_net_joined counts those where somebody is now; *ret_cnt: all. */
 const char *qn_net_join(const struct qn_net *net);
 uint32_t qn_net_joined(const struct qn_net *net, uint32_t *ret_cnt);
+/* qn_net_others counts the connected peers of this chain that speak other versions of its protocol only, and are not used. */
+uint32_t qn_net_others(struct qn_net *net);
 /* qn_net_foreign counts peers of other chains that were turned away. */
 uint32_t qn_net_foreign(const struct qn_net *net);
 /* qn_net_metrics appends what Prometheus reads. */

@@ -76,7 +76,7 @@ static void open_gossip(struct node *n, struct event_base *base)
                                          .credit = vouch,
                                          .on_px = n->discover ? on_px : NULL };
     qn_rc rc = qn_gossip_open(&conf, &n->gossip, &why);
-    const struct gossip_topic_conf topic = { "js", 65536, GOSSIP_TX, 1000, false, false };
+    const struct gossip_topic_conf topic = { "js", 65536, GOSSIP_TX, 1000, false, false, 0 };
     rc = rc ? rc : qn_gossip_topic(n->gossip, &topic, &n->topic);
     QN_ASSERT(rc == QN_OK);
 }

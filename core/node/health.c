@@ -23,6 +23,15 @@ bool health_halted(const struct qn_call_ctx *ctx, char dst[HEALTH_TEXT])
     uint64_t now = qn_env_now_ms(ctx->env), last = qn_view_now_ms(ctx->view);
     if (qn_node_join(ctx->node) || now < last + QUIET_MS + QUIET_BLOCKS * info.block_ms)
         return false;
+    struct qn_net *net = qn_node_net(ctx->node);
+    uint32_t others = net ? qn_net_others(net) : 0;
+    if (others && info.peers == 0) {
+        snprintf(dst, HEALTH_TEXT,
+                 "no block for %.0f s: all peers speak another version of this chain's protocol; "
+                 "install the one they run",
+                 (double)(now - last) / 1000);
+        return true;
+    }
     snprintf(dst, HEALTH_TEXT,
              "no block for %.0f s (one should come every %.1f s): of the weight %u %% was heard in "
              "view %" PRIu64 ", a block needs %u %%",

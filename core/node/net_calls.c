@@ -512,6 +512,11 @@ static qn_rc net_doctor(struct qn_call_ctx *ctx, const void *params, json_t **re
     if (qn_net_foreign(net))
         finding(list, "other chains", NULL, "%u peers turned away; quoin net bans lists them",
                 qn_net_foreign(net));
+    uint32_t others = qn_net_others(net);
+    if (others)
+        finding(list, "other versions", "the older of both builds needs a newer one",
+                "%u peer%s of this chain speak%s another version of its protocol, and %s not used",
+                others, others == 1 ? "" : "s", others == 1 ? "s" : "", others == 1 ? "is" : "are");
     doctor_mesh(list, s.g, &s);
     bool out = health_self(ctx, text), halted = health_halted(ctx, halt);
     char joins[JOIN_TEXT] = "";

@@ -52,7 +52,7 @@ static void two(size_t len, uint32_t cnt)
     uint64_t now_ms = 1000;
     for (int i = 0; i < 2; i++) {
         struct gossip_conf conf = { .hooks = { &end[i], deliver, wake, NULL, NULL, NULL } };
-        struct gossip_topic_conf tx = { "tx", GOSSIP_DATA_MAX, GOSSIP_TX, 1000, false, false };
+        struct gossip_topic_conf tx = { "tx", GOSSIP_DATA_MAX, GOSSIP_TX, 1000, false, false, 0 };
         struct gossip_peer_conf peer = { .id = QN_SPAN_STR("other"),
                                          .outbound = i == 0,
                                          .speaks_12 = true };

@@ -111,7 +111,8 @@ qn_rc gossip_topic_add(struct gossip *g, const struct gossip_topic_conf *conf, u
                        .class = conf->class,
                        .weight_milli = conf->weight_milli,
                        .unsampled = conf->unsampled };
-    int len = snprintf(t.wire, sizeof t.wire, "/quoin/%s/%s/1", g->genesis, conf->name);
+    int len = snprintf(t.wire, sizeof t.wire, "/quoin/%s/%s/%u", g->genesis, conf->name,
+                       conf->version ? conf->version : 1u);
     if (len < 0 || (size_t)len >= sizeof t.wire) return QN_E_RANGE;
     t.wire_len = (uint32_t)len;
     if (gossip_topic_find(g, QN_SPAN(t.wire, t.wire_len))) return QN_E_EXISTS;

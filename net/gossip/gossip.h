@@ -87,6 +87,7 @@ struct gossip_topic_conf {
     /* Nothing is withheld on trial: for topics where an honest peer may ignore what we accept (it is ahead, or had the same from elsewhere)
      * and so brings nothing. */
     bool unsampled;
+    uint8_t version; /* of what it carries, the last part of the name on the wire; 0: 1 */
 };
 
 /* gossip_topic_add makes a topic known, and subscribes. QN_E_LIMIT when there are topic_cnt, QN_E_EXISTS, QN_E_RANGE. */

@@ -74,9 +74,9 @@ static inline void rig_init(struct rig *r)
     };
     r->g = gossip_new(&conf, r->now_ms);
     const struct gossip_topic_conf topics[] = {
-        { "tx", 65536, GOSSIP_TX, 1000, false, false },
-        { "vote", 65536, GOSSIP_VOTE, 1000, false, false },
-        { "block", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false, false },
+        { "tx", 65536, GOSSIP_TX, 1000, false, false, 0 },
+        { "vote", 65536, GOSSIP_VOTE, 1000, false, false, 0 },
+        { "block", GOSSIP_DATA_MAX, GOSSIP_BLOCK, 1000, false, false, 0 },
     };
     uint32_t *ids[] = { &r->tx, &r->vote, &r->block };
     for (size_t i = 0; i < QN_COUNT(topics); i++) {

@@ -224,7 +224,7 @@ static void test_sub_flood(struct qn_test_state *t)
     gossip_put_subscribe(&s.rpc, "/quoin/00000000/late/1", true);
     CHECK_RC(rig_say(&r, 1, &s), QN_OK);
     uint32_t late;
-    struct gossip_topic_conf topic = { "late", 100, GOSSIP_TX, 0, false, false };
+    struct gossip_topic_conf topic = { "late", 100, GOSSIP_TX, 0, false, false, 0 };
     CHECK_RC(gossip_topic_add(r.g, &topic, &late), QN_OK);
     CHECK(gossip_topic_info(r.g, late).mesh == 1);
     CHECK_RC(gossip_topic_add(r.g, &topic, &late), QN_E_EXISTS);

@@ -199,7 +199,7 @@ static void test_unsampled(struct qn_test_state *t)
     struct rig r;
     rig_init(&r);
     uint32_t topic;
-    const struct gossip_topic_conf conf = { "cert", 1000, GOSSIP_VOTE, 1000, false, true };
+    const struct gossip_topic_conf conf = { "cert", 1000, GOSSIP_VOTE, 1000, false, true, 0 };
     CHECK_RC(gossip_topic_add(r.g, &conf, &topic), QN_OK);
     for (uint32_t p = 1; p <= 8; p++) {
         rig_peer(&r, p, true);

@@ -49,11 +49,12 @@ const all = new Promise((done) => {
     if (heard.size >= keys.length && votes >= 20) done();
   });
 });
-js.services.pubsub.subscribe(`/quoin/${chain.slice(0, 8)}/vote/1`);
+js.services.pubsub.subscribe(`/quoin/${chain.slice(0, 8)}/vote/2`);
 const conn = await js.dial(multiaddr(address));
 say({ dialled: conn.remotePeer.toString(), ping: (await js.services.ping.ping(conn.remotePeer)) >= 0 });
 await all;
 say({ heard: heard.size, keys: new Set(heard.values()).size, wrong });
+await js.handle(`/quoin/${chain.slice(0, 8)}/ledger/9`, () => {}); // from now on it is of a later version
 await js.hangUp(conn.remotePeer);
 const dialled = once(js, "peer:connect");
 say({ listens: js.getMultiaddrs()[0].toString() });

@@ -24,6 +24,12 @@ check "each by a key of its own" 4 "$(said keys)"
 check "every vote is as it is drawn, and signed" 0 "$(said wrong)"
 listens=$(said listens)
 check "the node dials it" "${listens##*/}" "$(at net dial "$listens" --json | jq -r .peer)"
-check "it is a peer" js-libp2p "$(at net peer "${listens##*/}" --json | jq -r .agent | cut -d/ -f1)"
+agent() { at net peer "${listens##*/}" --json | jq -r .agent | cut -d/ -f1; } # once it has said who it is
+for _ in $(seq 100); do [ "$(agent)" = "" ] || break; sleep 0.1; done
+check "it is a peer" js-libp2p "$(agent)"
 check "and answers" true "$(at net ping "${listens##*/}" --json | jq '.rtt_us > 0')"
+other() { at net doctor --json | jq -r 'select(.check == "other versions") | .state'; }
+for _ in $(seq 100); do [ "$(other)" = look ] && break; sleep 0.1; done
+check "that it is of a later version is told" "look 1" "$(other) $(grep -c 'speaks /quoin/.*/ledger/9, not .*: another version, not used' "$tmp/net/node-0/up.log")"
+check "and costs it nothing" 0 "$(at net bans --json | wc -l)"
 finish
