@@ -15,12 +15,14 @@
 /* A request under way. */
 struct ask {
     struct ask *next;
+    struct share *share;
     struct fetch *fetch; /* NULL: cancelled */
     struct qn_stream *stream;
     uint32_t peer, req;
     bool ended; /* the swarm knows what became of it */
     struct blob_frames frames;
     struct blob_decoder decoder;
+    struct share_run run;
     uint64_t size;
     /* Nodes that came before the size was proven: the right edge of the tree. */
     uint32_t early_cnt;
@@ -229,13 +231,73 @@ static bool make_room(struct fetch *f, uint64_t size)
     return true;
 }
 
+static void count(struct ask *a, size_t len)
+{
+    struct fetch *f = a->fetch;
+    f->share->stat.in_bytes += len;
+    for (uint32_t i = 0; i < QN_COUNT(f->from); i++) {
+        if (i == f->from_cnt) {
+            f->from[f->from_cnt++].peer = a->peer;
+            share_fetch_peer_name(f->share, a->peer, f->from[i].name);
+        }
+        if (f->from[i].peer != a->peer) continue;
+        f->from[i].groups++;
+        break;
+    }
+}
+
+/* Writes a verified group, which the swarm has counted already. */
+static qn_rc keep(struct ask *a, uint64_t group, struct qn_span bytes)
+{
+    if (share_write(a->fetch->shelf->fd, group, bytes)) {
+        struct fetch *f = a->fetch;
+        finish_errno(f, "writing the blob");
+        return f->rc;
+    }
+    qn_crash_point("blob-group");
+    count(a, bytes.len);
+    return QN_OK;
+}
+
+/* Writes what was gathered, and then says that it is here: others may ask for it. */
+static qn_rc flush(struct ask *a)
+{
+    struct fetch *f = a->fetch;
+    struct share_run *r = &a->run;
+    uint32_t cnt = r->cnt;
+    size_t left = r->len;
+    if (cnt == 0) return QN_OK;
+    r->cnt = 0;
+    r->len = 0;
+    if (share_write(f->shelf->fd, r->first, QN_SPAN(r->bytes, left))) {
+        finish_errno(f, "writing the blob");
+        return f->rc;
+    }
+    for (uint32_t i = 0; i < cnt; i++) {
+        size_t len = QN_MIN(left, (size_t)QN_GROUP);
+        qn_crash_point("blob-group");
+        if (swarm_group(f->swarm, a->req, r->first + i, a->size)) count(a, len);
+        left -= len;
+    }
+    return QN_OK;
+}
+
+static uint8_t *room(void *self, uint64_t group)
+{
+    struct ask *a = self;
+    const struct shelf *shelf = a->fetch->shelf;
+    if (!shelf || shelf->size != a->size) return NULL;
+    return share_run_room(a->fetch->share, &a->run, group);
+}
+
 static qn_rc got_group(void *self, uint64_t group, struct qn_span bytes)
 {
     struct ask *a = self;
     struct fetch *f = a->fetch;
-    uint64_t size;
+    uint64_t size, now = share_now_ms(f->share);
     if (f->shelf && f->shelf->size != a->size) return QN_E_PROOF;
-    bool fresh = swarm_group(f->swarm, a->req, group, a->size);
+    bool gathered = a->run.bytes && bytes.ptr == a->run.bytes + a->run.len;
+    bool fresh = !gathered && swarm_group(f->swarm, a->req, group, a->size);
     if (!f->shelf && swarm_size(f->swarm, &size)) {
         if (size > BLOB_BYTES_MAX) {
             finish(f, QN_E_TOOBIG, "a blob has at most 1 GiB here");
@@ -247,36 +309,16 @@ static qn_rc got_group(void *self, uint64_t group, struct qn_span bytes)
         for (; a->early_cnt; a->early_cnt--)
             memcpy(f->shelf->outer + a->early[a->early_cnt - 1].node * BLOB_NODE,
                    a->early[a->early_cnt - 1].bytes, BLOB_NODE);
-    if (!fresh) return QN_OK;
-    for (size_t put = 0; put < bytes.len;) {
-        ssize_t n =
-            pwrite(f->shelf->fd, bytes.ptr + put, bytes.len - put, (off_t)(group * QN_GROUP + put));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            finish_errno(f, "writing the blob");
-            return f->rc;
-        }
-        put += (size_t)n;
-    }
-    qn_crash_point("blob-group");
-    f->share->stat.in_bytes += bytes.len;
-    for (uint32_t i = 0; i < QN_COUNT(f->from); i++) {
-        if (i == f->from_cnt) {
-            f->from[f->from_cnt++].peer = a->peer;
-            share_fetch_peer_name(f->share, a->peer, f->from[i].name);
-        }
-        if (f->from[i].peer != a->peer) continue;
-        f->from[i].groups++;
-        break;
-    }
-    return QN_OK;
+    if (gathered) return share_run_add(&a->run, group, bytes, now) ? flush(a) : QN_OK;
+    qn_rc rc = fresh ? keep(a, group, bytes) : QN_OK;
+    return rc ? rc : flush(a);
 }
 
 /* Tells the swarm once. The stream goes on to its end by itself, or is reset. */
 static void ask_end(struct ask *a, enum swarm_end how)
 {
     struct fetch *f = a->fetch;
-    if (a->ended) return;
+    if (a->ended || flush(a)) return;
     a->ended = true;
     swarm_end(f->swarm, a->req, how);
     if (how == SWARM_BAD) share_fetch_blame(f, a->peer, "bytes that are not the blob's");
@@ -286,7 +328,7 @@ static void ask_end(struct ask *a, enum swarm_end how)
 static void ask_data(void *arg, struct qn_stream *stream, struct qn_span bytes)
 {
     struct ask *a = arg;
-    const struct blob_sink to = { a, got_size, got_node, got_group };
+    const struct blob_sink to = { a, got_size, got_node, got_group, room };
     enum blob_code code;
     struct qn_span part;
     bool last;
@@ -322,13 +364,14 @@ static void ask_close(void *arg, struct qn_stream *stream, enum qn_stream_end en
 {
     struct ask *a = arg;
     (void)stream, (void)end;
-    if (a->fetch) {
-        ask_end(a, SWARM_LOST);
+    if (a->fetch) ask_end(a, SWARM_LOST);
+    if (a->fetch) { /* its last bytes may have ended the fetch: a full disk */
         struct ask **at = &a->fetch->asks;
         while (*at != a)
             at = &(*at)->next;
         *at = a->next;
     }
+    share_run_free(a->share, &a->run);
     free(a);
 }
 
@@ -344,6 +387,7 @@ static void swarm_ask(void *self, uint32_t peer, uint32_t req, const struct blob
     struct blob_ask *ask = calloc(1, sizeof *ask);
     struct qn_buf buf = { 0 };
     QN_ASSERT(a != NULL && ask != NULL);
+    a->share = f->share;
     a->fetch = f;
     a->peer = peer;
     a->req = req;

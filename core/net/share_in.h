@@ -14,11 +14,16 @@
 #define SHARE_ASK_MS 10000u /* to say what is wanted, and to end a stream that we have ended */
 #define SHARE_SLOW_MS                                                                              \
     10000u /* who takes less than SHARE_SLOW a second after it gives way to others */
-#define SHARE_SLOW     10000u
-#define SHARE_FIND_MS  3000u
-#define SHARE_KEEP_MS  60000u /* the outcome of a fetch, for who asked for it */
-#define SHARE_AGAIN_MS 2000u  /* who had nothing of a blob is asked again: it may be fetching too */
-#define SHARE_LOST_MS  5000u  /* nobody has what is missing: so long, newcomers may */
+#define SHARE_SLOW       10000u
+#define SHARE_FIND_MS    3000u
+#define SHARE_KEEP_MS    60000u /* the outcome of a fetch, for who asked for it */
+#define SHARE_AGAIN_MS   2000u /* who had nothing of a blob is asked again: it may be fetching too */
+#define SHARE_LOST_MS    5000u /* nobody has what is missing: so long, newcomers may */
+
+#define SHARE_RUN_GROUPS 8u /* 128 KiB */
+#define SHARE_RUNS_MAX                                                                             \
+    64u /* at once, of all fetches: 8 MiB; further requests write each group by itself */
+#define SHARE_RUN_MS 100u /* of a slow source each group is written as it comes */
 
 struct fetch;
 
@@ -96,7 +101,7 @@ struct share {
     struct shelf *shelves;
     struct serve *serves;
     struct fetch *fetches;
-    uint32_t serve_cnt, fetch_cnt;
+    uint32_t serve_cnt, fetch_cnt, run_cnt;
     struct share_stat stat;
 };
 
@@ -129,6 +134,20 @@ QN_CHECK bool share_part_old(struct share *s, const struct qn_hash *id, uint64_t
                              struct swarm *swarm, struct shelf **ret);
 void share_part_drop(struct share *s, const struct qn_hash *id);
 void share_parts_sweep(const char *home);
+
+/* share_run.c: verified groups of one request, gathered for one write. */
+struct share_run {
+    uint8_t *bytes; /* NULL: none yet */
+    uint64_t first, last_ms;
+    uint32_t cnt; /* groups from first on, len bytes */
+    size_t len;
+};
+/* share_run_room lends where group is to be put together; NULL: not in this run. share_run_add takes it in from there; true: write the run now. */
+uint8_t *share_run_room(struct share *s, struct share_run *r, uint64_t group);
+bool share_run_add(struct share_run *r, uint64_t group, struct qn_span bytes, uint64_t now_ms);
+void share_run_free(struct share *s, struct share_run *r);
+/* share_write puts bytes where group begins; else errno says why not. */
+QN_CHECK qn_rc share_write(int fd, uint64_t group, struct qn_span bytes);
 
 /* share_fetch.c */
 void share_fetch_peer(struct share *s, uint32_t peer, bool up);

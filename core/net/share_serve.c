@@ -10,6 +10,8 @@
 #define QUEUE_LOW                                                                                  \
     (256u << 10) /* bytes on their way: enough for a fast link between two turns of the loop */
 #define TURN_BYTES (512u << 10) /* of one stream in a turn */
+#define FRAME_HEAD 5u
+#define FRAME_ROOM (3 * QN_GROUP + 1024) /* what mostly goes into one */
 
 static qn_rc get_node(void *self, uint64_t node, uint8_t ret[BLOB_NODE])
 {
@@ -140,26 +142,30 @@ static void refuse_rc(struct serve *sv, qn_rc rc)
         refuse(sv, BLOB_ERROR, "cannot be read");
 }
 
-/* A few groups into one frame; false when the stream has its fill, or the answer is over. */
-static bool send_some(struct serve *sv, struct qn_buf *buf)
+/* Reads a few groups into one frame, which is sent from where it was read to; false when the answer is over. */
+static bool send_some(struct serve *sv)
 {
     const struct blob_source from = { sv->shelf, get_node, get_group, is_trusted, is_right };
+    struct qn_buf buf = { .ptr = malloc(FRAME_ROOM), .cap = FRAME_ROOM };
     bool more = true;
-    qn_rc rc = QN_OK;
-    uint8_t head[5] = { 0 };
-    qn_buf_clear(buf);
-    qn_buf_put(buf, head, sizeof head);
-    while (rc == QN_OK && more && buf->len < BLOB_FRAME_MAX - QN_GROUP)
-        rc = blob_encode_next(sv->encoder, &from, buf, &more);
-    if (buf->len > sizeof head) {
-        blob_frame_head(BLOB_OK, (uint32_t)(buf->len - sizeof head), head);
-        memcpy(buf->ptr, head, sizeof head);
-        if (qn_stream_write(sv->stream, qn_buf_get(buf))) {
-            cut(sv);
-            return false;
+    qn_rc rc = QN_OK, sent = QN_OK;
+    QN_ASSERT(buf.ptr != NULL);
+    (void)qn_buf_grow(&buf, FRAME_HEAD);
+    while (rc == QN_OK && more && buf.len < BLOB_FRAME_MAX - QN_GROUP)
+        rc = blob_encode_next(sv->encoder, &from, &buf, &more);
+    if (buf.len > FRAME_HEAD) {
+        uint64_t len = buf.len - FRAME_HEAD;
+        blob_frame_head(BLOB_OK, (uint32_t)len, buf.ptr);
+        sent = qn_stream_give(sv->stream, &buf);
+        if (sent == QN_OK) {
+            sv->sent += len;
+            sv->share->stat.out_bytes += len;
         }
-        sv->sent += buf->len;
-        sv->share->stat.out_bytes += buf->len - sizeof head;
+    }
+    qn_buf_free(&buf);
+    if (sent) {
+        cut(sv);
+        return false;
     }
     if (rc) {
         if (rc == QN_E_CORRUPT &&
@@ -176,25 +182,22 @@ static bool send_some(struct serve *sv, struct qn_buf *buf)
     return false;
 }
 
-static void pump_one(struct serve *sv, struct qn_buf *buf)
+static void pump_one(struct serve *sv)
 {
-    size_t sent = 0;
+    uint64_t begin = sv->share->stat.out_bytes;
     while (qn_stream_queued(sv->stream) < QUEUE_LOW) {
-        if (sent >= TURN_BYTES) { /* others first */
+        if (sv->share->stat.out_bytes - begin >= TURN_BYTES) { /* others first */
             event_active(sv->share->pump, EV_TIMEOUT, 0);
             return;
         }
-        if (!send_some(sv, buf)) return;
-        sent += buf->len;
+        if (!send_some(sv)) return;
     }
 }
 
 void share_serve_pump(struct share *s)
 {
-    struct qn_buf buf = { 0 };
     for (struct serve *sv = s->serves; sv; sv = sv->next)
-        if (sv->encoder && !sv->over) pump_one(sv, &buf);
-    qn_buf_free(&buf);
+        if (sv->encoder && !sv->over) pump_one(sv);
 }
 
 static void begin_blob(struct serve *sv)

@@ -106,7 +106,7 @@ static void bench_stream(struct file *f)
     const struct blob_source from = { f, get_node, get_group, NULL, NULL };
     uint8_t *to = malloc(f->size);
     QN_ASSERT(to != NULL);
-    const struct blob_sink sink = { to, NULL, see_node, see_group };
+    const struct blob_sink sink = { to, NULL, see_node, see_group, NULL };
     struct blob_encoder *e = malloc(sizeof *e);
     struct blob_decoder *d = malloc(sizeof *d);
     double best_out = 0, best_in = 0, plain = 0;

@@ -36,7 +36,7 @@ static void as_stream(const uint8_t *data, size_t size)
     free(zero);
     blob_outer_build(cv, 4, outer, &id);
     const struct blob_range range = { size ? data[0] >> 6 : 0, BLOB_LAST };
-    const struct blob_sink to = { NULL, NULL, see_node, see_group };
+    const struct blob_sink to = { NULL, NULL, see_node, see_group, NULL };
     struct blob_decoder *d = malloc(sizeof *d);
     blob_decode_init(d, &id, BLOB_SIZE_MAX, &range, 1);
     size_t step = size ? 1 + (size_t)(data[0] & 63) * 37 : 1;

@@ -89,7 +89,7 @@ static qn_rc decode(struct sink *to, const struct blob_range *range, uint32_t cn
                     struct qn_span in, size_t step, bool *ret_done)
 {
     struct blob_decoder *d = malloc(sizeof *d);
-    const struct blob_sink sink = { to, NULL, see_node, see_group };
+    const struct blob_sink sink = { to, NULL, see_node, see_group, NULL };
     qn_rc rc = QN_OK;
     blob_decode_init(d, &to->of->id, BLOB_SIZE_MAX, range, cnt);
     for (size_t at = 0; at < in.len && rc == QN_OK; at += step)
@@ -195,7 +195,7 @@ static qn_rc claim(struct qn_test_state *t, const struct file *f, uint64_t size)
     /* The honest nodes and groups that a liar of that size could send for the last group. */
     struct blob_decoder *d = malloc(sizeof *d);
     struct sink sink = { .of = f, .t = t };
-    const struct blob_sink to = { &sink, NULL, see_node, see_group };
+    const struct blob_sink to = { &sink, NULL, see_node, see_group, NULL };
     const struct blob_range last = { BLOB_LAST, 1 };
     uint8_t head[8];
     memcpy(head, &size, 8);

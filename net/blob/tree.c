@@ -195,19 +195,22 @@ qn_rc blob_decode_put(struct blob_decoder *d, struct qn_span in, const struct bl
         if (d->size_known && !p) return in.len ? QN_E_EXTRA : QN_OK;
         uint32_t len = p ? part_len(&d->walk, p) : 8;
         qn_rc rc;
-        if (d->got == 0 && in.len >= len) { /* where it lies */
+        if (d->got == 0)
+            d->room = p && p->cnt == 1 && to->room ? to->room(to->self, p->first) : NULL;
+        if (d->got == 0 && in.len >= len && !d->room) { /* where it lies */
             rc = take_item(d, in.ptr, len, to);
             in.ptr += len;
             in.len -= len;
         } else {
             uint32_t n = (uint32_t)QN_MIN((size_t)(len - d->got), in.len);
-            if (n) memcpy(d->part + d->got, in.ptr, n);
+            uint8_t *at = d->room ? d->room : d->part;
+            if (n) memcpy(at + d->got, in.ptr, n);
             d->got += n;
             in.ptr += n;
             in.len -= n;
             if (d->got < len) return QN_OK;
             d->got = 0;
-            rc = take_item(d, d->part, len, to);
+            rc = take_item(d, at, len, to);
         }
         if (rc) return rc;
     }

@@ -79,6 +79,9 @@ struct blob_sink {
     qn_rc (*size)(void *self, uint64_t size); /* as claimed; NULL: not interested */
     qn_rc (*node)(void *self, uint64_t node, const uint8_t bytes[BLOB_NODE]);
     qn_rc (*group)(void *self, uint64_t group, struct qn_span bytes);
+    /* Where group (QN_GROUP bytes at most) is to be put together; group is told of it there. NULL, or NULL returned: it lies where it came, or
+     * in the decoder. */
+    uint8_t *(*room)(void *self, uint64_t group);
 };
 
 struct blob_decoder {
@@ -86,7 +89,8 @@ struct blob_decoder {
     struct qn_hash id;
     bool size_known;
     uint64_t size_max;
-    uint32_t got; /* bytes of the next item in part */
+    uint32_t got; /* bytes of the next item, in room or else in part */
+    uint8_t *room;
     uint8_t part[QN_GROUP];
 };
 

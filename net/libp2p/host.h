@@ -161,6 +161,8 @@ QN_CHECK qn_rc qn_host_stream(struct qn_host *host, uint32_t peer, const char *p
 /* qn_stream_write queues bytes (copied). QN_E_LIMIT when the queue of the stream would pass its limit (qn_stream_set_queue; 1 MiB),
  * nothing was queued then; QN_E_STATE after finish or reset. A write into an empty queue is always taken. */
 QN_CHECK qn_rc qn_stream_write(struct qn_stream *s, struct qn_span bytes);
+/* qn_stream_give is the same without a copy: buf is the stream's (and empty) after QN_OK, still the caller's otherwise. */
+QN_CHECK qn_rc qn_stream_give(struct qn_stream *s, struct qn_buf *buf);
 void qn_stream_finish(struct qn_stream *s); /* no more from us; the other half stays open */
 void qn_stream_reset(struct qn_stream *s);  /* both halves, now; on_close follows on a later turn */
 /* While paused no on_data comes and the peer's window is not refilled. */

@@ -489,17 +489,38 @@ qn_rc qn_host_stream(struct qn_host *h, uint32_t num, const char *proto, enum qn
     return QN_OK;
 }
 
-qn_rc qn_stream_write(struct qn_stream *s, struct qn_span bytes)
+/* Room for so many bytes at the end of the queue. */
+static qn_rc may_queue(struct qn_stream *s, size_t len)
 {
     if (s->dead || s->finish) return QN_E_STATE;
-    if (bytes.len == 0) return QN_OK;
-    if (s->out.len && s->out.len + bytes.len > s->queue_max) return QN_E_LIMIT;
-    if (!qn_budget_take(&s->peer->memory, bytes.len)) return QN_E_LIMIT;
-    qn_queue_put(&s->out, bytes);
-    s->peer->queued += bytes.len;
+    if (s->out.len && s->out.len + len > s->queue_max) return QN_E_LIMIT;
+    return qn_budget_take(&s->peer->memory, len) ? QN_OK : QN_E_LIMIT;
+}
+
+static void queued(struct qn_stream *s, size_t len)
+{
+    s->peer->queued += len;
     s->last_us = host_now(s->host);
     if (s->out.len >= LOW_WATER) s->above = true;
     schedule(s);
+}
+
+qn_rc qn_stream_write(struct qn_stream *s, struct qn_span bytes)
+{
+    qn_rc rc = may_queue(s, bytes.len);
+    if (rc || bytes.len == 0) return rc;
+    qn_queue_put(&s->out, bytes);
+    queued(s, bytes.len);
+    return QN_OK;
+}
+
+qn_rc qn_stream_give(struct qn_stream *s, struct qn_buf *buf)
+{
+    size_t len = buf->len;
+    qn_rc rc = may_queue(s, len);
+    if (rc || len == 0) return rc;
+    qn_queue_give(&s->out, buf);
+    queued(s, len);
     return QN_OK;
 }
 

@@ -116,7 +116,14 @@ static void test_queue(struct qn_test_state *t)
         if (seed >> 31) {
             for (size_t k = 0; k < n; k++)
                 in[k] = (uint8_t)((put + k) * 31);
-            qn_queue_put(&q, QN_SPAN(in, n));
+            struct qn_buf given = { 0 };
+            qn_buf_put(&given, in, n);
+            if (seed >> 30 & 1)
+                qn_queue_give(&q, &given);
+            else
+                qn_queue_put(&q, QN_SPAN(in, n));
+            CHECK((seed >> 30 & 1) == 0 || (given.ptr == NULL && given.len == 0));
+            qn_buf_free(&given);
             put += n;
         } else {
             size_t m = qn_queue_take(&q, out, n);
