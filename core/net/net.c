@@ -5,6 +5,7 @@
 #include "core/net/compact_net.h"
 #include "core/net/gossip_net.h"
 #include "core/net/reach_net.h"
+#include "core/net/votes.h"
 #include "net/libp2p/chain.h"
 #include "net/libp2p/discover.h"
 #include "net/libp2p/frames.h"
@@ -33,14 +34,9 @@
 
 #define VIEWS_AHEAD  8 /* of ours, and behind: those whose proposals are put together */
 #define VIEWS_BEHIND 1
-#define VOTES_MAX    256 /* that wait for the end of a turn */
-#define CERTS_MAX    32  /* certificates do, where fewer wait: of VOTE_BYTES each */
-#define VOTE_LEN     112 /* a message: kind, vote (docs/why/consensus.md) */
 #define WIRE_VERSION                                                                               \
     2 /* of sync.def's messages: the protocol and topics that carry them end in it */
-#define KIND_PROPOSAL 5
-#define KIND_VOTE     3 /* of sync.def */
-#define KIND_CERT     4
+#define KIND_PROPOSAL 5 /* of sync.def */
 
 enum { TOPIC_TX, TOPIC_VOTE, TOPIC_BLOCK, TOPIC_COMPACT, TOPIC_CNT };
 /* What a replica makes of votes and blocks depends on where it stands: only transactions are fit for samples (unsampled). */
@@ -66,16 +62,6 @@ struct joint {
 struct leaver {
     uint32_t peer; /* 0: free */
     char other[QN_CHAIN_HEX];
-};
-
-/* Votes that this turn of the loop brought: their signatures cost a fraction together. And certificates that came behind them, of which nothing is left
- * to check when they are of these votes. */
-struct votes {
-    struct event *due;
-    unsigned cnt;
-    uint64_t handle[VOTES_MAX];
-    struct qn_buf bytes[VOTES_MAX];
-    struct qn_heard heard[VOTES_MAX];
 };
 
 struct qn_net {
@@ -480,40 +466,26 @@ static void on_message(void *arg, uint32_t peer, struct qn_span message)
     net->turn(net->turn_arg);
 }
 
-static void on_votes(evutil_socket_t fd, short what, void *arg)
+static bool vote_news(void *arg, struct qn_span message)
+{
+    const struct qn_net *net = arg;
+    return qn_replica_vote_news(net->replica, message);
+}
+
+static void take_votes(void *arg, struct qn_heard *list, const uint64_t *handles, unsigned cnt)
 {
     struct qn_net *net = arg;
-    struct votes *v = net->votes;
-    unsigned cnt = v->cnt;
-    (void)fd;
-    (void)what;
-    v->cnt = 0;
-    if (!net->gossip || cnt == 0) return;
-    qn_replica_recv_many(net->replica, v->heard, cnt);
+    if (!net->gossip) return;
+    qn_replica_recv_many(net->replica, list, cnt);
     for (unsigned i = 0; i < cnt; i++) {
-        const struct qn_heard *h = &v->heard[i];
+        const struct qn_heard *h = &list[i];
         if (h->verdict == QN_ACCEPT) useful(net, h->peer, h->message);
-        qn_gossip_verdict(net->gossip, v->handle[i],
+        qn_gossip_verdict(net->gossip, handles[i],
                           h->verdict == QN_ACCEPT   ? GOSSIP_ACCEPT
                           : h->verdict == QN_REJECT ? GOSSIP_REJECT
                                                     : GOSSIP_IGNORE);
-        if (h->message.len > VOTE_LEN) qn_buf_free(&v->bytes[i]);
     }
     net->turn(net->turn_arg);
-}
-
-static enum gossip_verdict keep_vote(struct qn_net *net, uint32_t peer, uint64_t handle,
-                                     struct qn_span data)
-{
-    const struct timeval now = { 0, 0 };
-    struct votes *v = net->votes;
-    if (v->cnt == 0) event_add(v->due, &now);
-    struct qn_buf *bytes = &v->bytes[v->cnt];
-    qn_buf_clear(bytes);
-    qn_buf_span(bytes, data);
-    v->handle[v->cnt] = handle;
-    v->heard[v->cnt++] = (struct qn_heard){ .peer = peer, .message = qn_buf_get(bytes) };
-    return GOSSIP_LATER;
 }
 
 static enum gossip_verdict on_gossip(void *arg, uint32_t topic, uint32_t peer, uint64_t handle,
@@ -526,11 +498,8 @@ static enum gossip_verdict on_gossip(void *arg, uint32_t topic, uint32_t peer, u
         if (!net->compact) return GOSSIP_IGNORE;
         return qn_compact_take(net->compact, peer, handle, data);
     }
-    const struct votes *v = net->votes;
-    if (v && v->cnt < VOTES_MAX && data.len &&
-        ((data.len == VOTE_LEN && data.ptr[0] == KIND_VOTE) ||
-         (v->cnt && v->cnt < CERTS_MAX && data.ptr[0] == KIND_CERT)))
-        return keep_vote(net, peer, handle, data);
+    if (net->votes && votes_fit(net->votes, data))
+        return votes_keep(net->votes, peer, handle, data);
     switch (qn_replica_recv(net->replica, peer, data, &why)) {
     case QN_ACCEPT:
         verdict = GOSSIP_ACCEPT;
@@ -783,9 +752,7 @@ qn_rc qn_net_open(const struct qn_net_conf *conf, struct qn_net **ret, struct qn
         return rc;
     }
     qn_host_watch(net->host, &net->watch);
-    net->votes = calloc(1, sizeof *net->votes);
-    QN_ASSERT(net->votes != NULL);
-    net->votes->due = event_new(conf->base, -1, 0, on_votes, net);
+    net->votes = votes_new(&(struct votes_conf){ conf->base, net, vote_news, take_votes });
     net->tick = event_new(conf->base, -1, 0, on_tick, net);
     on_tick(-1, 0, net);
     *ret = net;
@@ -796,10 +763,7 @@ void qn_net_close(struct qn_net *net)
 {
     if (!net) return;
     if (net->tick) event_free(net->tick);
-    if (net->votes) event_free(net->votes->due);
-    for (unsigned i = 0; net->votes && i < VOTES_MAX; i++)
-        qn_buf_free(&net->votes->bytes[i]);
-    free(net->votes);
+    votes_free(net->votes);
     net->votes = NULL;
     reach_net_close(net->reach);
     net->reach = NULL;

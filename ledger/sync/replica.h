@@ -76,6 +76,9 @@ struct qn_heard {
     struct qn_why why;
 };
 
+/* qn_replica_vote_news says whether a message is a vote whose signature is worth a look: well-formed, of the set, of a view that matters, not heard. */
+bool qn_replica_vote_news(const struct qn_replica *r, struct qn_span message);
+
 /* qn_replica_recv_many takes messages in their order. Signatures of the votes among them are checked side by side, each for itself: a bad one costs who
  * sent it and nobody else. */
 void qn_replica_recv_many(struct qn_replica *r, struct qn_heard *list, size_t cnt);

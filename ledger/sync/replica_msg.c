@@ -395,6 +395,22 @@ enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_s
     return verdict;
 }
 
+static bool read_vote(struct qn_span message, struct qn_vote *ret)
+{
+    struct qn_arena arena = { .max = DECODE_MAX };
+    uint8_t kind;
+    bool ok = qn_take_u8(&message, &kind) && kind == SAY_VOTE &&
+              qn_decode(qn_vote_record(), message, &arena, ret, NULL) == QN_OK;
+    qn_arena_free(&arena);
+    return ok;
+}
+
+bool qn_replica_vote_news(const struct qn_replica *r, struct qn_span message)
+{
+    struct qn_vote vote;
+    return !r->rc && !r->conf.hold && read_vote(message, &vote) && is_news(r, &vote);
+}
+
 /* At most CHECK_TXS. */
 static void recv_some(struct qn_replica *r, struct qn_heard *list, size_t cnt)
 {
@@ -403,14 +419,8 @@ static void recv_some(struct qn_replica *r, struct qn_heard *list, size_t cnt)
     size_t at[CHECK_TXS], vote_cnt = 0, k = 0;
     bool good[CHECK_TXS];
     for (size_t i = 0; i < cnt && !r->rc && !r->conf.hold; i++) {
-        struct qn_span s = list[i].message;
-        struct qn_arena arena = { .max = DECODE_MAX };
-        uint8_t kind;
-        if (qn_take_u8(&s, &kind) && kind == SAY_VOTE &&
-            qn_decode(qn_vote_record(), s, &arena, &votes[vote_cnt], NULL) == QN_OK &&
-            is_news(r, &votes[vote_cnt]))
-            at[vote_cnt++] = i;
-        qn_arena_free(&arena);
+        struct qn_vote *vote = &votes[vote_cnt];
+        if (read_vote(list[i].message, vote) && is_news(r, vote)) at[vote_cnt++] = i;
     }
     qn_votes_ok(votes, vote_cnt, &chain, &r->set, good);
     for (size_t i = 0; i < cnt; i++) {
