@@ -169,6 +169,14 @@ static qn_rc piece_version(struct qn_replica *r, const struct qn_header *h, stru
     return QN_E_ABSENT;
 }
 
+/* What stands on an epoch's last block and is of its epoch is a filler: certified, but no block, whoever gives it for one. */
+static qn_rc piece_filler(const struct qn_replica *r, const struct qn_header *h, struct qn_why *why)
+{
+    if (h->epoch >= qn_chain_set(r->chain)->epoch) return QN_OK;
+    return qn_why(why, QN_E_PROOF, "a filler of epoch %u in the place of block %" PRIu64, h->epoch,
+                  h->height);
+}
+
 /* Signatures and beacons of all blocks that are not executed yet, side by side. */
 static void piece_check(struct qn_replica *r, struct piece *p, struct qn_why *why)
 {
@@ -194,7 +202,8 @@ static qn_rc piece_run(struct qn_replica *r, const struct piece *p, uint32_t fro
     bool ends = false;
     while (rc == QN_OK && to < p->cnt && !ends) {
         const struct qn_header *h = &p->blocks[to].block.header;
-        rc = piece_version(r, h, why);
+        rc = piece_filler(r, h, why);
+        if (rc == QN_OK) rc = piece_version(r, h, why);
         if (rc) break;
         if (to >= p->good) { /* in words, of this one */
             uint32_t good;

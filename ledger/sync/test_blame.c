@@ -66,11 +66,85 @@ static void test_evidence(struct qn_test_state *t)
     end(net);
 }
 
+/* A filler, empty, on an epoch's last block, with the certificate that makes that one final: peers have its head, and anybody its body. */
+static struct sync_block fill(struct net *net, const struct qn_header *last,
+                              struct qn_cert_vote votes[NODES])
+{
+    struct sync_block b = { .block.header = *last, .cert.votes.ptr = votes };
+    struct qn_header *h = &b.block.header;
+    h->parent = qn_header_hash(last);
+    h->height++;
+    h->view++;
+    h->t_ms++;
+    h->body_root = qn_body_root(NULL, 0);
+    b.cert.kind = QN_CERT_SLOW;
+    b.cert.epoch = h->epoch;
+    b.cert.view = h->view;
+    b.cert.block = qn_header_hash(h);
+    for (uint16_t i = 0; i < NODES; i++)
+        for (unsigned k = 0; k < NODES; k++)
+            if (qn_hash_eq(&net->set[i], &net->node[k].key.pub)) {
+                struct qn_vote v = qn_vote_make(&net->node[k].key, i, &h->chain, QN_VOTE_FINAL,
+                                                h->epoch, h->view, &b.cert.block);
+                qn_cert_add(&b.cert, &v);
+            }
+    return b;
+}
+
+/* Who is an epoch behind is given the filler for the next epoch's first block. It is certified, and no block: no reason to stop as one that is
+ * broken, only to score who gave it. */
+static void test_filler(struct qn_test_state *t)
+{
+    struct net *net = begin();
+    struct drip d = { .after_us = 0 };
+    struct qn_cert_vote votes[NODES];
+    struct sync_block list[STRETCH];
+    struct sync_blocks m = { .blocks = { 0, list } };
+    struct qn_arena arena = { 0 };
+    struct qn_frame f;
+    struct qn_why why = { "" };
+    for (unsigned i = 0; i + 1 < NODES; i++)
+        boot(net, i);
+    run(net, 20000);
+    boot(net, NODES - 1);
+    for (unsigned i = 0; i + 1 < NODES; i++)
+        qn_replica_peer(net->node[NODES - 1].r, i, false);
+    net->hook = &d;
+    net->on_far = note_get;
+    join(net, 1);
+    CHECK(d.get.from == 1);
+    for (uint32_t epoch = 0; m.blocks.cnt + 1 < STRETCH; m.blocks.cnt++) {
+        QN_ASSERT(qn_chain_frame(qn_replica_chain(net->node[0].r), m.blocks.cnt + 1, &arena, &f,
+                                 &why) == QN_OK);
+        if (m.blocks.cnt && f.block.header.epoch != epoch) break;
+        epoch = f.block.header.epoch;
+        list[m.blocks.cnt] = (struct sync_block){ .block = f.block };
+    }
+    uint64_t last = m.blocks.cnt;
+    list[last] = fill(net, &list[last - 1].block.header, votes);
+    m.blocks.cnt++;
+    struct qn_buf message = { 0 };
+    qn_buf_u8(&message, SAY_BLOCKS);
+    qn_encode(sync_blocks_record(), &m, &message);
+    struct qn_replica *r = net->node[NODES - 1].r;
+    CHECK(qn_replica_recv(r, FAR, qn_buf_get(&message), &why) == QN_REJECT);
+    CHECK(height(net, NODES - 1) == last);
+    for (unsigned i = 0; i + 1 < NODES; i++)
+        qn_replica_peer(r, i, true);
+    run(net, 10000); /* it goes on */
+    CHECK(height(net, NODES - 1) + 2 >= height(net, 0));
+    check_equal(t, net);
+    end(net);
+    qn_buf_free(&message);
+    qn_arena_free(&arena);
+}
+
 int main(void)
 {
     TEST_BEGIN();
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_blame);
     TEST(test_evidence);
+    TEST(test_filler);
     return TEST_END();
 }
