@@ -94,6 +94,8 @@ struct peer {
     struct qn_budget memory;
     uint32_t blob_streams;
     struct qn_bucket resets;
+    uint32_t blamed; /* slips not forgotten yet */
+    uint64_t blamed_us;
     uint64_t up_us, in_bytes, out_bytes, class_bytes[QN_NET_CLASS_CNT];
     uint32_t rtt_us;
     size_t queued;

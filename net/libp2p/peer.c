@@ -327,10 +327,22 @@ void qn_host_bans(const struct qn_host *h,
                   h->bans[i].reason);
 }
 
+/* Whoever watches may keep scores that say more; but not of a peer that it does not speak with, and an offence may have cost us a signature. */
+static bool enough(struct peer *p, uint32_t slips)
+{
+    const struct qn_limits *l = &p->host->limits;
+    uint64_t now = host_now(p->host), each = l->peer_blame_s * 1000000ull;
+    uint64_t gone = QN_MIN((now - p->blamed_us) / QN_MAX(each, (uint64_t)1), (uint64_t)p->blamed);
+    p->blamed_us = gone == p->blamed ? now : p->blamed_us + gone * each;
+    p->blamed += slips - (uint32_t)gone;
+    return p->blamed > l->peer_blames && !p->explicit;
+}
+
 void qn_host_blame(struct qn_host *h, uint32_t num, enum qn_blame how, const char *what)
 {
     struct peer *p = peer_find(h, num);
     if (!p) return;
+    if (how != QN_BLAME_FATAL && enough(p, how == QN_BLAME_SLIP ? 1 : 4)) how = QN_BLAME_FATAL;
     h->stat.blames++;
     for (struct qn_host_watch *w = h->watches, *next; w; w = next) {
         next = w->next;

@@ -514,6 +514,48 @@ static void limit_peer_resets_s(struct qn_test_state *t)
     CHECK(refusals(t, 1, 10, 5) < 60);
 }
 
+static void blame(struct world *w, enum qn_blame how)
+{
+    qn_host_blame(w->n[0].host, w->n[0].last_peer, how, "as a test");
+    turns_for(w->base, 100);
+}
+
+/* An offence is four slips; who has more than that is gone, and does not come back. */
+static void limit_peer_blames(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    w.limits.peer_blames = 8;
+    world_open(t, &w);
+    connect_to(t, &w, 1, 0);
+    UNTIL(&w, w.n[0].up && w.n[1].up);
+    blame(&w, QN_BLAME_OFFENCE);
+    blame(&w, QN_BLAME_OFFENCE);
+    CHECK(w.n[0].down == 0 && w.n[0].blames == 2);
+    blame(&w, QN_BLAME_SLIP);
+    CHECK(w.n[0].down == 1 && w.n[0].blames == 3);
+    CHECK_RC(dial(&w, 1, qn_host_port(w.n[0].host)), QN_OK);
+    turns_for(w.base, 300);
+    CHECK(w.n[0].up == 1);
+    world_close(&w);
+}
+
+static void limit_peer_blame_s(struct qn_test_state *t)
+{
+    for (uint32_t s = 1; s <= 1000; s += 999) {
+        struct world w = { .limits = qn_limits_default() };
+        w.limits.peer_blames = 4;
+        w.limits.peer_blame_s = s;
+        world_open(t, &w);
+        connect_to(t, &w, 1, 0);
+        UNTIL(&w, w.n[0].up && w.n[1].up);
+        blame(&w, QN_BLAME_OFFENCE);
+        turns_for(w.base, 1100);
+        blame(&w, QN_BLAME_SLIP);
+        CHECK(w.n[0].down == (s > 1));
+        world_close(&w);
+    }
+}
+
 static bool told(const struct world *w, struct qn_peer_info *info)
 {
     return qn_host_peer(w->n[0].host, w->n[0].last_peer, info) && info->identified;
