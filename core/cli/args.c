@@ -177,6 +177,8 @@ qn_rc qn_args_account(const struct qn_cli *cli, const char *text, char hex[65], 
     struct qn_hash acct;
     struct qn_key key;
     if (qn_addr_parse(text, &acct)) {
+        if (strncmp(text, "qn1", 3) == 0)
+            return qn_why(why, QN_E_USAGE, "%.80s is no address", text);
         qn_rc rc = qn_wallet_load(cli->client.home, text, &key, why);
         if (rc) return rc;
         acct = qn_acct_key(&key.pub);

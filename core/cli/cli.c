@@ -135,7 +135,7 @@ static qn_rc bare_words(const char *name, const char *args, qn_rc rc, struct qn_
     snprintf(cmd, sizeof cmd, "%s", name);
     for (char *c = cmd; *c; c++)
         if (*c == '.') *c = ' ';
-    return qn_why(why, QN_E_USAGE, "%s takes %s; see quoin help %s", cmd, args, cmd);
+    return qn_why(why, QN_E_USAGE, "%s takes %s", cmd, args);
 }
 
 int qn_call_show(struct qn_cli *cli, const char *name, json_t *params QN_TAKES)

@@ -46,7 +46,7 @@ static size_t widest(const json_t *obj, size_t prefix)
     json_object_foreach(mutable, name, val)
     {
         size_t len = json_is_object(val) ? widest(val, prefix + strlen(name) + 1)
-                                         : prefix + strlen(qn_value_label(name, shown));
+                                         : prefix + strlen(qn_value_label(obj, name, shown));
         max = QN_MAX(max, len);
     }
     json_decref(mutable);
@@ -69,7 +69,7 @@ static void card(const struct show *show, const json_t *obj, const char *prefix,
         }
         char *text = qn_value_word(name, val);
         bool below = all_objects(val) && text[0] == '[';
-        put(qn_value_label(whole, shown), below ? 0 : width);
+        put(qn_value_label(obj, whole, shown), below ? 0 : width);
         if (!below) fputs("  ", stdout);
         put(below ? "" : text, 0);
         putchar('\n');
@@ -143,7 +143,7 @@ static void table(const struct show *show, const json_t *list, int indent)
     const json_t *first = json_array_get(list, 0);
     add_columns(cols, show, first, "", is_deep(first));
     for (size_t k = 0; k < cols->cnt; k++) {
-        cols->width[k] = strlen(qn_value_label(cols->name[k], shown));
+        cols->width[k] = strlen(qn_value_label(first, cols->name[k], shown));
         for (size_t i = 0; pad && i < json_array_size(list); i++) {
             char *text = cell(json_array_get(list, i), cols->name[k]);
             cols->width[k] = QN_MAX(cols->width[k], QN_MIN(strlen(text), (size_t)64));
@@ -165,7 +165,7 @@ static void table(const struct show *show, const json_t *list, int indent)
         printf("%*s", indent, "");
         for (size_t k = 0; k < cols->cnt; k++) {
             bool last = k + 1 == cols->cnt;
-            char *text = i == 0 ? strdup(qn_value_label(cols->name[k], shown))
+            char *text = i == 0 ? strdup(qn_value_label(first, cols->name[k], shown))
                                 : cell(json_array_get(list, i - 1), cols->name[k]);
             put(text, pad && !last ? cols->width[k] : 0);
             fputs(last ? "\n" : pad ? "  " : "\t", stdout);

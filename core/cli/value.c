@@ -58,14 +58,19 @@ static bool measure(const char *name, json_int_t n, char dst[48])
     return true;
 }
 
-const char *qn_value_label(const char *name, char dst[QN_LABEL_MAX])
+const char *qn_value_label(const json_t *row, const char *name, char dst[QN_LABEL_MAX])
 {
-    static const char *const UNITS[][2] = { { "_bytes_s", "/s" }, { "_us", "" }, { "_milli", "" } };
+    static const char *const UNITS[][2] = {
+        { "_bytes_s", "/s" }, { "_us", "" }, { "_milli", "" }, { "_uqn", "" }, { "_ms", "" }
+    };
     char text[48];
     snprintf(dst, QN_LABEL_MAX, "%s", name);
     for (size_t i = 0; measure(name, 0, text) && i < QN_COUNT(UNITS); i++)
         if (ends(dst, UNITS[i][0])) /* shorter than it was */
             memcpy(dst + strlen(dst) - strlen(UNITS[i][0]), UNITS[i][1], strlen(UNITS[i][1]) + 1);
+    if (ends(name, "t_ms") && (strcmp(dst, "t") == 0 || ends(dst, ".t")))
+        snprintf(dst + strlen(dst), 4, "ime");                              /* "t_ms" was longer */
+    if (json_object_get(row, dst)) snprintf(dst, QN_LABEL_MAX, "%s", name); /* epoch, epoch_ms */
     return dst;
 }
 

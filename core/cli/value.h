@@ -6,8 +6,8 @@
 
 #define QN_LABEL_MAX 96
 
-/* qn_value_label is what people see over a value: the name, without a unit that stands behind each of them. */
-const char *qn_value_label(const char *name, char dst[QN_LABEL_MAX]);
+/* qn_value_label is what people see over a value of row: the name, without a unit that stands behind each of them. */
+const char *qn_value_label(const json_t *row, const char *name, char dst[QN_LABEL_MAX]);
 /* qn_value_word returns a value in one line; freed by the caller. */
 char *qn_value_word(const char *name, const json_t *val);
 

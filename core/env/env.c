@@ -127,9 +127,9 @@ qn_rc qn_file_write(const char *path, struct qn_span content, unsigned mode, str
         return qn_why(why, QN_E_RANGE, "the path is too long");
     /* A crash leaves it, and in a container the next process has the same number. */
     if (unlink(tmp) && errno != ENOENT)
-        return qn_why(why, qn_err_errno(errno), "%s: %s", tmp, strerror(errno));
+        return qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
     int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0) return qn_why(why, qn_err_errno(errno), "%s: %s", tmp, strerror(errno));
+    if (fd < 0) return qn_why(why, qn_err_errno(errno), "%s: %s", path, strerror(errno));
     qn_rc rc = write_all(fd, content);
     if (rc == QN_OK && fsync(fd)) rc = qn_err_errno(errno);
     if (close(fd) && rc == QN_OK) rc = qn_err_errno(errno);

@@ -1,5 +1,6 @@
 /* calls.c - the core's calls. To add one: a function here and a row in the table at the end. */
 #include "core/job/jobs.h"
+#include "core/net/net.h"
 #include "core/node/health.h"
 #include "core/node/join.h"
 #include "core/node/node.h"
@@ -71,6 +72,9 @@ static qn_rc status_call(struct qn_call_ctx *ctx, const void *params, json_t **r
     json_object_set_new(*ret, "sync", json_string(text));
     health_self(ctx, text);
     json_object_set_new(*ret, "self", json_string(text));
+    char addr[QN_MADDR_TEXT] = "";
+    if (qn_node_net(ctx->node)) qn_net_addr(qn_node_net(ctx->node), addr);
+    if (*addr) json_object_set_new(*ret, "p2p", json_string(addr));
     return QN_OK;
 }
 
@@ -440,8 +444,8 @@ static qn_rc call_list(struct qn_call_ctx *ctx, const void *params, json_t **ret
 const struct qn_call QN_CORE_CALLS[] = {
     { "node.status", "what this node is and where its chain stands", "node status", QN_CALL_QUERY,
       NULL, NULL,
-      "version chain height block_hash state_root supply_uqn sum_uqn peers validators view syncing "
-      "sync self",
+      "version chain height block_hash state_root now_ms supply_uqn sum_uqn unissued_uqn peers "
+      "validators view syncing pool up_ms modules sync self p2p",
       status_call },
     { "node.stop", "stop the node cleanly", "node stop", QN_CALL_LOCAL, NULL, NULL,
       "stopping height state_root", stop_call },

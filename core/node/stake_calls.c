@@ -253,7 +253,8 @@ const struct qn_call QN_STAKE_CALLS[] = {
       validator_list },
     { "validator.set", "the epoch, and what its validators weigh", "validator set", QN_CALL_QUERY,
       NULL, NULL,
-      "epoch validators weight quorum fast traitors last ends_ms set next_validators next_set",
+      "epoch validators weight quorum fast traitors last ends_ms set next_validators next_set "
+      "epoch_ms",
       validator_set },
     { "stake.list", "what an account has staked, and what of it is leaving", "stake list @owner",
       QN_CALL_QUERY | QN_CALL_MANY, node_stake_owner_record, "owner",

@@ -170,8 +170,10 @@ n wallet new alice -q
 for _ in 1 2 3; do n wallet send @alice 1QN -q; done
 check "one object a line, and the next page" "true 3" "$(n block list --limit 2 --json | jq -s 'map(type=="object")|all' | tr -d '\n') $(n block list --limit 2 --json | wc -l)"
 check "fields" '{"balance_uqn":3000000}' "$(n wallet balance alice --fields balance_uqn --json)"
-check "a table's first line are its names" "height t_ms txs hash" "$(n block list --limit 2 | head -1 | xargs)"
+check "a table's first line are its names" "height time txs hash" "$(n block list --limit 2 | head -1 | xargs)"
 check "and can be left out" "2 4" "$(n block list --limit 2 --no-header | wc -l) $(n block list --limit 1 --no-header | awk -F'\t' '{print NF}')"
+check "names without the unit that stands behind each value" "1 1" "$(n wallet balance alice | grep -c '^balance  *3.000000 QN$') $(n status | grep -cE '^up +[0-9.]+ m?s$')"
+check "but where another has that name" "1 1" "$(n validator set | grep -c '^epoch  *0$') $(n validator set | grep -c '^epoch_ms  *1 min 0 s$')"
 check "times in words" 1 "$(n block list --limit 1 --no-header | cut -f2 | grep -cE '^20[0-9-]+T[0-9:.]+Z$')"
 check "an object inside another, line by line" 1 "$(n block get 1 | grep -cE '^block.header.height +1$')"
 check "a list inside, below it" 1 "$(n block get 1 | grep -A1 '^cert.votes$' | grep -c '^  signer  sig')"
@@ -186,7 +188,7 @@ n status >/dev/full 2>"$tmp/err"
 check "a full disk under stdout: exit 5" "5 1" "$? $(grep -c 'No space left' "$tmp/err")"
 if command -v script >/dev/null; then # a terminal
     tty() { script -qec "stty cols 100; $q --home $home $*" /dev/null </dev/null 2>&1 | tr -d '\r'; }
-    check "a terminal's columns stand under their names" 1 "$(tty block list --limit 1 | head -1 | grep -c '^height  t_ms  ')"
+    check "a terminal's columns stand under their names" 1 "$(tty block list --limit 1 | head -1 | grep -c '^height  time  ')"
     check "rows too wide for it are cards" 1 "$(tty validator list | grep -c '^commission_ppm *0$')"
     check "an empty list says so" none "$(tty evidence list)"
 fi

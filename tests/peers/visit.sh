@@ -7,7 +7,8 @@ trap '[ $js = 0 ] || kill $js 2>/dev/null; [ $devnet = 0 ] || { kill -TERM $devn
 devnet=$!
 for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/log" && break; sleep 0.05; done
 at() { "$q" --home "$tmp/net/node-0" "$@"; }
-address=$(jq -r 'select(.idx == 0) | .p2p' "$tmp/log")
+address=$(at status --json | jq -r .p2p)
+check "status tells its address" "$(jq -r 'select(.idx == 0) | .p2p' "$tmp/log")" "$address"
 mkfifo "$tmp/in"
 # shellcheck disable=SC2046
 node --no-warnings --import ./tests/peers/polyfill.mjs tests/peers/visit.mjs "$address" "$(at status --json | jq -r .chain)" $(at validator list --json | jq -r .key) <"$tmp/in" >"$tmp/js" &
