@@ -172,6 +172,7 @@ static void turn_in(struct qn_node *node, uint64_t wait_ms)
     uint64_t us = wait_ms * 1000;
     if (us) us += 1000 - (uint64_t)now.tv_nsec / 1000 % 1000;
     const struct timeval tv = { (time_t)(us / 1000000), (suseconds_t)(us % 1000000) };
+    event_base_update_cache_time(node->base); /* else from when this turn of the loop began */
     event_add(node->turn, &tv);
 }
 
