@@ -472,6 +472,12 @@ static bool vote_news(void *arg, struct qn_span message)
     return qn_replica_vote_news(net->replica, message);
 }
 
+static bool votes_decide(void *arg, const struct qn_heard *list, unsigned cnt)
+{
+    const struct qn_net *net = arg;
+    return qn_replica_decides(net->replica, list, cnt);
+}
+
 static void take_votes(void *arg, struct qn_heard *list, const uint64_t *handles, unsigned cnt)
 {
     struct qn_net *net = arg;
@@ -508,6 +514,7 @@ static enum gossip_verdict on_gossip(void *arg, uint32_t topic, uint32_t peer, u
     case QN_IGNORE: break;
     case QN_REJECT: verdict = GOSSIP_REJECT; break;
     }
+    if (net->votes) votes_look(net->votes); /* our own may have been the one that they waited for */
     net->turn(net->turn_arg);
     return verdict;
 }
@@ -752,7 +759,8 @@ qn_rc qn_net_open(const struct qn_net_conf *conf, struct qn_net **ret, struct qn
         return rc;
     }
     qn_host_watch(net->host, &net->watch);
-    net->votes = votes_new(&(struct votes_conf){ conf->base, net, vote_news, take_votes });
+    net->votes =
+        votes_new(&(struct votes_conf){ conf->base, net, vote_news, votes_decide, take_votes });
     net->tick = event_new(conf->base, -1, 0, on_tick, net);
     on_tick(-1, 0, net);
     *ret = net;

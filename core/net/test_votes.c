@@ -10,6 +10,7 @@ struct desk {
     struct votes *votes;
     struct event_base *base;
     uint32_t taken, batches, most;
+    bool light; /* what waits decides nothing */
 };
 
 /* Those with an even number are news. */
@@ -17,6 +18,13 @@ static bool news(void *arg, struct qn_span message)
 {
     (void)arg;
     return message.ptr[1] % 2 == 0;
+}
+
+static bool decide(void *arg, const struct qn_heard *list, unsigned cnt)
+{
+    const struct desk *d = arg;
+    (void)list, (void)cnt;
+    return !d->light;
 }
 
 static void take(void *arg, struct qn_heard *list, const uint64_t *handles, unsigned cnt)
@@ -46,7 +54,9 @@ static void open_desk(struct desk *d)
         .seed = { 7 }, .hooks = { .self = d, .deliver = deliver, .wake = rig_wake }
     };
     const struct gossip_topic_conf vote = { "vote", 65536, GOSSIP_VOTE, 1000, false, true, 1 };
-    const struct votes_conf votes = { .base = d->base, .arg = d, .news = news, .take = take };
+    const struct votes_conf votes = {
+        .base = d->base, .arg = d, .news = news, .decide = decide, .take = take
+    };
     d->rig.now_ms = 1000000;
     d->rig.g = gossip_new(&conf, d->rig.now_ms);
     qn_rc rc = gossip_topic_add(d->rig.g, &vote, &d->rig.vote);
@@ -114,6 +124,35 @@ static void test_flood(struct qn_test_state *t)
     close_desk(&d);
 }
 
+/* What decides nothing waits for what does, or for a moment; each new one is a reason to look again, and so is what the owner did. */
+static void test_light(struct qn_test_state *t)
+{
+    struct desk d;
+    open_desk(&d);
+    peer_up(&d, 1);
+    d.light = true;
+    say(t, &d, 1, true, 0, 2);
+    event_base_loop(d.base, EVLOOP_ONCE);
+    while (d.taken == 0) /* the moment */
+        event_base_loop(d.base, EVLOOP_ONCE);
+    CHECK(d.taken == 2 && d.batches == 1);
+    say(t, &d, 1, true, 10, 2);
+    d.light = false;
+    say(t, &d, 1, true, 20, 1);
+    event_base_loop(d.base, EVLOOP_NONBLOCK);
+    CHECK(d.taken == 5 && d.batches == 2);
+    d.light = true;
+    say(t, &d, 1, true, 30, 2);
+    d.light = false;
+    votes_look(d.votes);
+    event_base_loop(d.base, EVLOOP_NONBLOCK);
+    CHECK(d.taken == 7 && d.batches == 3);
+    votes_look(d.votes); /* nothing waits */
+    event_base_loop(d.base, EVLOOP_NONBLOCK);
+    CHECK(d.batches == 3);
+    close_desk(&d);
+}
+
 /* A certificate waits behind votes, and for nothing else. */
 static void test_certificate(struct qn_test_state *t)
 {
@@ -135,6 +174,7 @@ int main(void)
     TEST_BEGIN();
     TEST(test_burst);
     TEST(test_flood);
+    TEST(test_light);
     TEST(test_certificate);
     return TEST_END();
 }

@@ -112,6 +112,9 @@ void qn_bft_synced(struct qn_bft *m, const struct qn_bft_block *block, const str
 
 /* qn_bft_wants says whether a vote would tell the machine anything: asked before its signature is verified. */
 QN_CHECK bool qn_bft_wants(const struct qn_bft *m, const struct qn_vote *vote);
+/* qn_bft_decides says whether these votes, if they are good, might do something with what is known: make a certificate, a final block, evidence.
+ * Where FIRST of all who are there can make the block final, FIRST that only certify it do not count as such. */
+QN_CHECK bool qn_bft_decides(const struct qn_bft *m, const struct qn_vote votes[], size_t cnt);
 /* qn_bft_holds says whether it was fed this very vote, signature and all; of views that are over it may have forgotten. */
 QN_CHECK bool qn_bft_holds(const struct qn_bft *m, const struct qn_vote *vote);
 /* qn_bft_mine says of a vote with our own number whether we cast it; of views that are over it says yes. */

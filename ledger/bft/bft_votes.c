@@ -342,6 +342,32 @@ bool qn_bft_wants(const struct qn_bft *m, const struct qn_vote *vote)
     return s->extra_cnt < EXTRA_MAX;
 }
 
+bool qn_bft_decides(const struct qn_bft *m, const struct qn_vote votes[], size_t cnt)
+{
+    const struct view *v = NULL;
+    const struct qn_vote *one = NULL;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < cnt; i++) {
+        const struct qn_vote *vote = &votes[i];
+        bool again = !qn_bft_wants(m, vote) || !counts(m, vote);
+        for (size_t k = 0; k < i; k++)
+            again |= votes[k].signer == vote->signer; /* one of the two, and it may be bad */
+        if (again) continue;
+        /* FIRST for one block of one view is what is worth waiting for, and all there is in calm. */
+        if (vote->kind != QN_VOTE_FIRST || qn_bft_same(&vote->block, &NOTHING) ||
+            (one && (vote->view != one->view || !qn_bft_same(&vote->block, &one->block))))
+            return true;
+        one = vote;
+        v = qn_bft_view_find(m, vote->view);
+        if (v && v->said && v->said[vote->signer].first.kind) return true; /* another before */
+        sum += m->conf.weights[vote->signer];
+    }
+    if (!one) return false;
+    const struct view none = { .no = one->view };
+    if (v) sum += qn_bft_weigh(m, v, FIRSTS, &one->block);
+    return sum >= (hopes_fast(m, v ? v : &none) ? m->need.fast : m->need.q);
+}
+
 bool qn_bft_holds(const struct qn_bft *m, const struct qn_vote *vote)
 {
     const struct view *v = qn_bft_view_find(m, vote->view);

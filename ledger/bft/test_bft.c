@@ -665,6 +665,46 @@ static void test_rest(struct qn_test_state *t)
     }
 }
 
+/* Votes wait to be checked together as long as, all of them good, they would change nothing: for three of four, and for all four where four spoke in the
+ * view before. */
+static void test_decides(struct qn_test_state *t)
+{
+    struct qn_hash set[4] = { { { 0 } } };
+    const uint64_t weights[4] = { 1, 1, 1, 1 };
+    const struct qn_bft_conf conf = {
+        .cnt = 4, .set = set, .weights = weights, .self = -1, .sign = mute_sign, .block_ms = 500
+    };
+    const struct qn_bft_block genesis = { .height = 0 };
+    struct qn_bft *m = qn_bft_new(&conf, &genesis, NULL);
+    struct qn_bft_action a;
+    qn_bft_start(m, 1000000);
+    for (uint64_t view = 1; view <= 2; view++) {
+        const struct qn_hash block = qn_h("test", &view, sizeof view);
+        unsigned need = view == 1 ? 3 : 4;
+        struct qn_vote votes[5];
+        for (uint16_t i = 0; i < 4; i++)
+            votes[i] = mute_sign(NULL, i, QN_VOTE_FIRST, view, &block);
+        for (unsigned cnt = 0; cnt <= 4; cnt++)
+            CHECK(qn_bft_decides(m, votes, cnt) == (cnt >= need));
+        votes[4] = votes[0];
+        CHECK(!qn_bft_decides(m, votes + 3, 2));
+        votes[4] = votes[3];
+        votes[4].sig.b[0] ^= 1; /* one signer's weight is his, however often he is heard */
+        CHECK(qn_bft_decides(m, votes + 2, 3) == false);
+        votes[4] = mute_sign(NULL, 0, QN_VOTE_FIRST, view, &(struct qn_hash){ { 0 } });
+        CHECK(qn_bft_decides(m, votes + 4, 1)); /* something is the matter */
+        for (unsigned i = 0; i < 4; i++) {
+            qn_bft_vote(m, &votes[i]);
+            CHECK(!qn_bft_decides(m, votes + i, 1)); /* known */
+            CHECK(i == 3 || qn_bft_decides(m, votes + i + 1, 3 - i));
+        }
+        CHECK(qn_bft_view(m) == view + 1);
+        while (qn_bft_next(m, &a))
+            ;
+    }
+    qn_bft_free(m);
+}
+
 int main(void)
 {
     const char *bug =
@@ -678,6 +718,7 @@ int main(void)
     TEST_BEGIN();
     TEST(test_quorum);
     TEST(test_rest);
+    TEST(test_decides);
     TEST(test_worlds);
     if (!getenv("QUOIN_BFT_SEED")) TEST(test_bugs);
     return TEST_END();

@@ -82,6 +82,10 @@ bool qn_replica_vote_news(const struct qn_replica *r, struct qn_span message);
 /* qn_replica_recv_many takes messages in their order. Signatures of the votes among them are checked side by side, each for itself: a bad one costs who
  * sent it and nobody else. */
 void qn_replica_recv_many(struct qn_replica *r, struct qn_heard *list, size_t cnt);
+/* qn_replica_decides says whether these might change what consensus does, or are as many as are checked for the price of one: false for a few votes
+ * that are too light with all that is known, which may wait a moment for others. */
+QN_CHECK bool qn_replica_decides(const struct qn_replica *r, const struct qn_heard list[],
+                                 size_t cnt);
 
 /* A transaction on its way in: tx (Borsh, lent for the call) is the caller's, the rest is what became of it. */
 struct qn_submit {

@@ -10,6 +10,7 @@
 #define VIEWS_AHEAD 8
 #define CHECK_TXS   64 /* transactions, or votes, whose signatures are checked side by side */
 #define WANT_VIEWS  64
+#define LANES       8 /* of qn_verify_many */
 
 /* A transaction on its way into the pool. */
 struct newcomer {
@@ -434,6 +435,21 @@ static void recv_some(struct qn_replica *r, struct qn_heard *list, size_t cnt)
         if (h->verdict == QN_ACCEPT) qn_replica_drain(r); /* before the next: it lends */
         k++;
     }
+}
+
+bool qn_replica_decides(const struct qn_replica *r, const struct qn_heard list[], size_t cnt)
+{
+    struct qn_vote votes[LANES];
+    struct qn_arena arena = { .max = DECODE_MAX };
+    bool decides = cnt >= LANES;
+    for (size_t i = 0; i < cnt && !decides; i++) {
+        struct qn_span s = list[i].message;
+        uint8_t kind;
+        decides = !qn_take_u8(&s, &kind) || kind != SAY_VOTE ||
+                  qn_decode(qn_vote_record(), s, &arena, &votes[i], NULL);
+    }
+    qn_arena_free(&arena);
+    return decides || qn_bft_decides(r->bft, votes, cnt);
 }
 
 void qn_replica_recv_many(struct qn_replica *r, struct qn_heard *list, size_t cnt)
