@@ -2,6 +2,7 @@
 #include "core/crypto/hash.h"
 
 #include "core/crypto/blake3.h"
+#include "core/crypto/hash_label.h"
 
 #include <string.h>
 
@@ -29,10 +30,12 @@ static const struct hasher *inner_const(const struct qn_hasher *h)
 
 static void init(struct hasher *h, const uint32_t key[8], uint32_t flags)
 {
-    memset(h, 0, sizeof *h);
     memcpy(h->key, key, sizeof h->key);
     memcpy(h->cv, key, sizeof h->cv);
     h->flags = flags;
+    h->block_len = h->blocks = h->stack_cnt =
+        0; /* block and stack are written before they are read */
+    h->chunk = 0;
 }
 
 /* The last, maybe partial, compression of a subtree: its inputs, so that it may still become the root. */
@@ -187,6 +190,11 @@ void qn_hasher_init(struct qn_hasher *h)
 void qn_hasher_label(struct qn_hasher *h, const char *label)
 {
     uint32_t key[8];
+    for (size_t i = 0; i < QN_COUNT(HASH_LABELS); i++)
+        if (strcmp(HASH_LABELS[i].text, label) == 0) {
+            init(inner(h), HASH_LABELS[i].key, QN_B3_MATERIAL);
+            return;
+        }
     init(inner(h), QN_B3_IV, QN_B3_CONTEXT);
     qn_hasher_put(h, "quoin ", 6);
     qn_hasher_put(h, label, strlen(label));

@@ -1,6 +1,7 @@
 /* test_crypto.c - BLAKE3 against b3sum's answers, lanes against one stream, Ed25519 (RFC 8032), addresses, seals. */
 #include "core/base/test.h"
-#include "core/crypto/hash.h"
+#include "core/crypto/blake3.h"
+#include "core/crypto/hash_label.h"
 #include "core/crypto/sign.h"
 
 #include <stdlib.h>
@@ -68,6 +69,26 @@ static void test_many(struct qn_test_state *t)
     free(data);
 }
 
+/* What stands in hash_label.h, and is taken for it, is what one compression of the context gives. */
+static void test_labels(struct qn_test_state *t)
+{
+    for (size_t i = 0; i < QN_COUNT(HASH_LABELS); i++) {
+        struct qn_hasher h;
+        uint8_t block[64] = "quoin ";
+        uint32_t want[16], got[8];
+        const char *text = HASH_LABELS[i].text;
+        memcpy(block + 6, text, strlen(text));
+        qn_b3_compress(QN_B3_IV, block, (uint32_t)(6 + strlen(text)), 0,
+                       QN_B3_CONTEXT | QN_B3_CHUNK_START | QN_B3_CHUNK_END | QN_B3_ROOT, want);
+        CHECK(memcmp(want, HASH_LABELS[i].key, 32) == 0);
+        for (int w = 0; w < 8 && memcmp(want, HASH_LABELS[i].key, 32) != 0; w++)
+            printf("%s 0x%08x%c", w ? "" : text, want[w], w < 7 ? ',' : '\n');
+        qn_hasher_label(&h, text);
+        qn_hasher_key(&h, got);
+        CHECK(memcmp(want, got, 32) == 0);
+    }
+}
+
 static void test_sign(struct qn_test_state *t)
 {
     /* RFC 8032, 7.1, test 2 */
@@ -129,6 +150,7 @@ int main(void)
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_golden);
     TEST(test_many);
+    TEST(test_labels);
     TEST(test_sign);
     TEST(test_addr);
     TEST(test_seal);
