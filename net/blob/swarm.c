@@ -9,7 +9,7 @@ _Static_assert(BLOB_PIECE_GROUPS == 64, "a piece's groups are the bits of one wo
 
 struct source {
     uint32_t peer;
-    bool used, bad, gave;
+    bool used, bad, gave, slow;
     uint8_t strikes, asked;
     uint64_t size, wait_ms; /* not before */
     uint8_t *bits;
@@ -24,7 +24,8 @@ struct piece {
 struct req {
     bool used, probe;
     uint32_t id, piece;
-    uint64_t want, heard_ms; /* groups of the piece */
+    uint64_t want, heard_ms, asked_ms; /* want: groups of the piece */
+    uint32_t got;                      /* of them */
     struct source *source;
 };
 
@@ -124,6 +125,24 @@ static void source_bad(struct swarm *s, struct source *src)
     s->info.dropped++;
 }
 
+/* A place for one more; else that of one found bad, or of one that gave nothing so far and says it is busy: or those who came first could keep the
+ * others out for good. */
+static struct source *place(struct swarm *s)
+{
+    struct source *worst = NULL;
+    for (uint32_t i = 0; i < SWARM_KNOWN; i++) {
+        struct source *src = &s->source[i];
+        if (!src->used) return src;
+        bool idle = !src->gave && src->wait_ms > s->now_ms;
+        if (!src->asked && (src->bad || (idle && !worst))) worst = src;
+    }
+    if (!worst) return NULL;
+    count(s, worst, false);
+    free(worst->bits);
+    s->info.sources--;
+    return worst;
+}
+
 void swarm_source(struct swarm *s, uint32_t peer, uint64_t size, const uint8_t *bits)
 {
     struct source *src = find(s, peer);
@@ -131,8 +150,7 @@ void swarm_source(struct swarm *s, uint32_t peer, uint64_t size, const uint8_t *
     if (src) {
         count(s, src, false);
     } else {
-        for (uint32_t i = 0; i < SWARM_KNOWN && !src; i++)
-            if (!s->source[i].used) src = &s->source[i];
+        src = place(s);
         if (!src) return;
         *src = (struct source){ .used = true, .peer = peer };
         s->info.sources++;
@@ -219,6 +237,7 @@ bool swarm_group(struct swarm *s, uint32_t req, uint64_t group, uint64_t size)
     struct req *r = find_req(s, req);
     if (!r) return false; /* cancelled while it was on its way */
     r->heard_ms = s->now_ms;
+    r->got++;
     r->source->strikes = 0;
     if (!s->size_known) {
         if (group + 1 != blob_group_cnt(size)) return false;
@@ -293,6 +312,7 @@ static struct req *ask(struct swarm *s, struct source *src, uint32_t piece, uint
                            .piece = piece,
                            .want = want,
                            .heard_ms = s->now_ms,
+                           .asked_ms = s->now_ms,
                            .source = src,
                            .probe = want == 0 };
         if (r->probe) range[cnt++] = (struct blob_range){ BLOB_LAST, 1 };
@@ -339,12 +359,41 @@ static bool choose(struct swarm *s, const struct source *src, uint32_t *ret)
     return ties > 0;
 }
 
+static uint32_t active(const struct swarm *s)
+{
+    uint32_t cnt = 0;
+    for (uint32_t i = 0; i < SWARM_KNOWN; i++)
+        cnt += s->source[i].used && s->source[i].asked;
+    return cnt;
+}
+
+/* Not silent, but less than a group a second, while somebody who is not known to be so slow has room for what it was asked for: else eight such would
+ * be the speed of all. */
+static bool drips(const struct swarm *s, const struct req *r)
+{
+    uint64_t ms = s->now_ms - r->asked_ms;
+    if (ms < SWARM_SILENT_MS || r->got * UINT64_C(1000) >= ms) return false;
+    for (uint32_t i = 0; i < SWARM_KNOWN; i++) {
+        const struct source *src = &s->source[i];
+        if (src->used && src != r->source && !src->bad && !src->slow && src->wait_ms <= s->now_ms &&
+            src->asked < SWARM_DEPTH && src->bits && (r->probe || bit(src->bits, r->piece)))
+            return true;
+    }
+    return false;
+}
+
 static void give_up(struct swarm *s)
 {
     for (uint32_t i = 0; i < REQ_MAX; i++) {
         struct req *r = &s->req[i];
         if (!r->used) continue;
         struct source *src = r->source;
+        if (!src->bad && drips(s, r)) {
+            cancel_of(s, src);
+            src->slow = true;
+            src->wait_ms = s->now_ms + SWARM_SLOW_MS;
+            continue;
+        }
         bool late = s->now_ms - r->heard_ms >= SWARM_SILENT_MS;
         bool vain = !r->probe && bit(s->bits, r->piece);
         if (!late && !vain && !src->bad) continue;
@@ -355,14 +404,6 @@ static void give_up(struct swarm *s)
     for (uint32_t i = 0; i < SWARM_KNOWN; i++) /* who became bad on the way */
         if (s->source[i].used && s->source[i].bad && s->source[i].asked)
             cancel_of(s, &s->source[i]);
-}
-
-static uint32_t active(const struct swarm *s)
-{
-    uint32_t cnt = 0;
-    for (uint32_t i = 0; i < SWARM_KNOWN; i++)
-        cnt += s->source[i].used && s->source[i].asked;
-    return cnt;
 }
 
 /* One more request of one source; false when none can take any. */

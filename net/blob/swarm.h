@@ -16,6 +16,7 @@
 #define SWARM_END       8u
 #define SWARM_SILENT_MS 10000u
 #define SWARM_BUSY_MS   1000u
+#define SWARM_SLOW_MS   60000u /* who drips rests so long, where others wait for its place */
 
 struct swarm;
 

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SIM_NODES 16u
+#define SIM_NODES   16u
+#define SIM_DRIP_US 2000000 /* a group each: of four requests none is silent for ten seconds */
 
-enum sim_kind { SIM_FETCHES, SIM_SEEDS, SIM_LIES, SIM_SILENT, SIM_LEAVES };
+enum sim_kind { SIM_FETCHES, SIM_SEEDS, SIM_LIES, SIM_SILENT, SIM_LEAVES, SIM_DRIPS };
 
 struct sim_job { /* a request being served */
     bool used;
@@ -64,7 +65,7 @@ static void sim_send(struct sim_node *n)
         if (!j->used) continue;
         const struct blob_range *r = &j->ranges[j->range];
         uint64_t group = r->first == BLOB_LAST ? blob_group_cnt(s->size) - 1 : r->first + j->at;
-        uint64_t us = s->now_us + s->group_us;
+        uint64_t us = s->now_us + (n->kind == SIM_DRIPS ? SIM_DRIP_US : s->group_us);
         n->turn = k + 1;
         n->sending = true;
         n->sent++;

@@ -48,6 +48,28 @@ static void test_bad(struct qn_test_state *t)
     }
 }
 
+/* More who drip than may be asked at once, and before the seed: each says enough not to be silent. */
+static void test_drips(struct qn_test_state *t)
+{
+    enum sim_kind kind[14];
+    const uint64_t size = 60 * (uint64_t)BLOB_PIECE + 12345;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct sim *s = malloc(sizeof *s);
+        for (int i = 0; i < 14; i++)
+            kind[i] = i < 12 ? SIM_DRIPS : i == 12 ? SIM_SEEDS : SIM_FETCHES;
+        CHECK(sim_run(s, kind, 14, size, 12500000, 20000, seed));
+        CHECK(s->node[13].done_us < 60000000 && swarm_info(s->node[13].swarm).dropped == 0);
+        sim_free(s);
+        free(s);
+    }
+    struct sim *slow = malloc(sizeof *slow); /* where there is nobody else it goes on */
+    const enum sim_kind two[3] = { SIM_DRIPS, SIM_DRIPS, SIM_FETCHES };
+    CHECK(sim_run(slow, two, 3, 2 * (uint64_t)BLOB_PIECE, 12500000, 20000, 1));
+    CHECK(slow->node[2].done_us < 400000000 && swarm_info(slow->node[2].swarm).dropped == 0);
+    sim_free(slow);
+    free(slow);
+}
+
 /* A hand-driven machine: what it asked last. */
 struct hand {
     struct {
@@ -179,6 +201,40 @@ static void test_failures(struct qn_test_state *t)
     swarm_free(s);
 }
 
+/* All places are taken by those who lie or are always busy: an honest one that comes later gets one. */
+static void test_full(struct qn_test_state *t)
+{
+    const uint64_t size = 2 * (uint64_t)BLOB_PIECE;
+    const uint8_t all = 0x03;
+    for (int busy = 0; busy < 2; busy++) {
+        struct hand h;
+        struct swarm *s = by_hand(&h);
+        uint64_t now = 0;
+        for (uint32_t peer = 1; peer <= SWARM_KNOWN; peer++)
+            swarm_source(s, peer, size, &all);
+        swarm_turn(s, now);
+        CHECK(h.asks == 2);
+        for (uint32_t i = 0; i < h.asks; i++)
+            swarm_end(s, h.ask[i].req, busy ? SWARM_BUSY : SWARM_BAD);
+        swarm_source(s, 100, size, &all);
+        swarm_source(s, 101, size, &all);
+        swarm_source(s, 102, size, &all); /* the others may be honest */
+        CHECK(swarm_info(s).sources == SWARM_KNOWN);
+        h.asks = 0;
+        for (int turn = 0; turn < 40; turn++) {
+            uint32_t from = h.asks;
+            swarm_turn(s, ++now);
+            for (uint32_t i = from; i < h.asks; i++)
+                if (h.ask[i].peer != 100) swarm_end(s, h.ask[i].req, SWARM_BUSY);
+        }
+        bool asked = false;
+        for (uint32_t i = 0; i < h.asks; i++)
+            asked |= h.ask[i].peer == 100;
+        CHECK(asked);
+        swarm_free(s);
+    }
+}
+
 static void test_empty(struct qn_test_state *t)
 {
     const uint8_t one = 1;
@@ -199,6 +255,8 @@ int main(void)
     TEST(test_bad);
     TEST(test_size);
     TEST(test_failures);
+    TEST(test_drips);
+    TEST(test_full);
     TEST(test_empty);
     return TEST_END();
 }
