@@ -305,7 +305,7 @@ qn_rc qn_snapshot_chunk(const struct qn_snapshot *sn, const struct qn_part *chun
 
 struct qn_link qn_snapshot_link(const struct qn_snapshot *sn)
 {
-    return (struct qn_link){ sn->proof.header.height, sn->proof.block };
+    return (struct qn_link){ .height = sn->proof.header.height, .block = sn->proof.block };
 }
 
 static bool take_block(struct qn_span *s, struct qn_arena *arena, struct qn_block *ret)
@@ -316,9 +316,11 @@ static bool take_block(struct qn_span *s, struct qn_arena *arena, struct qn_bloc
            qn_decode(qn_block_record(), bytes, arena, ret, NULL) == QN_OK;
 }
 
-/* Whether a block stands on another, with the body that its header names. */
-static bool stands_on(const struct qn_block *block, uint64_t height, const struct qn_hash *parent)
+/* Whether a block stands on another, with the body that its header names and another state; before: of that one, NULL: not known yet. */
+static bool stands_on(const struct qn_block *block, uint64_t height, const struct qn_hash *parent,
+                      const struct qn_hash *before)
 {
+    if (before && qn_hash_eq(before, &block->header.state_root)) return false;
     struct qn_hash root = qn_body_root(block->txs.ptr, block->txs.cnt);
     return block->header.height == height + 1 && qn_hash_eq(&block->header.parent, parent) &&
            qn_hash_eq(&root, &block->header.body_root);
@@ -326,14 +328,16 @@ static bool stands_on(const struct qn_block *block, uint64_t height, const struc
 
 static struct qn_link begin_of(const struct qn_snapshot *sn)
 {
-    return (struct qn_link){ sn->begin.height,
-                             sn->begin.height ? qn_header_hash(&sn->begin) : sn->proof.chain };
+    return (struct qn_link){ .height = sn->begin.height,
+                             .block =
+                                 sn->begin.height ? qn_header_hash(&sn->begin) : sn->proof.chain };
 }
 
 qn_rc qn_snapshot_bodies(const struct qn_snapshot *sn, struct qn_span piece, bool first,
                          struct qn_link *link)
 {
     struct qn_link at = { 0 }, before = { 0 }, begin = begin_of(sn);
+    struct qn_hash root = sn->begin.state_root;
     qn_rc rc = piece.len ? QN_OK : QN_E_PROOF;
     for (bool begun = false; piece.len && rc == QN_OK; begun = true) {
         struct qn_arena arena = { .max = 64u << 20 };
@@ -342,20 +346,26 @@ qn_rc qn_snapshot_bodies(const struct qn_snapshot *sn, struct qn_span piece, boo
             rc = QN_E_FORMAT;
         } else {
             if (!begun) {
-                before = (struct qn_link){ block.header.height - 1, block.header.parent };
+                before = (struct qn_link){ block.header.height - 1, block.header.parent,
+                                           block.header.state_root };
                 at = before;
                 if (block.header.height <= begin.height || block.header.height > link->height)
                     rc = QN_E_PROOF;
             }
             if (rc == QN_OK &&
-                (at.height >= link->height || !stands_on(&block, at.height, &at.block)))
+                (at.height >= link->height ||
+                 !stands_on(&block, at.height, &at.block, begun || first ? &root : NULL)))
                 rc = QN_E_PROOF;
-            at = (struct qn_link){ block.header.height, qn_header_hash(&block.header) };
+            at = (struct qn_link){ .height = block.header.height,
+                                   .block = qn_header_hash(&block.header) };
+            root = block.header.state_root;
         }
         qn_arena_free(&arena);
     }
     if (rc) return rc;
-    if (at.height != link->height || !qn_hash_eq(&at.block, &link->block)) return QN_E_PROOF;
+    if (at.height != link->height || !qn_hash_eq(&at.block, &link->block) ||
+        qn_hash_eq(&root, &link->above))
+        return QN_E_PROOF;
     bool to_begin = before.height == begin.height;
     if (to_begin != first || (first && !qn_hash_eq(&before.block, &begin.block))) return QN_E_PROOF;
     *link = before;
@@ -423,6 +433,7 @@ static qn_rc check_bodies(struct qn_snapshot *sn, const struct qn_chunks *chunks
                           const struct taker *taker, struct qn_why *why)
 {
     struct qn_link at = begin_of(sn), end = qn_snapshot_link(sn);
+    struct qn_hash root = sn->begin.state_root;
     struct qn_span list = sn->pieces;
     struct qn_buf piece = { 0 };
     struct entry e;
@@ -437,10 +448,12 @@ static qn_rc check_bodies(struct qn_snapshot *sn, const struct qn_chunks *chunks
             if (!take_block(&s, &arena, &block)) {
                 rc = bad(why, QN_E_FORMAT, "body", i, sn->piece_cnt, &e, "a block does not decode");
             } else {
-                if (!stands_on(&block, at.height, &at.block))
+                if (!stands_on(&block, at.height, &at.block, &root))
                     rc = bad(why, QN_E_PROOF, "body", i, sn->piece_cnt, &e,
                              "a block does not lead to the final one");
-                at = (struct qn_link){ block.header.height, qn_header_hash(&block.header) };
+                at = (struct qn_link){ .height = block.header.height,
+                                       .block = qn_header_hash(&block.header) };
+                root = block.header.state_root;
                 sn->block_cnt++;
                 if (rc == QN_OK && taker)
                     rc = taker->block(taker->self, &block, at.height == end.height, why);

@@ -67,10 +67,11 @@ QN_CHECK bool qn_snapshot_next(const struct qn_snapshot *sn, struct qn_part *at)
 QN_CHECK qn_rc qn_snapshot_chunk(const struct qn_snapshot *sn, const struct qn_part *chunk,
                                  struct qn_span rows);
 /* A block that bodies must end in. Pieces prove themselves from the last to the first: its last block is the final one, and the first block of each names
- * the last of the piece before. */
+ * the last of the piece before. Every block has another state root than the one before, for its time is in the state: the same has a filler only, which
+ * stands on an epoch's last block, may be certified, and is no block to go on from. */
 struct qn_link {
     uint64_t height;
-    struct qn_hash block;
+    struct qn_hash block, above; /* above: the state root of the block that names it */
 };
 /* qn_snapshot_link is what the last piece must end in. */
 struct qn_link qn_snapshot_link(const struct qn_snapshot *sn);

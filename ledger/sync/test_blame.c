@@ -1,6 +1,7 @@
 /* test_blame.c - who is held to what: a stretch of blocks that does not hold, and waited for another's before it was looked at; a validator that
  * votes twice whenever it can. */
 #include "ledger/sync/far.h"
+#include "ledger/sync/snapshot.h"
 
 enum { HONEST, LIAR, PEERS, STRETCH = 64 };
 
@@ -139,6 +140,59 @@ static void test_filler(struct qn_test_state *t)
     qn_arena_free(&arena);
 }
 
+static void put_block(struct qn_buf *piece, const struct qn_block *block)
+{
+    struct qn_buf one = { 0 };
+    qn_encode(qn_block_record(), block, &one);
+    qn_buf_u32(piece, (uint32_t)one.len);
+    qn_buf_span(piece, qn_buf_get(&one));
+    qn_buf_free(&one);
+}
+
+/* A snapshot of a filler: the state is the last block's, all of it proves itself, and who began from it would stand beside the chain for good. */
+static void test_snapshot(struct qn_test_state *t)
+{
+    struct net *net = begin();
+    struct qn_cert_vote votes[NODES];
+    struct qn_arena arena = { 0 };
+    struct qn_buf whole = { 0 }, apart = { 0 };
+    struct qn_frame f, next;
+    struct qn_why why;
+    uint64_t last = 3;
+    for (unsigned i = 0; i < NODES; i++)
+        boot(net, i);
+    run(net, 20000);
+    struct qn_chain *chain = qn_replica_chain(net->node[0].r);
+    for (;; last++) {
+        CHECK_RC(qn_chain_frame(chain, last, &arena, &f, &why), QN_OK);
+        CHECK_RC(qn_chain_frame(chain, last + 1, &arena, &next, &why), QN_OK);
+        if (f.block.header.epoch != next.block.header.epoch) break;
+    }
+    struct qn_snapshot sn = { .proof.header = f.block.header, .proof.chain = qn_chain_id(chain) };
+    sn.proof.block = qn_header_hash(&sn.proof.header);
+    for (uint64_t h = 1; h <= last; h++) {
+        CHECK_RC(qn_chain_frame(chain, h, &arena, &f, &why), QN_OK);
+        put_block(&whole, &f.block);
+    }
+    struct qn_link link = qn_snapshot_link(&sn);
+    CHECK_RC(qn_snapshot_bodies(&sn, qn_buf_get(&whole), true, &link), QN_OK);
+    struct sync_block filler = fill(net, &sn.proof.header, votes);
+    filler.block.header.state_root = f.block.header.state_root;
+    sn.proof.header = filler.block.header;
+    sn.proof.block = qn_header_hash(&sn.proof.header);
+    put_block(&apart, &filler.block);
+    link = qn_snapshot_link(&sn);
+    CHECK_RC(qn_snapshot_bodies(&sn, qn_buf_get(&apart), false, &link), QN_OK); /* not known yet */
+    CHECK_RC(qn_snapshot_bodies(&sn, qn_buf_get(&whole), true, &link), QN_E_PROOF);
+    link = qn_snapshot_link(&sn);
+    qn_buf_span(&whole, qn_buf_get(&apart));
+    CHECK_RC(qn_snapshot_bodies(&sn, qn_buf_get(&whole), true, &link), QN_E_PROOF);
+    end(net);
+    qn_buf_free(&whole);
+    qn_buf_free(&apart);
+    qn_arena_free(&arena);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -146,5 +200,6 @@ int main(void)
     TEST(test_blame);
     TEST(test_evidence);
     TEST(test_filler);
+    TEST(test_snapshot);
     return TEST_END();
 }
