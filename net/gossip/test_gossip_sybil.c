@@ -73,16 +73,18 @@ static void flash(struct qn_test_state *t, uint64_t seed, enum world_role role)
     world_free(&w);
 }
 
-static void test_flash_silent(struct qn_test_state *t)
-{
-    for (uint64_t seed = 1; seed <= (test_long() ? 20 : 1); seed++)
-        flash(t, seed, WORLD_SILENT);
-}
+/* Who attacks does all that the silent do and more: a sanitizer's build, in which each takes 20 s, sees those alone. */
+#ifdef QN_SANITIZED
+static const enum world_role FLASH[] = { WORLD_LIAR };
+#else
+static const enum world_role FLASH[] = { WORLD_SILENT, WORLD_LIAR };
+#endif
 
-static void test_flash_attack(struct qn_test_state *t)
+static void test_flash(struct qn_test_state *t)
 {
-    for (uint64_t seed = 1; seed <= (test_long() ? 20 : 1); seed++)
-        flash(t, seed, WORLD_LIAR);
+    for (size_t i = 0; i < QN_COUNT(FLASH); i++)
+        for (uint64_t seed = 1; seed <= (test_long() ? 20 : 1); seed++)
+            flash(t, seed, FLASH[i]);
 }
 
 /* What the victim says reaches all honest nodes within a few beats: short messages go to all its peers, long ones to its mesh, which is mostly the
@@ -117,8 +119,7 @@ static void test_censor(struct qn_test_state *t)
 int main(void)
 {
     TEST_BEGIN();
-    TEST(test_flash_silent);
-    TEST(test_flash_attack);
+    TEST(test_flash);
     TEST(test_censor);
     return TEST_END();
 }
