@@ -31,8 +31,17 @@ bool qn_completion(const char *shell)
               "fi\n",
               stdout);
     else if (strcmp(shell, "fish") == 0)
-        fputs("complete -c quoin -a '(set -l w (commandline -opc); QUOIN_CUR=(commandline -ct) "
-              "$w[1] __complete $w[2..-1] 2>/dev/null)'\n",
+        fputs("function __quoin\n"
+              "  set -l words (commandline -opc)\n"
+              "  set -l cur (commandline -ct)\n"
+              "  set -l found (QUOIN_CUR=$cur $words[1] __complete $words[2..-1] 2>/dev/null)\n"
+              "  if set -q found[1]\n"
+              "    printf '%s\\n' $found\n"
+              "  else\n"
+              "    __fish_complete_path $cur\n"
+              "  end\n"
+              "end\n"
+              "complete -c quoin -f -a '(__quoin)'\n",
               stdout);
     else
         return false;

@@ -82,7 +82,7 @@ out:
 }
 
 const struct qn_local ZKML_LOCALS[] = {
-    { "proof.send", "Has the ledger judge a proof; the key that acts must be its prover.",
+    { "proof.send", "have the ledger judge a proof; the key that acts must be its prover",
       "proof send x.qproof --as miner", zkml_send_record, "file", "id height proof class",
       proof_send, NULL },
     { 0 },

@@ -248,6 +248,10 @@ fi
 if command -v fish >/dev/null; then
     ln -sf "$q" "$tmp/quoin"
     check "fish" 1 "$(PATH=$tmp:$PATH fish --no-config -c 'quoin completion fish | source; complete -C "quoin wallet ba"' | grep -c '^balance')"
+    touch "$tmp/a file"
+    fish_says() { (cd "$tmp" && PATH=$tmp:$PATH fish --no-config -c "quoin completion fish | source; complete -C 'quoin $1'" | xargs); }
+    check "fish: no file where a word stands" balance "$(fish_says 'wallet a')"
+    check "fish: files where one may" "a file" "$(fish_says 'blob add a')"
 fi
 b='. <("$QUOIN" completion bash); COMP_WORDS=("$QUOIN" up --sn); COMP_CWORD=2; _quoin; echo "${COMPREPLY[@]}"'
 check "bash: flags of up" --snapshots "$(bash -c "$b")"
