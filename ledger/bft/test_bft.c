@@ -420,9 +420,9 @@ static void traitors_act(struct world *w, uint64_t view)
             if (made) send(w, i, to, &two[draw(w) % made]);
             for (unsigned k = 0; k < 4; k++) {
                 struct msg msg = { 0 };
-                msg.vote = fake_sign(NULL, (uint16_t)i, (uint8_t)(1 + draw(w) % 3),
-                                     view - draw(w) % QN_MIN(view, UINT64_C(2)),
-                                     &seen[draw(w) % seen_cnt]);
+                const struct qn_hash *of = &seen[draw(w) % seen_cnt];
+                uint64_t in = view - draw(w) % QN_MIN(view, UINT64_C(2));
+                msg.vote = fake_sign(NULL, (uint16_t)i, (uint8_t)(1 + draw(w) % 3), in, of);
                 send(w, i, to, &msg);
             }
         }
@@ -440,13 +440,15 @@ static void begin(struct world *w, uint64_t seed, enum qn_bft_bug bug)
     w->heap.size = sizeof(struct event);
     w->rng = seed * 0x9e3779b97f4a7c15 + 1;
     uint32_t cnt = draw(w) % 8 == 0 ? 21 + (uint32_t)(draw(w) % 5) : 1 + (uint32_t)(draw(w) % 10);
+    size_t fast = draw(w) % 4;
+    bool early = draw(w) % 2;
     w->conf = (struct qn_bft_conf){ .chain = qn_blake3(&seed, sizeof seed),
                                     .cnt = cnt,
                                     .set = w->set,
                                     .weights = w->weights,
-                                    .fast_ppm = PPM[draw(w) % 4],
+                                    .fast_ppm = PPM[fast],
                                     .sign = fake_sign,
-                                    .block_ms = draw(w) % 2 ? 0 : 50,
+                                    .block_ms = early ? 0 : 50,
                                     .bug = bug };
     bool equal = draw(w) % 2;
     for (uint32_t i = 0; i < cnt; i++)

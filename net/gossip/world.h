@@ -236,9 +236,9 @@ static inline void world_new(struct world *w, uint64_t seed, uint32_t cnt, uint3
         struct world_node *n = &w->node[i];
         *n = (struct world_node){ .world = w,
                                   .idx = i,
-                                  .role = i + bad_cnt >= cnt ? bad : WORLD_HONEST,
-                                  .x = (double)(world_rand(w) >> 40) / (1 << 24),
-                                  .y = (double)(world_rand(w) >> 40) / (1 << 24) };
+                                  .role = i + bad_cnt >= cnt ? bad : WORLD_HONEST };
+        n->x = (double)(world_rand(w) >> 40) / (1 << 24);
+        n->y = (double)(world_rand(w) >> 40) / (1 << 24);
         struct gossip_conf conf = { .hooks = { n, world_deliver, world_wake, world_event_hook, NULL,
                                                NULL },
                                     .topic_cnt = 2,
@@ -279,7 +279,9 @@ static inline void world_lie(struct world *w, struct world_node *n)
     struct world_link *l = &n->link[world_rand(w) % n->link_cnt];
     const char *topic = gossip_topic_wire(n->gossip, w->topic);
     struct qn_buf control = { 0 }, rpc = { 0 }, frame = { 0 };
-    uint64_t id[GOSSIP_ID_LEN / 4] = { world_rand(w), world_rand(w), world_rand(w) };
+    uint64_t id[GOSSIP_ID_LEN / 4] = { 0 };
+    for (int i = 0; i < 3; i++)
+        id[i] = world_rand(w);
     uint8_t *p = qn_buf_grow(&control, 0);
     (void)p;
     /* ihave { topic, id }, graft { topic }: written by hand, lengths below 128 */

@@ -100,7 +100,7 @@ static void changed(struct sim_host *h, struct qn_span file, const struct qn_has
     size_t len = sim_below(r, 8) ? file.len : sim_below(r, file.len);
     /* Half of the bits of the rows: the head is much longer. */
     size_t at = sim_below(r, 2) ? (size_t)(good->rows.ptr - file.ptr) : 0;
-    if (len == file.len) bytes[at + sim_below(r, len - at)] ^= (uint8_t)(1u << sim_below(r, 8));
+    if (len == file.len) sim_flip(r, bytes + at, len - at);
     if (qn_proof_check(QN_SPAN(bytes, len), block, &p, &why))
         sim_saw(w, SEEN_light_lie);
     else if (!is_final(w, &p) || !rows_true(h, &p))

@@ -369,8 +369,8 @@ static void transfer(struct sim_world *w, struct sim_host *h, uint32_t from, boo
 {
     struct sim_load *l = w->load;
     struct qn_buf body = { 0 };
-    struct ledger_send s = { .to = l->acct[sim_below(&w->rng, SIM_PEOPLE)],
-                             .amount = QN_UQN(1 + sim_below(&w->rng, 1000)) };
+    struct ledger_send s = { .to = l->acct[sim_below(&w->rng, SIM_PEOPLE)] };
+    s.amount = QN_UQN(1 + sim_below(&w->rng, 1000));
     qn_encode(ledger_send_record(), &s, &body);
     submit(w, h, &QN_CORE_TXS[0], qn_buf_get(&body), from, probe);
     qn_buf_free(&body);

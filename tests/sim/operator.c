@@ -55,9 +55,7 @@ static qn_rc get(void *self, const struct qn_hash *hash, size_t max, struct qn_b
         if (!qn_hash_eq(&s->chunks[i].hash, hash) || s->chunks[i].bytes.len > max) continue;
         size_t at = ret->len;
         qn_buf_span(ret, qn_buf_get(&s->chunks[i].bytes));
-        if (s->lie == i + 1 && ret->len > at)
-            ret->ptr[at + sim_below(&s->rng, ret->len - at)] ^=
-                (uint8_t)(1u << sim_below(&s->rng, 8));
+        if (s->lie == i + 1 && ret->len > at) sim_flip(&s->rng, ret->ptr + at, ret->len - at);
         return QN_OK;
     }
     return qn_why(why, QN_E_NOTFOUND, "no such chunk");
@@ -82,8 +80,7 @@ static void lie(struct sim_world *w, struct sim_snapshot *s, const struct qn_chu
     QN_ASSERT(bytes != NULL);
     memcpy(bytes, s->manifest.ptr, s->manifest.len);
     s->lie = sim_draw(&s->rng) % 2 ? 1 + (uint32_t)sim_below(&s->rng, s->cnt) : 0;
-    if (!s->lie)
-        bytes[sim_below(&s->rng, s->manifest.len)] ^= (uint8_t)(1u << sim_below(&s->rng, 8));
+    if (!s->lie) sim_flip(&s->rng, bytes, s->manifest.len);
     qn_rc rc = qn_snapshot_check(QN_SPAN(bytes, s->manifest.len), &s->block, chunks, &info, &why);
     if (rc)
         sim_saw(w, SEEN_lie_refused);

@@ -16,7 +16,7 @@ static bool rot_rows(struct sim_file *f, uint64_t *rng)
     }
     if (cnt == 0) return false;
     memcpy(&len, f->data + pick, 4);
-    f->data[pick + 8 + sim_below(rng, len)] ^= (uint8_t)(1 + sim_below(rng, 255));
+    sim_flip(rng, f->data + pick + 8, len);
     crc = (uint32_t)crc32(0, f->data + pick + 8, len);
     memcpy(f->data + pick + 4, &crc, 4);
     return true;
@@ -49,10 +49,8 @@ static bool rot_segment(struct sim_file *f, uint64_t *rng)
     case 1:
         memmove(sector, f->data + sim_below(rng, f->len / SIM_SECTOR) * SIM_SECTOR, SIM_SECTOR);
         break;
-    case 2: /* what a frame says of itself */
-        f->data[head + sim_below(rng, HEAD)] ^= (uint8_t)(1u << sim_below(rng, 8));
-        return true;
-    default: sector[sim_below(rng, SIM_SECTOR)] ^= (uint8_t)(1u << sim_below(rng, 8));
+    case 2: /* what a frame says of itself */ sim_flip(rng, f->data + head, HEAD); return true;
+    default: sim_flip(rng, sector, SIM_SECTOR);
     }
     return memcmp(old, sector, SIM_SECTOR) != 0;
 }

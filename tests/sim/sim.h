@@ -368,6 +368,8 @@ struct sim_world {
 uint64_t sim_draw(uint64_t *rng);
 bool sim_chance(uint64_t *rng, uint32_t ppm);
 uint64_t sim_below(uint64_t *rng, uint64_t n); /* 0 when n is 0 */
+/* sim_flip changes one bit of len bytes. Of what is drawn in one expression the order is the compiler's; here it is the byte, then the bit. */
+void sim_flip(uint64_t *rng, uint8_t *bytes, size_t len);
 
 void sim_push(struct sim_world *w, struct sim_event e);
 void sim_wrong(struct sim_world *w, const char *fmt, ...) QN_PRINTF(2, 3);

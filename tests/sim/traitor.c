@@ -309,7 +309,7 @@ void sim_traitor_garbage(struct sim_world *w, struct sim_host *h)
     uint8_t *copy = malloc(old->len);
     QN_ASSERT(copy != NULL);
     memcpy(copy, old->bytes, old->len);
-    if (sim_draw(&w->rng) % 2) copy[sim_below(&w->rng, old->len)] ^= (uint8_t)sim_draw(&w->rng);
+    if (sim_draw(&w->rng) % 2) sim_flip(&w->rng, copy, old->len);
     len = sim_draw(&w->rng) % 4 ? old->len : 1 + sim_below(&w->rng, old->len);
     sim_net_say(w, h->idx, to, sim_draw(&w->rng) % 2, old->class, QN_SPAN(copy, len));
     free(copy);

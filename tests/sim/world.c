@@ -30,6 +30,12 @@ uint64_t sim_below(uint64_t *rng, uint64_t n)
     return n ? sim_draw(rng) % n : 0;
 }
 
+void sim_flip(uint64_t *rng, uint8_t *bytes, size_t len)
+{
+    uint8_t *at = bytes + sim_below(rng, len);
+    *at ^= (uint8_t)(1u << sim_below(rng, 8));
+}
+
 void sim_wrong(struct sim_world *w, const char *fmt, ...)
 {
     va_list args;
