@@ -15,7 +15,8 @@ help() {
   demo [ARG..]           install what is needed, build build/quoin, run `quoin demo`
   test [NAME] [--long]   build and run every test (or those whose name contains NAME)
   deps                   install the Debian packages that build and tests need
-  build [PRESET]         build build/quoin (presets: release debug clang asan tsan fuzz)
+  build [PRESET [TARGET..]]
+                         build build/quoin (presets: release debug clang asan tsan fuzz), or those targets
   sim [--seeds A-B] [--nodes N] [--minutes M] [--json]
                          whole networks in one process, faults and all, each from a seed; --help lists more
   kills [A-B]            10,000 kills: simulated ones of these seeds, and of real processes; how much was lost
@@ -68,7 +69,7 @@ folder() { if [ "$1" = release ]; then echo build; else echo "build/$1"; fi; }
 build() { # PRESET TARGET..
     local preset=$1
     shift
-    [ -e "$(folder "$preset")/build.ninja" ] || echo "building $*: a minute or two on two cores" >&2
+    [ -e "$(folder "$preset")/build.ninja" ] || echo "building $*: some minutes on two cores" >&2
     local said
     said=$(cmake --preset "$preset" 2>&1) || { echo "$said"; exit 1; }
     # The linker's words on getaddrinfo and its like in a static program are known and harmless here.
@@ -85,6 +86,7 @@ deps)
     install_peers ;;
 build)
     preset=${1:-release}
+    [ $# -le 1 ] || { build "$@"; exit; }
     if [ "$preset" = fuzz ]; then build fuzz fuzzers; else build "$preset" quoin; fi ;;
 demo)
     install_deps

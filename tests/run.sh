@@ -20,10 +20,6 @@ out=build/test-output.txt
 jobs=2 # tests at once
 : >$out
 
-build() { # PRESET TARGET..
-    cmake --preset "$1" >build/cmake.log 2>&1 || { cat build/cmake.log; return 1; }
-    cmake --build --preset "$1" -- --quiet "${@:2}"
-}
 # phase FOLDER CTEST-ARG..: runs and counts
 phase() {
     local dir=$1 log=build/phase.txt
@@ -43,12 +39,12 @@ roots() {
 plain='^(test_job|test_runner)$'
 
 ./build.sh deps || { echo "0 passed, 1 failed"; exit 1; }
-if build release tests; then phase build; else failed=$((failed + 1)); fi
+if ./build.sh build release tests; then phase build; else failed=$((failed + 1)); fi
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
 # One test by its name is wanted quickly: the second tree only for a fuzz target's.
 if [ -n "$name" ] && [ $QUOIN_TEST_LONG = 0 ] && [[ $name != fuzz* ]]; then
     :
-elif build fuzz fuzzers tests; then
+elif ./build.sh build fuzz fuzzers tests; then
     # Fuzzing for 5 minutes is bound by the clock, not by a count: twice as many at once halve the night, and each still has its 5 minutes.
     [ $QUOIN_TEST_LONG = 1 ] && jobs=4
     phase build/fuzz -L fuzz
@@ -62,10 +58,10 @@ else
 fi
 if [ $QUOIN_TEST_LONG = 1 ]; then
     QUOIN_TEST_LONG=0
-    if build asan tests; then phase build/asan -L 'unit|e2e' -E "$plain|tidy_|package_|docs_|e2e_without"; else failed=$((failed + 1)); fi
-    if build tsan tests; then phase build/tsan -L unit -E "$plain"; else failed=$((failed + 1)); fi
+    if ./build.sh build asan tests; then phase build/asan -L 'unit|e2e' -E "$plain|tidy_|package_|docs_|e2e_without"; else failed=$((failed + 1)); fi
+    if ./build.sh build tsan tests; then phase build/tsan -L unit -E "$plain"; else failed=$((failed + 1)); fi
     roots --matrix
-    if build clang quoin; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    if ./build.sh build clang quoin; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
