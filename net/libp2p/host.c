@@ -20,9 +20,12 @@ uint64_t host_now(const struct qn_host *h)
 
 void host_turn_soon(struct qn_host *h)
 {
+    static const struct timeval NOW = { 0, 0 };
     if (h->turning) return;
     h->turning = true;
-    event_active(&h->turn, EV_TIMEOUT, 0);
+    event_add(
+        &h->turn,
+        &NOW); /* not event_active: the loop looks at its sockets between two turns, however much there is to write */
 }
 
 /* --- the turn ------------------------------------------------------------------------------------------ */

@@ -183,6 +183,7 @@ struct world {
     struct qn_limits limits;
     uint32_t blames, offences, messages, peers;
     uint32_t paused;
+    uint64_t sprung;
     int dial_rc, ping_rc;
     uint32_t dial_peer;
     uint64_t ping_us;
@@ -221,6 +222,15 @@ static void busy_open(void *arg, struct qn_stream *s)
     qn_stream_pause(s, true);
 }
 
+/* One that never ends: as much as is read. */
+static void spring(void *arg, struct qn_stream *s)
+{
+    struct world *w = arg;
+    while (qn_stream_queued(s) < 256u << 10 && qn_stream_write(s, QN_SPAN_OF(ZEROS)) == QN_OK)
+        w->sprung += sizeof ZEROS;
+}
+
+static const struct qn_stream_ops SPRING = { .on_open = spring, .on_drain = spring };
 static const struct qn_stream_ops GIFT = { .on_open = gift_open }, BUSY = { .on_open = busy_open };
 
 static void on_message(void *arg, uint32_t peer, struct qn_span m)
@@ -262,6 +272,10 @@ static void world_open(struct qn_test_state *t, struct world *w)
     };
     CHECK_RC(qn_host_proto(w->victim, &gift), QN_OK);
     CHECK_RC(qn_host_proto(w->victim, &busy), QN_OK);
+    const struct qn_proto spring_proto = {
+        .id = "/test/spring/1", .ops = &SPRING, .arg = w, .class = QN_NET_BLOB
+    };
+    CHECK_RC(qn_host_proto(w->victim, &spring_proto), QN_OK);
     const struct qn_frames_conf fc = { .host = w->victim,
                                        .proto = "/test/frames/1",
                                        .message_max = 4 << 20,
@@ -706,6 +720,42 @@ static void test_frames(struct qn_test_state *t)
     world_close(&w);
 }
 
+/* Takes without end, and quicker than it can be sealed: it looks at none of it. */
+static bool attack_thirst(unsigned port)
+{
+    static struct foe f;
+    static uint8_t buf[1 << 20];
+    if (!foe_open(&f, port, 7)) return false;
+    foe_stream(&f, 1, "/test/spring/1", QN_SPAN(NULL, 0));
+    foe_frame(&f, 1, 0, 1, 0xf0000000, NULL, 0); /* credit for 4 GB */
+    if (!foe_flush(&f)) return false;
+    for (uint64_t end = now_ms() + 1500; now_ms() < end;)
+        if (recv(f.fd, buf, sizeof buf, 0) <= 0) return false;
+    return true;
+}
+
+/* While bytes flow as fast as they are taken, the loop still looks at its sockets: of one connection a turn is 256 KiB. */
+static void test_thirst(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    world_open(t, &w);
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) _exit(attack_thirst(qn_host_port(w.victim)) ? 0 : 1);
+    int status = -1;
+    uint64_t most = 0;
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        uint64_t before = w.sprung;
+        event_base_loop(w.base, EVLOOP_ONCE);
+        most = QN_MAX(most, w.sprung - before);
+    }
+    printf("thirst: %llu MiB, at most %llu KiB between two looks\n",
+           (unsigned long long)(w.sprung >> 20), (unsigned long long)(most >> 10));
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK(w.sprung > 16u << 20 && most <= 2u << 20);
+    world_close(&w);
+}
+
 /* Asks for pongs and reads none. */
 static bool attack_pings(unsigned port)
 {
@@ -743,6 +793,7 @@ int main(void)
     TEST(test_drip);
     TEST(test_fill);
     TEST(test_frames);
+    TEST(test_thirst);
     TEST(test_pings);
     return TEST_END();
 }
