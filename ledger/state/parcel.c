@@ -93,7 +93,11 @@ void qn_parcel_name(struct qn_parcel *parcel)
 bool qn_parcel_whole(struct qn_parcel *parcel)
 {
     const struct qn_block *b = &parcel->p.block;
+    size_t bytes = 0;
     if (b->txs.cnt > QN_BLOCK_TXS) return false;
+    for (uint32_t i = 0; i < b->txs.cnt; i++)
+        bytes += qn_tx_len(&b->txs.ptr[i]);
+    if (bytes > QN_BLOCK_BYTES) return false;
     qn_parcel_name(parcel);
     struct qn_hash root = qn_body_root_of(parcel->wholes, b->txs.cnt);
     return qn_hash_eq(&root, &b->header.body_root);

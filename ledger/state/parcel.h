@@ -27,8 +27,8 @@ void qn_parcel_unref(struct qn_parcel *parcel);
 
 /* qn_parcel_name works out ids and wholes, if they are not there yet: before, a foreign block costs no hash a transaction. */
 void qn_parcel_name(struct qn_parcel *parcel);
-/* qn_parcel_whole says whether the transactions are those that the block's head names, and not too many. Who signed or certified a block did
- * so of its head alone. */
+/* qn_parcel_whole says whether the transactions are those that the block's head names, and not too many, nor of more bytes than a block may hold. Who
+ * signed or certified a block did so of its head alone. */
 QN_CHECK bool qn_parcel_whole(struct qn_parcel *parcel);
 
 #endif

@@ -221,10 +221,27 @@ static void test_many(struct qn_test_state *t)
     CHECK(system(cmd) == 0);
 }
 
+/* A message holds four times what a block may: a leader's block that is larger is nobody's to keep. */
+static void test_size(struct qn_test_state *t)
+{
+    static uint8_t body[500000];
+    struct qn_tx txs[5] = { { 0 } };
+    struct qn_block block = { .txs = { 0, txs } };
+    for (uint32_t i = 0; i < QN_COUNT(txs); i++)
+        txs[i] = (struct qn_tx){ .salt = i, .body = QN_SPAN_OF(body) };
+    for (block.txs.cnt = 3; block.txs.cnt <= 5; block.txs.cnt++) {
+        block.header.body_root = qn_body_root(txs, block.txs.cnt);
+        struct qn_parcel *p = qn_parcel_of(&block);
+        CHECK(qn_parcel_whole(p) == (block.txs.cnt < 5));
+        qn_parcel_unref(p);
+    }
+}
+
 int main(void)
 {
     TEST_BEGIN();
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_many);
+    TEST(test_size);
     return TEST_END();
 }

@@ -296,7 +296,8 @@ static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parce
     }
     note_twins(r, p, b.view); /* heads are what was signed, whatever body came with this one */
     if (!qn_parcel_whole(parcel)) {
-        qn_why(why, QN_E_FORMAT, "a block with a body that its head does not name");
+        qn_why(why, QN_E_FORMAT,
+               "a block with a body that its head does not name, or over its size");
         return QN_REJECT;
     }
     /* All of them, known or not: who gets this from us checks those that he lacks. */
