@@ -60,8 +60,12 @@ void qn_replica_look_fork(struct qn_replica *r, uint32_t from, const struct sync
     struct qn_set set;
     const struct qn_past_block *ours = qn_past_at(&r->past, qn_replica_head_height(r));
     const struct qn_hash *theirs = &blocks[0].block.header.parent;
+    struct qn_hash id = qn_chain_id(r->chain);
     while (cnt && blocks[cnt - 1].cert.kind == 0)
         cnt--;
+    for (uint32_t i = 0; i < cnt;
+         i++) /* else its voters may have signed for another chain of theirs */
+        if (!qn_hash_eq(&blocks[i].block.header.chain, &id)) return;
     for (uint32_t i = 1; i < cnt; i++) {
         struct qn_hash at = qn_header_hash(&blocks[i - 1].block.header);
         if (!qn_hash_eq(&blocks[i].block.header.parent, &at)) return;

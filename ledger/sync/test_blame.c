@@ -140,6 +140,36 @@ static void test_filler(struct qn_test_state *t)
     qn_arena_free(&arena);
 }
 
+/* Blocks of another chain with the same voters, as when somebody begins anew with his keys: no fork of this one. */
+static void test_other_chain(struct qn_test_state *t)
+{
+    struct net *net = start(NODES);
+    struct qn_cert_vote votes[NODES];
+    struct qn_replica *r = net->node[NODES - 1].r;
+    struct qn_header other = *qn_chain_header(qn_replica_chain(r));
+    struct drip d = { .after_us = 0 };
+    struct qn_why why;
+    for (unsigned own = 0; own < 2; own++) {
+        if (!own) other.chain = qn_blake3("another", 7);
+        other.t_ms++; /* its head is none of ours */
+        struct sync_block b = fill(net, &other, votes);
+        struct sync_blocks m = { .blocks = { 1, &b } };
+        struct sync_status far = { .chain = qn_chain_id(qn_replica_chain(r)),
+                                   .height = other.height + 10,
+                                   .oldest = 1 };
+        net->hook = &d;
+        net->on_far = note_get;
+        qn_replica_peer(r, FAR, true);
+        CHECK(tell(net, NODES - 1, SAY_STATUS, sync_status_record(), &far, &why) == QN_IGNORE);
+        CHECK(d.get.from == other.height + 1);
+        CHECK(tell(net, NODES - 1, SAY_BLOCKS, sync_blocks_record(), &m, &why) == QN_REJECT);
+        CHECK((qn_replica_fork(r) != NULL) == (own == 1));
+        qn_replica_peer(r, FAR, false);
+        other = *qn_chain_header(qn_replica_chain(r));
+    }
+    end(net);
+}
+
 static void put_block(struct qn_buf *piece, const struct qn_block *block)
 {
     struct qn_buf one = { 0 };
@@ -200,6 +230,7 @@ int main(void)
     TEST(test_blame);
     TEST(test_evidence);
     TEST(test_filler);
+    TEST(test_other_chain);
     TEST(test_snapshot);
     return TEST_END();
 }
