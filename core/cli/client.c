@@ -69,6 +69,9 @@ qn_rc qn_client_call(const struct qn_client *c, const char *name, const json_t *
         rc = qn_why(why, rc, "no node answers at %s", c->where);
     else if (rc == QN_E_NONODE)
         rc = qn_why(why, rc, "no node runs for %s", c->home);
+    else if (rc == QN_E_TIMEOUT && !status)
+        rc = qn_why(why, rc, "%s: no answer in %.1f s; --timeout waits longer", c->where,
+                    (double)c->timeout_ms / 1000);
     else if (rc == QN_E_AUTH && !status)
         rc = qn_why(why, rc, "%s: no permission; the node's owner may ask it", c->where);
     else if (rc == QN_OK && (status == 401 || status == 403) && c->named && !c->cookie[0])

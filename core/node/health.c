@@ -17,26 +17,36 @@ static unsigned percent(uint64_t part, uint64_t all)
     return all ? (unsigned)((double)part * 100 / (double)all + 0.5) : 0;
 }
 
+/* Why no block comes, as far as that can be told: what is missing is said before what is heard. */
+static void halt_cause(struct qn_node *node, const struct qn_replica_info *info,
+                       char dst[HEALTH_TEXT])
+{
+    struct qn_net *net = qn_node_net(node);
+    if (!net && info->quorum > info->heard)
+        snprintf(
+            dst, HEALTH_TEXT,
+            "this node has no network; start it with quoin up --join ADDR, or --listen IP:PORT");
+    else if (net && info->peers == 0 && qn_net_others(net))
+        snprintf(dst, HEALTH_TEXT,
+                 "all peers speak another version of this chain's protocol; install the one they "
+                 "run");
+    else if (info->peers || !health_deaf(node, dst))
+        snprintf(dst, HEALTH_TEXT,
+                 "of the weight %u %% was heard in view %" PRIu64 ", a block needs %u %%",
+                 percent(info->heard, info->weight), info->view,
+                 percent(info->quorum, info->weight));
+}
+
 bool health_halted(const struct qn_call_ctx *ctx, char dst[HEALTH_TEXT])
 {
     const struct qn_replica_info info = qn_replica_info(qn_node_replica(ctx->node));
     uint64_t now = qn_env_now_ms(ctx->env), last = qn_view_now_ms(ctx->view);
+    char cause[HEALTH_TEXT];
     if (qn_node_join(ctx->node) || now < last + QUIET_MS + QUIET_BLOCKS * info.block_ms)
         return false;
-    struct qn_net *net = qn_node_net(ctx->node);
-    uint32_t others = net ? qn_net_others(net) : 0;
-    if (others && info.peers == 0) {
-        snprintf(dst, HEALTH_TEXT,
-                 "no block for %.0f s: all peers speak another version of this chain's protocol; "
-                 "install the one they run",
-                 (double)(now - last) / 1000);
-        return true;
-    }
-    snprintf(dst, HEALTH_TEXT,
-             "no block for %.0f s (one should come every %.1f s): of the weight %u %% was heard in "
-             "view %" PRIu64 ", a block needs %u %%",
-             (double)(now - last) / 1000, (double)info.block_ms / 1000,
-             percent(info.heard, info.weight), info.view, percent(info.quorum, info.weight));
+    halt_cause(ctx->node, &info, cause);
+    snprintf(dst, HEALTH_TEXT, "no block for %.0f s (one should come every %.1f s): %.*s",
+             (double)(now - last) / 1000, (double)info.block_ms / 1000, HEALTH_TEXT - 80, cause);
     return true;
 }
 

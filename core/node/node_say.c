@@ -74,12 +74,23 @@ void qn_node_say_news(struct qn_node *node)
     say_twin(node);
 }
 
+/* One of many, that hears of nobody. */
+static void say_no_network(const struct qn_node *node)
+{
+    const struct qn_replica_info info = qn_replica_info(node->replica);
+    if (!node->net && (info.self < 0 || info.validators > 1))
+        fputs("quoin: this home is of a chain that others make, and has no network; start it with "
+              "--join ADDR, or --listen IP:PORT for those it knows\n",
+              stderr);
+}
+
 void qn_node_say_silent(const struct qn_node *node)
 {
     struct qn_arena arena = { .max = 1u << 20 };
     const struct qn_hash id = qn_acct_key(&node->validator.pub);
     struct qn_validator v;
     const char *lost = node->armed.lost;
+    say_no_network(node);
     bool staked =
         qn_stake_get(qn_chain_view(qn_replica_chain(node->replica)), &id, &arena, &v) == QN_OK;
     if (!staked && lost[0])

@@ -22,7 +22,7 @@ wait $devnet
 devnet=0
 
 "$q" devnet 3 --home "$net" >"$tmp/said" 2>&1
-check "a network of another size" "2 1" "$? $(grep -c "^error: the network of $net has 4 nodes, not 3" "$tmp/said")"
+check "a network of another size" "2 1" "$? $(grep -c "^error: the network of $net is of 4, not 3: quoin devnet 4, or another --home" "$tmp/said")"
 "$q" devnet 2 --home "$tmp/two" --json >"$tmp/two.log" 2>&1 &
 devnet=$!
 for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/two.log" && break; sleep 0.05; done
@@ -42,6 +42,18 @@ check "a genesis that is none" "78 1" "$? $(grep -c "nothing is not a genesis" "
 lone=$!
 for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/lone.log" && break; sleep 0.05; done
 check "its own genesis, and nobody there" "0 look nobody answers at 127.0.0.1:1" "$(at 0 status --json | jq .peers) $(at 0 net doctor --json | jq -r 'select(.check == "peers") | .state + " " + .detail' | sed 's/ .*: / /')"
+kill -TERM $lone
+wait $lone
+"$q" up --home "$net/node-0" --api 127.0.0.1:0 --json >"$tmp/lone.log" 2>"$tmp/lone.err" &
+lone=$!
+for _ in $(seq 400); do grep -q '"event":"ready"' "$tmp/lone.log" && break; sleep 0.05; done
+check "one of four without a network says so" 1 "$(grep -c 'of a chain that others make, and has no network' "$tmp/lone.err")"
+for _ in $(seq 100); do [[ $(at 0 status --json | jq -r .sync) = *network* ]] && break; sleep 0.1; done
+check "in its status, too" 1 "$(at 0 status --json | jq -r .sync | grep -c '^no block for .*: this node has no network; start it with quoin up --join ADDR')"
+kill -STOP $lone
+at 0 status --timeout 100ms 2>"$tmp/err"
+check "a node that hangs is named" "6 1" "$? $(grep -c "$net/node-0/api.sock: no answer in 2.1 s; --timeout waits longer" "$tmp/err")"
+kill -CONT $lone
 kill -TERM $lone
 wait $lone
 lone=0
