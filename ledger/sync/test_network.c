@@ -4,6 +4,50 @@
 #include "ledger/bft/vote.h"
 #include "ledger/sync/network.h"
 
+/* Four blocks that nobody has, above the head, each on the one before; what is wrong with the second: nothing, its proof, its beacon, its parent. */
+enum { STRETCH = 4 };
+static void stretch(struct qn_chain *c, const struct qn_key *key, int wrong,
+                    struct qn_parcel *ret[STRETCH])
+{
+    struct qn_header before = *qn_chain_header(c);
+    struct qn_hash id = qn_chain_id(c), at = qn_chain_head(c);
+    for (unsigned i = 0; i < STRETCH; i++) {
+        struct qn_block b = { .header = before };
+        b.header.height++;
+        b.header.parent = at;
+        b.header.proposer = key->pub;
+        qn_beacon_prove(key, &id, &before.beacon, b.header.height, &b.header.vrf, &b.header.beacon);
+        if (i == 1) b.header.vrf.b[48] ^= wrong == 1;
+        if (i == 1) b.header.beacon.b[0] ^= wrong == 2;
+        if (i == 1) b.header.parent.b[0] ^= wrong == 3;
+        ret[i] = qn_parcel_of(&b);
+        at = ret[i]->hash;
+        before = b.header;
+    }
+}
+
+/* Beacons of a stretch, looked at side by side: what is noted of each is what would be found of it alone. */
+static void check_stretch(struct qn_test_state *t, struct qn_chain *c, const struct qn_key *key)
+{
+    for (int wrong = 0; wrong < 4; wrong++) {
+        struct qn_parcel *parcels[STRETCH];
+        stretch(c, key, wrong, parcels);
+        qn_chain_beacons(c, parcels, STRETCH);
+        for (unsigned i = 0; i < STRETCH; i++) {
+            CHECK(parcels[i]->beacon_ok == (i != 1 || wrong == 0));
+            qn_parcel_unref(parcels[i]);
+        }
+        stretch(c, key, wrong, parcels); /* without what they stand on */
+        qn_chain_beacons(c, parcels + 2, 1);
+        CHECK(!parcels[2]->beacon_ok);
+        qn_chain_beacons(c, parcels + 1, 0);
+        qn_chain_beacons(c, parcels, 1);
+        CHECK(parcels[0]->beacon_ok);
+        for (unsigned i = 0; i < STRETCH; i++)
+            qn_parcel_unref(parcels[i]);
+    }
+}
+
 /* Every beacon is its proposer's only one; nobody takes a block with another. */
 static void check_beacons(struct qn_test_state *t, struct net *net)
 {
@@ -45,6 +89,7 @@ static void check_beacons(struct qn_test_state *t, struct net *net)
     forged.header.signers.b[0] = 1; /* one of four certifies nothing */
     CHECK_RC(qn_chain_run(other, &forged, &why), QN_E_FORMAT);
     CHECK_RC(qn_chain_run(other, &block, &why), QN_OK);
+    check_stretch(t, other, &net->node[0].key);
     qn_arena_free(&arena);
 }
 
