@@ -19,7 +19,7 @@ static uint64_t blocks_in(struct net *net, uint64_t ms)
     return height(net, 0) - before;
 }
 
-/* --- blocks with another body, another parent's view or a false certificate --------------------------------------------- */
+/* --- blocks with another body or a false certificate ------------------------------------------------------------------- */
 
 static void forge(struct node *n, struct qn_span s)
 {
@@ -86,6 +86,34 @@ static void test_body_proposal(struct qn_test_state *t)
 static void test_cert_proposal(struct qn_test_state *t)
 {
     proposals(t, LIE_CERT);
+}
+
+/* --- who is calm says nothing twice ----------------------------------------------------------------------------------------- */
+
+struct said_cnt {
+    unsigned kind[SAY_BLOCKS + 1];
+};
+
+static void count_said(struct node *n, struct qn_span s)
+{
+    ((struct said_cnt *)n->net->hook)->kind[s.ptr[0]]++;
+}
+
+/* A block every half second, whatever votes take; of it each says one certificate, at most two votes, and one says the block. */
+static void test_calm(struct qn_test_state *t)
+{
+    struct net *net = start(NODES);
+    struct said_cnt said = { { 0 } };
+    run(net, 3000);
+    net->hook = &said;
+    net->on_cast = count_said;
+    uint64_t cnt = blocks_in(net, 20000);
+    CHECK(cnt >= 38 && cnt <= 41);
+    CHECK(said.kind[SAY_CERT] > 0 && said.kind[SAY_CERT] <= (cnt + 1) * NODES);
+    CHECK(said.kind[SAY_VOTE] <= 2 * (cnt + 1) * NODES);
+    CHECK(said.kind[SAY_PROPOSAL] <= cnt + 1);
+    check_equal(t, net);
+    end(net);
 }
 
 /* --- catching up ---------------------------------------------------------------------------------------------------------- */
@@ -253,6 +281,7 @@ int main(void)
     TEST_BEGIN();
     QN_ASSERT(qn_crypto_init() == QN_OK);
     TEST(test_body_sync);
+    TEST(test_calm);
     TEST(test_body_proposal);
     TEST(test_cert_proposal);
     TEST(test_questions);

@@ -323,6 +323,14 @@ static void test_fanout(struct qn_test_state *t)
     for (uint32_t p = 1; p <= 20; p++)
         got += rig_hear(&r, p).messages;
     CHECK(got == 20); /* own and short: to all */
+    b = rig_bytes(3, 1000);
+    CHECK_RC(gossip_publish_mesh(r.g, r.tx, qn_buf_get(&b)), QN_OK);
+    CHECK_RC(gossip_publish_mesh(r.g, r.tx, qn_buf_get(&b)), QN_E_DUPLICATE);
+    qn_buf_free(&b);
+    got = 0;
+    for (uint32_t p = 1; p <= 20; p++)
+        got += rig_hear(&r, p).messages;
+    CHECK(got == gossip_topic_info(r.g, r.tx).mesh && got < 20);
     gossip_free(r.g);
 }
 
