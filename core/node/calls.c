@@ -162,7 +162,10 @@ static qn_rc tx_find(struct qn_call_ctx *ctx, const struct qn_hash *id, uint64_t
                 json_loads(json_string_value(json_object_get(ev, "data")), JSON_DECODE_ANY, NULL));
         return QN_OK;
     }
-    return qn_why(why, QN_E_NOTFOUND, "the block does not hold it");
+    return qn_why(why, QN_E_NOTFOUND,
+                  "it is final in block %" PRIu64 ", which came with a snapshot: its receipt is "
+                  "with who executed it",
+                  height);
 }
 
 static qn_rc tx_get(struct qn_call_ctx *ctx, const void *params, json_t **ret, struct qn_why *why)
