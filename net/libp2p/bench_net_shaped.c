@@ -72,6 +72,9 @@ static uint64_t way_step(struct way *w)
 static void relay_pair(int a, int b)
 {
     static struct way there, back;
+    int one = 1; /* a link does not wait for more */
+    setsockopt(a, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(b, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     there.from = back.to = a;
     there.to = back.from = b;
     while (way_step(&there) && way_step(&back)) {

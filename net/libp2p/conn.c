@@ -21,6 +21,7 @@ struct conn *conn_new(struct qn_host *h, int fd, bool outbound, const struct qn_
     c->fd = fd;
     c->outbound = outbound;
     c->batch = BATCH_MAX;
+    c->ahead = QN_SOCK_AHEAD_MAX;
     c->read_max = READ_FIRST;
     c->remote = *remote;
     c->born_us = c->seen_us = host_now(h);
@@ -146,6 +147,32 @@ static void want_write(struct conn *c)
     event_add(&c->write, NULL);
 }
 
+/* What the kernel holds unsent, an urgent record waits for: it is given a millisecond's worth ahead. Where this loop comes round too late to keep a
+ * link busy by that, it is given more. Called when a socket that was full takes more. */
+static void set_ahead(struct conn *c)
+{
+    uint64_t now = host_now(c->host), took = now - c->pace.from_us, waited = now - c->pace.full_us;
+    if (waited > LATE_US && qn_sock_unsent(c->fd) == 0) c->pace.dry_us += waited - LATE_US;
+    if (took < PACE_US) return;
+    if (took < 10 * PACE_US) { /* else it was idle in between */
+        int ms_worth = (int)QN_MIN(c->pace.bytes * 1000 / took, (uint64_t)QN_SOCK_AHEAD_MAX),
+            next = c->pace.dry_us > took / 4 ? c->ahead * 2 : QN_MAX(ms_worth, c->ahead / 2);
+        next = QN_MIN(QN_MAX(next, QN_SOCK_AHEAD_MIN), QN_SOCK_AHEAD_MAX);
+        if (next != c->ahead) qn_sock_ahead(c->fd, next);
+        c->ahead = next;
+    }
+    c->pace.from_us = now;
+    c->pace.bytes = c->pace.dry_us = 0;
+}
+
+static void is_full(struct conn *c)
+{
+    uint64_t now = host_now(c->host);
+    if (!c->stuck_us) c->stuck_us = now;
+    if (!c->pace.full_us) c->pace.full_us = now;
+    want_write(c);
+}
+
 static ssize_t write_some(struct conn *c, const uint8_t *p, size_t len)
 {
     ssize_t n = send(c->fd, p, len, MSG_NOSIGNAL);
@@ -155,6 +182,7 @@ static ssize_t write_some(struct conn *c, const uint8_t *p, size_t len)
     }
     if (n > 0) {
         c->stuck_us = 0;
+        c->pace.bytes += (uint64_t)n;
         c->host->stat.out_bytes += (uint64_t)n;
         if (c->peer) c->peer->out_bytes += (uint64_t)n;
     }
@@ -174,8 +202,7 @@ static bool flush_unsent(struct conn *c)
         c->unsent_at = 0;
         return true;
     }
-    if (!c->stuck_us) c->stuck_us = host_now(c->host);
-    want_write(c);
+    is_full(c);
     return false;
 }
 
@@ -199,9 +226,10 @@ static size_t seal_record(struct conn *c, uint8_t *at, size_t len)
 
 static size_t build(struct conn *c, uint8_t *buf)
 {
-    size_t len = 0;
+    /* What is sealed cannot be overtaken: a socket that is full now and then gets one record at a time, a smaller one where little waits. */
+    size_t len = 0, max = c->batch > 1 ? RECORD_MAX : (size_t)QN_MIN(c->ahead / 2, RECORD_MAX);
     for (uint32_t i = 0; i < c->batch; i++) {
-        size_t n = stream_fill(c, buf + len + 2, RECORD_MAX);
+        size_t n = stream_fill(c, buf + len + 2, max);
         if (n == 0) break;
         len += seal_record(c, buf + len, n);
     }
@@ -217,13 +245,11 @@ void conn_flush(struct conn *c)
         if (len == 0) break;
         ssize_t n = write_some(c, h->write_buf, len);
         if (n < 0) return;
-        /* What is sealed cannot be overtaken: a socket that is full now and then gets one record at a time. */
         c->smooth = (size_t)n < len ? 0 : c->smooth + len;
         c->batch = c->smooth < SMOOTH_MIN ? 1 : BATCH_MAX;
         if ((size_t)n < len) {
             keep_unsent(c, h->write_buf + n, len - (size_t)n);
-            c->stuck_us = c->stuck_us ? c->stuck_us : host_now(h);
-            want_write(c);
+            is_full(c);
         }
         stream_drains(c);
         if (c->state == CONN_DEAD || (size_t)n < len) return;
@@ -242,6 +268,8 @@ static void on_writable(int fd, short what, void *arg)
     (void)fd, (void)what;
     c->writing = false;
     if (c->state != CONN_DIAL) {
+        if (c->pace.full_us) set_ahead(c);
+        c->pace.full_us = 0;
         conn_flush(c);
         return;
     }

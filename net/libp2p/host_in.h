@@ -26,7 +26,9 @@ enum {
         20000, /* .. which are those that took more than 10 ms a tick: read after the others */
     RECORD_MAX =
         16384, /* plaintext of a record we write: sealing at full speed, and an urgent one waits for one at most */
-    BATCH_MAX = 4, /* records a system call, while the socket takes them */
+    BATCH_MAX = 4,    /* records a system call, while the socket takes them */
+    PACE_US = 100000, /* how long is counted what the socket of a connection takes */
+    LATE_US = 1000,   /* a full one that ran dry meanwhile: we were late */
     SMOOTH_MIN =
         1 << 20,         /* bytes that it took without being full, before there are so many again */
     FLUSH_MAX = 1 << 18, /* of one connection a turn */
@@ -69,6 +71,12 @@ struct conn {
     int32_t deficit[QN_NET_CLASS_CNT];
     uint32_t batch; /* records of the next write */
     size_t smooth;  /* bytes written since the socket was last full */
+    int ahead;      /* unsent bytes that the kernel takes before it is full */
+    struct {
+        uint64_t from_us, bytes; /* written since then */
+        uint64_t full_us;        /* since when it is full; 0: it is not */
+        uint64_t dry_us;         /* of that time we may have kept the link waiting */
+    } pace;
     struct qn_stream *drained;
     uint64_t born_us, seen_us, ping_us, stuck_us,
         end_us;         /* end_us: when a leaving connection goes; others 0: none */

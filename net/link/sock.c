@@ -3,13 +3,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define NOTSENT_LOWAT 32768 /* bytes; at 100 Mbit/s an urgent record waits 2.6 ms for them */
 
 union addr {
     struct sockaddr sa;
@@ -54,9 +54,20 @@ static struct qn_ip from_addr(const union addr *a)
 
 static void tune(int fd)
 {
-    int one = 1, low = NOTSENT_LOWAT;
+    int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low, sizeof low);
+    qn_sock_ahead(fd, QN_SOCK_AHEAD_MAX);
+}
+
+void qn_sock_ahead(int fd, int bytes)
+{
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+}
+
+int qn_sock_unsent(int fd)
+{
+    int bytes = 0;
+    return ioctl(fd, SIOCOUTQNSD, &bytes) ? 0 : bytes;
 }
 
 qn_rc qn_sock_listen(const struct qn_ip *at, int *ret_fd, struct qn_ip *ret_at, struct qn_why *why)

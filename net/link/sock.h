@@ -24,4 +24,11 @@ int qn_sock_accept(int fd, struct qn_ip *ret_from);
 int qn_sock_result(int fd);
 bool qn_ip_local(const struct qn_ip *ip); /* loopback, private, link-local */
 
+/* qn_sock_ahead: the kernel takes so many bytes more than it can send yet, and is full then (TCP_NOTSENT_LOWAT); at 100 Mbit/s 32 KiB are 2.6 ms.
+ * It can be written again when less than half of that is left. qn_sock_unsent says how much there is. */
+#define QN_SOCK_AHEAD_MAX 32768
+#define QN_SOCK_AHEAD_MIN 8192
+void qn_sock_ahead(int fd, int bytes);
+int qn_sock_unsent(int fd);
+
 #endif
