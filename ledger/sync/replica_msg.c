@@ -263,6 +263,20 @@ static void note_twins(struct qn_replica *r, const struct qn_proposal *p, uint64
     }
 }
 
+/* Certificates that may place a block: of views below its own in its epoch, each once, rising. What else stands there nobody checks, and everybody would
+ * keep, journal and pass on. */
+static bool are_placing(const struct qn_proposal *p)
+{
+    const struct qn_header *h = &p->block.header;
+    for (uint32_t i = 0; i < p->certs.cnt; i++) {
+        const struct qn_cert *c = &p->certs.ptr[i];
+        if (c->kind != QN_CERT_VIEW || c->epoch != h->epoch || c->view >= h->view ||
+            (i && c->view <= p->certs.ptr[i - 1].view))
+            return false;
+    }
+    return true;
+}
+
 static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parcel,
                                    struct qn_why *why)
 {
@@ -300,10 +314,13 @@ static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parce
                "a block with a body that its head does not name, or over its size");
         return QN_REJECT;
     }
-    /* All of them, known or not: who gets this from us checks those that he lacks. */
+    /* All of them, known or not: who gets this from us checks those that he lacks. The leader did not sign them. */
+    if (!are_placing(p)) {
+        qn_why(why, QN_E_FORMAT, "a block with certificates that are of no use to it");
+        return QN_REJECT;
+    }
     for (uint32_t i = 0; i < p->certs.cnt; i++)
-        if (p->certs.ptr[i].epoch == r->set.epoch &&
-            qn_cert_valid_but(&p->certs.ptr[i], &chain, &r->set, is_held, r->bft, why))
+        if (qn_cert_valid_but(&p->certs.ptr[i], &chain, &r->set, is_held, r->bft, why))
             return QN_REJECT;
     for (uint32_t i = 0; i < p->certs.cnt; i++)
         take_cert(r, &p->certs.ptr[i], why);

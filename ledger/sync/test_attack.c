@@ -2,7 +2,7 @@
  * up consensus, or made honest peers blame each other. */
 #include "ledger/sync/far.h"
 
-enum lie { LIE_NONE, LIE_BODY, LIE_CERT };
+enum lie { LIE_NONE, LIE_BODY, LIE_CERT, LIE_PAD };
 enum { GOOD = 64, BIGS = 1600, DRIPS = 9, ASKED = 100 };
 
 /* Who hears a proposal before the others do, and tells those in `victims` another with the same head and signature. */
@@ -35,6 +35,13 @@ static void forge(struct node *n, struct qn_span s)
         p.block.txs.ptr = &liar->extra;
     }
     if (liar->lie != LIE_CERT) p.certs.cnt = 0;
+    static struct qn_cert_vote votes[256];
+    struct qn_cert pad = { .kind = QN_CERT_VIEW,
+                           .epoch = p.block.header.epoch + 1,
+                           .view = 1,
+                           .votes = { QN_COUNT(votes), votes } };
+    if (liar->lie == LIE_PAD) p.certs.ptr = &pad;
+    if (liar->lie == LIE_PAD) p.certs.cnt = 1;
     for (uint32_t i = 0; i < NODES; i++) {
         if (i == n->no || !(liar->victims >> i & 1)) continue;
         if (liar->lie == LIE_CERT) {
@@ -86,6 +93,12 @@ static void test_body_proposal(struct qn_test_state *t)
 static void test_cert_proposal(struct qn_test_state *t)
 {
     proposals(t, LIE_CERT);
+}
+
+/* Of another epoch: nobody here can check it, and everybody would journal it with the block, 17 KB each and up to 32, and pass it on. */
+static void test_padded_proposal(struct qn_test_state *t)
+{
+    proposals(t, LIE_PAD);
 }
 
 /* --- who is calm says nothing twice ----------------------------------------------------------------------------------------- */
@@ -284,6 +297,7 @@ int main(void)
     TEST(test_calm);
     TEST(test_body_proposal);
     TEST(test_cert_proposal);
+    TEST(test_padded_proposal);
     TEST(test_questions);
     TEST(test_blame);
     TEST(test_drip);
