@@ -109,6 +109,7 @@ void conn_kill(struct conn *c, qn_rc rc, const char *why)
         last_words(c);
     else
         h->stat.handshake_fails++;
+    h->conn_cnt -= ready;
     c->state = CONN_DEAD;
     c->rc = rc;
     snprintf(c->why, sizeof c->why, "%s", why);
@@ -316,6 +317,7 @@ static void ready(struct conn *c)
     drop_upgrade(c);
     qn_yamux_init(&c->y, c->outbound, &STREAM_SINK, c);
     c->state = CONN_READY;
+    c->host->conn_cnt++;
     c->host->stat.handshakes++;
     if (!peer_join(c, &c->remote.id)) return;
     c->ping_us = host_now(c->host);
@@ -429,10 +431,28 @@ static void take_shake(struct conn *c, uint8_t *buf, size_t len)
     if (c->state != CONN_DEAD) take_records(c, buf + (in.ptr - buf), in.len);
 }
 
+static uint64_t busy(struct busy *b, uint64_t now)
+{
+    for (; now - b->at_us >= LATELY_US && b->us; b->at_us += LATELY_US)
+        b->us /= 2;
+    if (!b->us) b->at_us = now;
+    return b->us;
+}
+
+static bool is_heavy(struct conn *c)
+{
+    struct qn_host *h = c->host;
+    uint64_t now = host_now(h), mine = busy(&c->busy, now), all = busy(&h->busy, now);
+    return mine > HEAVY_US || (all > LOADED_US && mine * h->conn_cnt > all / 2);
+}
+
 /* What it cost, and how much is read next time: no more than took a slice, so that nobody is served after more than that. */
 static void account(struct conn *c, size_t len, uint64_t took_us)
 {
-    c->busy_us += took_us;
+    uint64_t now = host_now(c->host);
+    struct busy *both[] = { &c->busy, &c->host->busy };
+    for (size_t i = 0; i < QN_COUNT(both); i++)
+        both[i]->us = busy(both[i], now) + took_us;
     if (took_us > SLICE_US)
         c->read_max = (uint32_t)QN_MAX(len * SLICE_US / took_us, (uint64_t)READ_MIN);
     else
@@ -474,7 +494,7 @@ static void on_readable(int fd, short what, void *arg)
     struct qn_host *h = c->host;
     (void)fd, (void)what;
     if (c->put_off) return;
-    if (c->busy_us <= HEAVY_US) {
+    if (!is_heavy(c)) {
         read_some(c);
         return;
     }
@@ -527,7 +547,6 @@ static void tick_ready(struct conn *c, uint64_t now)
 
 void conn_tick(struct conn *c, uint64_t now)
 {
-    c->busy_us /= 2;
     switch (c->state) {
     case CONN_DIAL:
     case CONN_SHAKE:

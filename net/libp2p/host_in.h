@@ -22,8 +22,11 @@ enum {
     READ_MIN = 4096,
     READ_FIRST = 16384, /* then as many as SLICE_US is enough for */
     SLICE_US = 5000,    /* what all heavy connections together may take of a turn of the loop */
-    HEAVY_US =
-        20000, /* .. which are those that took more than 10 ms a tick: read after the others */
+    /* .. which are those that took more than a tenth of the time lately, or, where all take a quarter of it or more, more than half the average. They
+     * are read after the others. Times are sums of what a connection took, halved each LATELY_US: twice what it takes in that time. */
+    LATELY_US = 100000,
+    HEAVY_US = LATELY_US / 10 * 2,
+    LOADED_US = LATELY_US / 4 * 2,
     RECORD_MAX =
         16384, /* plaintext of a record we write: sealing at full speed, and an urgent one waits for one at most */
     BATCH_MAX = 4,    /* records a system call, while the socket takes them */
@@ -43,6 +46,10 @@ enum {
 enum conn_state { CONN_DIAL, CONN_SHAKE, CONN_MUXER, CONN_READY, CONN_DEAD };
 
 struct peer;
+
+struct busy {
+    uint64_t us, at_us; /* lately; when half of it was forgotten last */
+};
 
 struct conn {
     struct qn_host *host;
@@ -81,7 +88,7 @@ struct conn {
     uint64_t born_us, seen_us, ping_us, stuck_us,
         end_us;         /* end_us: when a leaving connection goes; others 0: none */
     uint64_t pinged_us; /* last ping sent */
-    uint64_t busy_us;   /* taken by what came on it; half of that is forgotten each tick */
+    struct busy busy;   /* taken by what came on it */
     uint32_t read_max;
     uint32_t ping_value;
     qn_rc rc; /* why it died */
@@ -167,6 +174,8 @@ struct qn_host {
     int listen_fd;
     struct qn_ip listen_ip;
     struct event listen, turn, tick, heavies;
+    struct busy busy;  /* of all connections */
+    uint32_t conn_cnt; /* ready ones */
     bool turning, in_turn, resting, closing;
     bool push,
         push_again; /* what we are changed: told in this turn; told again with the next tick */
