@@ -1,6 +1,7 @@
 /* verb_ledger.c - quoin ledger prove|list|verify|replay: rows with their proofs, and a chain executed again without its node. */
 #include "core/cli/args.h"
 
+#include "core/node/registry.h"
 #include "ledger/state/proof.h"
 
 #include <stdio.h>
@@ -107,6 +108,40 @@ int qn_verb_ledger_list(struct qn_cli *cli)
     return status;
 }
 
+/* For people: the table's name for its number, and of a value what is in it, where this build knows the table. */
+static void reveal(json_t *row, json_int_t number)
+{
+    const struct qn_table *table = NULL;
+    const char *hex = json_string_value(json_object_get(row, "value"));
+    struct qn_arena arena = { .max = 8u << 20 };
+    for (size_t i = 0; (table = qn_table_at(i)) && table->table != number;)
+        i++;
+    if (!table) return;
+    if (json_object_get(row, "table")) json_object_set_new(row, "table", json_string(table->name));
+    size_t len = hex ? strlen(hex) / 2 : 0;
+    uint8_t *bytes = malloc(len + 1);
+    QN_ASSERT(bytes != NULL);
+    void *obj = table->rec && len ? qn_arena_alloc(&arena, table->rec()->size) : NULL;
+    if (obj && qn_unhex(hex, 2 * len, bytes, len) &&
+        qn_decode(table->rec(), QN_SPAN(bytes, len), &arena, obj, NULL) == QN_OK)
+        json_object_set_new(row, "value", qn_to_json(table->rec(), obj));
+    free(bytes);
+    qn_arena_free(&arena);
+}
+
+static void reveal_all(json_t *said)
+{
+    json_int_t number = json_integer_value(json_object_get(said, "table"));
+    json_t *rows = json_object_get(said, "rows"), *row;
+    size_t i;
+    reveal(said, number);
+    json_array_foreach(rows, i, row)
+    {
+        reveal(row, json_integer_value(json_object_get(row, "table")));
+        json_object_del(row, "table"); /* said above */
+    }
+}
+
 int qn_verb_ledger_verify(struct qn_cli *cli)
 {
     struct qn_why why = { "" };
@@ -124,6 +159,7 @@ int qn_verb_ledger_verify(struct qn_cli *cli)
         rc = qn_proof_check(qn_buf_get(&file), cli->argc == 2 ? &trust : NULL, &proof, &why);
     if (rc == QN_OK) {
         json_t *said = qn_proof_json(&proof);
+        if (!cli->json) reveal_all(said);
         qn_print(cli, said);
         if (cli->argc < 2) qn_unpinned(cli, said);
         json_decref(said);

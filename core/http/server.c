@@ -298,8 +298,8 @@ static qn_rc open_port(struct qn_http *http, struct qn_why *why)
         !accept_on(http->port, fd, &http->port_door, SPARE_FDS)) {
         int err = errno;
         if (fd >= 0) close(fd);
-        return qn_why(why, err == EADDRINUSE ? QN_E_PORT : QN_E_IO, "%s: %s", http->conf.addr,
-                      strerror(err));
+        return qn_why(why, err == EADDRINUSE ? QN_E_PORT : QN_E_IO, "the API at %s: %s",
+                      http->conf.addr, strerror(err));
     }
     http->port_no = ntohs(sin.sin_port);
     return QN_OK;

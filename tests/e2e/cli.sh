@@ -178,6 +178,10 @@ check "times in words" 1 "$(n block list --limit 1 --no-header | cut -f2 | grep 
 check "an object inside another, line by line" 1 "$(n block get 1 | grep -cE '^block.header.height +1$')"
 check "a list inside, below it" 1 "$(n block get 1 | grep -A1 '^cert.votes$' | grep -c '^  signer  sig')"
 check "rows of the ledger, with what is in them" 1 "$(n ledger list account | head -1 | grep -c 'value.balance')"
+n ledger prove account @alice -o "$tmp/row.qp" -q
+check "what a proof shows, for people" "1 1" "$("$q" ledger verify "$tmp/row.qp" 2>/dev/null | grep -c '^table  *account$') $("$q" ledger verify "$tmp/row.qp" 2>/dev/null | grep -c '^value.balance  *3000000$')"
+n ledger list account --proof "$tmp/rows.qp" -q
+check "of a list, too" 1 "$("$q" ledger verify "$tmp/rows.qp" 2>/dev/null | grep -cE '^  key +value.balance +value.what')"
 check "modules in one line, those that are off with a minus" 1 "$(n status | grep -cE '^modules .*compute.*, -agents')"
 n status --fields height,bogus >"$tmp/out" 2>"$tmp/err"
 check "a field that is not there" "1 1" "$(wc -l <"$tmp/out") $(grep -c 'there is no field bogus; there are version chain' "$tmp/err")"
