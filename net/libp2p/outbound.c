@@ -78,17 +78,19 @@ static bool rested(const struct addrbook_entry *e, uint64_t now_ms)
     return e->try_ms == 0 || e->try_ms + wait <= now_ms;
 }
 
-static void draw(struct outbound *out, const struct outbound_ops *ops, enum outbound_kind kind,
+/* Says whether somebody was found: in a small network everybody is connected, and who is there was drawn soon. */
+static bool draw(struct outbound *out, const struct outbound_ops *ops, enum outbound_kind kind,
                  uint64_t now_ms)
 {
     struct addrbook_entry e;
     for (uint32_t i = 0; i < DRAWS_MAX; i++) {
-        if (!addrbook_pick(out->book, false, now_ms, &e)) return;
+        if (!addrbook_pick(out->book, false, now_ms, &e)) return false;
         if (of_addr(out, &e.addr) || group_taken(out, &e.addr.ip)) continue;
         if (!rested(&e, now_ms) || ops->connected(ops->arg, &e)) continue;
         go(out, ops, &e.addr, kind, now_ms);
-        return;
+        return true;
     }
+    return false;
 }
 
 static void feel(struct outbound *out, const struct outbound_ops *ops, uint64_t now_ms)
@@ -139,10 +141,10 @@ void outbound_turn(struct outbound *out, const struct outbound_ops *ops, uint64_
     if (now_ms >= out->rotate_ms) rotate(out, ops, now_ms);
     uint32_t room = DIALS_MAX - QN_MIN(dialling(out), (uint32_t)DIALS_MAX);
     for (uint32_t i = held(out, OUTBOUND_FULL); i < out->full_cnt && room; i++, room--)
-        draw(out, ops, OUTBOUND_FULL, now_ms);
+        if (!draw(out, ops, OUTBOUND_FULL, now_ms)) break;
     if (now_ms >= out->anchors_ms && outbound_count(out, OUTBOUND_FULL) >= out->full_cnt)
         for (uint32_t i = held(out, OUTBOUND_BLOCK); i < out->block_cnt && room; i++, room--)
-            draw(out, ops, OUTBOUND_BLOCK, now_ms);
+            if (!draw(out, ops, OUTBOUND_BLOCK, now_ms)) break;
     if (now_ms >= out->feeler_ms) feel(out, ops, now_ms);
 }
 
