@@ -97,7 +97,7 @@ static bool take(struct inbox *in, struct qn_stream *s, struct qn_span *bytes)
     }
     size_t n = QN_MIN(left, bytes->len);
     if (!qn_host_reserve(f->conf.host, peer, n)) {
-        qn_host_blame(f->conf.host, peer, QN_BLAME_SLIP, "more messages at once than its memory");
+        qn_host_short(f->conf.host, peer, n, "more messages at once than its memory");
         qn_stream_reset(s);
         return false;
     }

@@ -360,6 +360,13 @@ bool qn_host_reserve(struct qn_host *h, uint32_t num, size_t bytes)
     return p && qn_budget_take(&p->memory, bytes);
 }
 
+void qn_host_short(struct qn_host *h, uint32_t num, size_t bytes, const char *what)
+{
+    const struct peer *p = peer_find(h, num);
+    if (p && bytes > p->memory.max - QN_MIN(p->memory.used, p->memory.max))
+        qn_host_blame(h, num, QN_BLAME_SLIP, what);
+}
+
 void qn_host_release(struct qn_host *h, uint32_t num, size_t bytes)
 {
     struct peer *p = peer_find(h, num);

@@ -322,7 +322,7 @@ static void give(struct qn_stream *s, struct qn_span bytes)
     s->last_us = host_now(s->host);
     if (s->paused || s->held.len) {
         if (!qn_budget_take(&s->peer->memory, bytes.len)) {
-            qn_host_blame(s->host, s->peer_num, QN_BLAME_SLIP, "sends more than its memory");
+            qn_host_short(s->host, s->peer_num, bytes.len, "sends more than its memory");
             stream_end(s, QN_STREAM_LIMIT);
             return;
         }

@@ -299,6 +299,16 @@ static void test_memory(struct qn_test_state *t)
     run(&w, 300);
     CHECK(w.n[0].opened == opened + 1 && w.n[0].blames == blames && w.n[1].closed == 0);
     CHECK(qn_host_stat(w.n[0].host).memory_high <= w.limits.memory_max);
+    /* More than its share is refused while others are so greedy, but not its fault. */
+    for (int k = 0; k < 4; k++) {
+        CHECK_RC(
+            qn_host_stream(w.n[1].host, w.n[1].peer, "/test/busy/1", QN_NET_TX, &OUT, &w.n[1], &s),
+            QN_OK);
+        for (int n = 0; n < 15; n++)
+            CHECK_RC(qn_stream_write(s, QN_SPAN_OF(ZEROS)), QN_OK);
+    }
+    run(&w, 300);
+    CHECK(w.n[1].closed > 0 && w.n[0].blames == blames);
     world_close(&w);
 }
 
