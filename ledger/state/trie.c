@@ -8,11 +8,12 @@
 
 enum kind { LEAF, INNER };
 
+/* The hash comes first: who walks down reads kind, bit and, behind them, the children or the key, mostly of one line of the cache. */
 struct node {
+    struct qn_hash hash;
     uint8_t kind;
     bool dirty; /* hash is old; then every node above is dirty too */
     uint16_t bit;
-    struct qn_hash hash;
 };
 
 struct leaf {
