@@ -64,6 +64,11 @@ qn_rc qn_rowlog_open(const struct qn_disk *disk, const char *path, struct qn_row
         if (slash) *slash = 0;
         log->fd = disk->make_dir(disk->self, dir);
         if (log->fd >= 0) log->fd = disk->open(disk->self, path, QN_DISK_MAKE);
+        int err = log->fd >= 0 ? qn_store_name(disk, path) : 0;
+        if (err < 0) {
+            disk->close(disk->self, log->fd);
+            log->fd = err;
+        }
     }
     qn_rc rc = refused(log, log->fd, why);
     if (rc == QN_OK) rc = qn_disk_whole(disk, path, LOG_MAX, &file, why);

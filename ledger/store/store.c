@@ -153,6 +153,15 @@ static qn_rc probe(const char *path, struct qn_why *why)
     return damaged(why, path, said);
 }
 
+int qn_store_name(const struct qn_disk *disk, const char *path)
+{
+    char dir[4096];
+    snprintf(dir, sizeof dir, "%s", path);
+    char *slash = strrchr(dir, '/');
+    if (slash) *slash = 0;
+    return disk->sync_dir(disk->self, slash ? dir : ".");
+}
+
 qn_rc qn_store_open(const char *path, uint64_t map_gib, struct qn_store **ret,
                     struct qn_store_meta *ret_meta, struct qn_why *why)
 {
@@ -181,9 +190,11 @@ qn_rc qn_store_open(const char *path, uint64_t map_gib, struct qn_store **ret,
         memcpy(ret_meta, val.mv_data, sizeof *ret_meta);
     else if (err != MDB_NOTFOUND)
         rc = damaged(why, path, "is damaged where it says of what block it is");
+    bool is_new = err == MDB_NOTFOUND;
     if (rc == QN_OK) {
         err = mdb_txn_commit(st->txn);
         st->txn = NULL;
+        if (!err && is_new) err = -qn_store_name(qn_disk_real(), path);
         rc = err ? fail(why, path, err) : QN_OK;
     }
 out:

@@ -3,6 +3,7 @@
 #define QN_LEDGER_STORE_STORE_IN_H
 
 #include "core/base/span.h"
+#include "core/env/disk.h"
 
 #include <string.h>
 #include <zlib.h>
@@ -10,6 +11,10 @@
 #define STORE_KEY_MAX 511u /* of LMDB as of the state */
 
 static const char STORE_META_KEY[] = "quoin-state-1";
+
+/* qn_store_name syncs the folder of a file that was made: a checkpoint whose name power takes away is lost as a whole, and the journal let go of what
+ * it holds. 0 or -errno. */
+int qn_store_name(const struct qn_disk *disk, const char *path);
 
 /* A row of the table of the past: value | u32 crc32 of key and value. */
 static inline uint32_t store_past_sum(struct qn_span key, struct qn_span val)
