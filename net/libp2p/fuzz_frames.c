@@ -55,8 +55,8 @@ static struct fuzz *begin(void)
     struct fuzz *f = calloc(1, sizeof *f);
     struct qn_limits limits = qn_limits_default();
     char addr[40];
-    limits.peer_resets_s = limits.peer_resets_burst = 1u
-                                                      << 30; /* refusals are what is looked for */
+    /* Refusals and offences are what is looked for. */
+    limits.peer_resets_s = limits.peer_resets_burst = limits.peer_blames = 1u << 30;
     QN_ASSERT(f && qn_crypto_init() == QN_OK);
     f->base = event_base_new();
     for (uint8_t i = 0; i < 2; i++) {
