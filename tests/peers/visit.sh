@@ -22,7 +22,8 @@ check "js dials the node it meant" "${address##*/}" "$(said dialled)"
 check "and is answered" true "$(said ping)"
 check "it hears four voters" 4 "$(said heard)"
 check "each by a key of its own" 4 "$(said keys)"
-check "every vote is as it is drawn, and signed" 0 "$(said wrong)"
+check "and certificates" true "$(jq 'select(has("certs")) | .certs > 0' "$tmp/js")"
+check "every one is as it is drawn, and signed" 0 "$(said wrong)"
 listens=$(said listens)
 check "the node dials it" "${listens##*/}" "$(at net dial "$listens" --json | jq -r .peer)"
 agent() { at net peer "${listens##*/}" --json | jq -r .agent | cut -d/ -f1; } # once it has said who it is
