@@ -45,6 +45,7 @@ struct peer {
     struct sync_get gets[SLOTS]; /* questions that wait for that */
     uint8_t get_cnt;
     uint8_t late; /* answers in a row that did not come in time, or had less than was said */
+    bool gave;    /* as much as was asked for, once, and nothing since that did not hold */
 };
 
 /* A stretch of final blocks asked for, and the answer until what lies before it is here. */

@@ -81,16 +81,22 @@ static uint64_t slot_ms(const struct peer *p)
     return (uint64_t)SLOT_MS << p->late;
 }
 
+static bool is_better(const struct peer *a, const struct peer *b, bool tries)
+{
+    return a->late != b->late ? a->late < b->late : !tries && a->gave && !b->gave;
+}
+
 /* Who has block `from`: in turn, but one that kept us waiting only when nobody else has it. So whoever says of blocks that he has them and
- * gives none is asked last, and a slow link for less at once and with more time. */
-static struct peer *who_has(struct qn_replica *r, uint64_t from)
+ * gives none is asked last, and a slow link for less at once and with more time. Who is new is asked only where it holds up nothing yet (tries): else a
+ * crowd that comes anew whenever it was found out would always be first. */
+static struct peer *who_has(struct qn_replica *r, uint64_t from, bool tries)
 {
     struct peer *best = NULL;
     uint32_t turn = r->turn_peer;
     for (uint32_t k = 0; k < r->peer_cnt; k++) {
         uint32_t i = (turn + 1 + k) % r->peer_cnt;
         struct peer *p = &r->peers[i];
-        if (p->height < from || p->oldest > from || (best && best->late <= p->late)) continue;
+        if (p->height < from || p->oldest > from || (best && !is_better(p, best, tries))) continue;
         best = p;
         r->turn_peer = i;
     }
@@ -118,7 +124,7 @@ static void ask_blocks(struct qn_replica *r)
     uint64_t from = head + 1;
     for (unsigned i = 0; i < SLOTS && from <= top; i++) {
         struct slot *s = slot_at(r, from), *old = s;
-        const struct peer *p = old ? NULL : who_has(r, from);
+        const struct peer *p = old ? NULL : who_has(r, from, i + 1 == SLOTS);
         if (!s) s = slot_at(r, 0);
         if (!s || (!old && !p)) return; /* all are taken, or nobody has it */
         if (p) {
@@ -320,6 +326,7 @@ enum qn_verdict qn_replica_take_answers(struct qn_replica *r, uint32_t from, str
         if (rc == QN_OK) rc = take_blocks(r, s->peer, &m, why);
         struct peer *p = qn_replica_peer_find(r, s->peer);
         if (rc && p) p->height = 0; /* until it says again what it has */
+        if (rc && p) p->gave = false;
         if (rc || s->poor) disappoint(p);
         if (!rc && p && s->quick && !s->poor && p->late) p->late--;
         bool lied = rc && rc != QN_E_NOTFOUND && r->rc == QN_OK;
@@ -475,9 +482,10 @@ enum qn_verdict qn_replica_on_blocks(struct qn_replica *r, uint32_t from, struct
             ask_blocks(r);
             return QN_IGNORE;
         }
-        const struct peer *p = qn_replica_peer_find(r, from);
+        struct peer *p = qn_replica_peer_find(r, from);
         s->quick = p && qn_replica_mono_ms(r) + slot_ms(p) / 2 < s->until_ms;
         s->poor = m->blocks.cnt < s->cnt && payload.len < GET_BYTES / 2;
+        if (p) p->gave = p->gave || !s->poor;
         qn_buf_span(&s->answer, payload);
         s->cnt = (uint16_t)m->blocks.cnt;
         return qn_replica_take_answers(r, from, why);

@@ -3,7 +3,7 @@
 #include "ledger/sync/far.h"
 
 enum lie { LIE_NONE, LIE_BODY, LIE_CERT, LIE_PAD };
-enum { GOOD = 64, BIGS = 1600, DRIPS = 9, ASKED = 100 };
+enum { GOOD = 64, BIGS = 1600, DRIPS = 9, ASKED = 100, CROWD = 60 };
 
 /* Who hears a proposal before the others do, and tells those in `victims` another with the same head and signature. */
 struct liar {
@@ -186,6 +186,38 @@ static void test_drip(struct qn_test_state *t)
     end(net);
 }
 
+/* Three honest ones in a crowd that says it has all, gives nothing, and comes back under another name when it was found out. */
+static void test_crowd(struct qn_test_state *t)
+{
+    struct net *net = start(NODES - 1);
+    struct qn_replica *r;
+    static struct drip crowd[CROWD];
+    unsigned came = 0;
+    while (height(net, 0) < 640)
+        run(net, 1000);
+    for (unsigned i = 0; i < NODES - 1; i++)
+        net->node[i].mute = true;
+    boot(net, NODES - 1);
+    r = net->node[NODES - 1].r;
+    for (unsigned i = 0; i < CROWD; i++)
+        crowd[i] = (struct drip){ .after_us = 1100000 };
+    net->hook = crowd;
+    net->on_far = note_get;
+    join(net, CROWD);
+    for (unsigned k = 0; k < 5000 && height(net, NODES - 1) < 640; k++, run(net, 5))
+        for (unsigned i = 0; i < CROWD; i++) {
+            if (!crowd[i].get.cnt || crowd[i].due_us > net->now_us) continue;
+            crowd[i].get.cnt = 0;
+            qn_replica_peer(r, FAR + i, false);
+            qn_replica_peer(r, FAR + i, true);
+            CHECK(hail(net, i, height(net, 0)) == QN_IGNORE);
+            came++;
+        }
+    CHECK(came > 0);
+    CHECK(height(net, NODES - 1) >= 640);
+    end(net);
+}
+
 /* --- questions -------------------------------------------------------------------------------------------------------------- */
 
 static void count_blocks(struct node *n, uint32_t peer, struct qn_span s)
@@ -301,5 +333,6 @@ int main(void)
     TEST(test_questions);
     TEST(test_blame);
     TEST(test_drip);
+    TEST(test_crowd);
     return TEST_END();
 }
