@@ -199,7 +199,8 @@ static qn_rc get_hex(struct reader *r, const struct qn_field *f, const json_t *j
     if (text && len == 32 && text_len > 3 && memcmp(text, "qn1", 3) == 0)
         return qn_addr_parse(text, dst) ? bad(r, f, "an address qn1..") : QN_OK;
     if (!text || !qn_unhex(text, text_len, dst, len))
-        return qn_why(r->why, QN_E_FORMAT, "%s: expected %zu hex digits", f->name, 2 * len);
+        return qn_why(r->why, QN_E_FORMAT, "%s: expected %zu hex digits%s", f->name, 2 * len,
+                      len == 32 ? ", or an address qn1.." : "");
     return QN_OK;
 }
 
