@@ -2,7 +2,8 @@
  *
  * A chain of multiples goes over digits of GE8_BITS bits, -16 to 15: 0 to 16 times a point lie in a table, one doubling a bit takes what was
  * summed so far up, and each digit adds its entry. Sums are complete: they hold for all pairs of points, so that no lane's point, and be it
- * a hostile one, can do harm to another. Times are not constant: nothing here may be secret. */
+ * a hostile one, can do harm to another. Times do not depend on values, but which entry of a table is read shows in the caches: only who looks
+ * at all of them (ge8_add_secret) may have secret digits. */
 #ifndef QN_CORE_CRYPTO_GE8_H
 #define QN_CORE_CRYPTO_GE8_H
 
@@ -204,7 +205,7 @@ static inline void ge8_cut(int8_t digits[GE8_TOP + 1][GE8_LANES], int lane, cons
     for (int i = 0; i <= GE8_TOP; i++) {
         int bit = i * GE8_BITS, two = h[bit / 8] | (bit / 8 < 31 ? h[bit / 8 + 1] << 8 : 0);
         int x = (two >> bit % 8 & 31) + carry;
-        carry = x >= 16;
+        carry = (x + 16) >> 5; /* no branch: a prover's are secret */
         digits[i][lane] = (int8_t)(x - 32 * carry);
     }
 }
@@ -243,6 +244,26 @@ FE8_CALL void ge8_add_digit(struct ge8 *p, const struct ge8_sum table[GE8_TABLE]
     ge8_gather(&t2d, at, words + (2 * 5 * GE8_LANES), GE8_LANES);
     ge8_gather(&z2, at, words + (3 * 5 * GE8_LANES), GE8_LANES);
     ge8_add(p, &plus, &less, &t2d, &z2, minus, with_t);
+}
+
+/* As ge8_add_digit, and reads the whole table: without masked reads, of which a processor may leave out what the mask does. */
+FE8_CALL void ge8_add_secret(struct ge8 *p, const struct ge8_sum table[GE8_TABLE],
+                             const int8_t digits[GE8_LANES], bool with_t)
+{
+    __mmask8 minus;
+    struct ge8_sum s;
+    fe8_vec no = ge8_look(digits, 1, &minus), *at = (fe8_vec *)&s;
+    memset(&s, 0, sizeof s);
+    for (unsigned i = 0; i < GE8_TABLE; i++) {
+        const fe8_vec *from = (const fe8_vec *)&table[i], is = (fe8_vec)(no == FE8_ALL(i));
+#pragma GCC unroll 20
+        for (unsigned k = 0; k < sizeof s / sizeof *at; k++)
+            at[k] |= from[k] & is;
+    }
+    struct fe8 plus, less;
+    fe8_pick(&plus, minus, &s.plus, &s.minus);
+    fe8_pick(&less, minus, &s.minus, &s.plus);
+    ge8_add(p, &plus, &less, &s.t2d, &s.z2, minus, with_t);
 }
 
 #endif

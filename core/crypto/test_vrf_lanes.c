@@ -7,6 +7,7 @@
 #include <sodium.h>
 
 enum { MAX = 80, TEXT = 300 };
+#define LAST "ecd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010" /* L - 1 */
 
 /* Proofs that own what they name. */
 struct set {
@@ -99,6 +100,7 @@ static void test_curve(struct qn_test_state *t)
     person(1, &key);
     for (unsigned i = 0; i < rounds && vrf_lanes_can(); i++) {
         uint8_t hash[64], want[32], got[32];
+        struct vrf_flat flat;
         unsigned ctr = 0;
         for (;; ctr++) {
             vrf_try(&key.pub, QN_SPAN_OF(i), ctr, hash);
@@ -106,13 +108,62 @@ static void test_curve(struct qn_test_state *t)
         }
         QN_ASSERT(crypto_core_ed25519_add(want, want, want) == 0 &&
                   crypto_core_ed25519_add(want, want, want) == 0);
-        vrf_lanes_curve(&key.pub, QN_SPAN_OF(i), got);
-        CHECK(memcmp(want, got, 32) == 0);
-        vrf_lanes_eight(hash, got);
+        vrf_lanes_curve(&key.pub, QN_SPAN_OF(i), got, &flat);
         CHECK(memcmp(want, got, 32) == 0);
         most = QN_MAX(most, ctr);
     }
     CHECK(most >= 8 || !vrf_lanes_can()); /* a second turn of eight was needed */
+}
+
+/* A proof is the same bytes whoever makes it. */
+static void test_draw(struct qn_test_state *t)
+{
+    uint64_t x = 11;
+    for (unsigned i = 0; i < (test_long() ? 20000u : 400u); i++) {
+        uint8_t text[TEXT], out[2][QN_VRF_OUT];
+        struct qn_vrf_proof pi[2];
+        struct qn_key key;
+        size_t len = next(&x) % TEXT;
+        for (size_t k = 0; k < len; k++)
+            text[k] = (uint8_t)next(&x);
+        person(i, &key);
+        qn_vrf_prove(&key, QN_SPAN(text, len), &pi[0], out[0]);
+        vrf_plain_prove(&key, QN_SPAN(text, len), &pi[1], out[1]);
+        CHECK(memcmp(&pi[0], &pi[1], sizeof pi[0]) == 0);
+        CHECK(memcmp(out[0], out[1], sizeof out[0]) == 0);
+    }
+}
+
+/* Multiples by scalars at their limits, beside libsodium's. */
+static void test_multiples(struct qn_test_state *t)
+{
+    struct vrf_flat flat;
+    struct vrf_drawn d;
+    struct qn_key key;
+    uint8_t h[32], want[32], s[2][32];
+    person(2, &key);
+    if (!vrf_lanes_can()) return;
+    vrf_lanes_curve(&key.pub, QN_SPAN_STR("text"), h, &flat);
+    for (unsigned i = 0; i < 2 + 31 * 5; i++) {
+        memset(s, 0, sizeof s);
+        s[0][0] = 1;
+        QN_ASSERT(qn_unhex(LAST, 64, s[1], 32));
+        if (i > 1) { /* a digit alone, of each height */
+            s[0][0] = 0;
+            s[0][(i - 2) / 5] = (uint8_t)(1u << (i - 2) % 5 | 0x10);
+        }
+        const uint8_t *x = s[i == 1], *k = s[i != 1];
+        vrf_lanes_draw(&flat, x, k, &d);
+        CHECK(crypto_scalarmult_ed25519_noclamp(want, x, h) == 0);
+        CHECK(memcmp(want, d.gamma, 32) == 0);
+        for (int n = 0; n < 3; n++)
+            CHECK(crypto_core_ed25519_add(want, want, want) == 0);
+        CHECK(memcmp(want, d.gamma8, 32) == 0);
+        CHECK(crypto_scalarmult_ed25519_base_noclamp(want, k) == 0);
+        CHECK(memcmp(want, d.u, 32) == 0);
+        CHECK(crypto_scalarmult_ed25519_noclamp(want, k, h) == 0);
+        CHECK(memcmp(want, d.v, 32) == 0);
+    }
 }
 
 /* --- hostile ones ------------------------------------------------------------------------------------------------------------- */
@@ -334,6 +385,8 @@ int main(void)
     TEST_BEGIN();
     TEST(test_good);
     TEST(test_curve);
+    TEST(test_draw);
+    TEST(test_multiples);
     TEST(test_group);
     TEST(test_bytes);
     TEST(test_each_lane);

@@ -104,43 +104,66 @@ static void output(const uint8_t gamma8[32], uint8_t ret[QN_VRF_OUT])
     crypto_hash_sha512(ret, text, sizeof text);
 }
 
-void qn_vrf_prove(const struct qn_key *key, struct qn_span alpha, struct qn_vrf_proof *ret,
-                  uint8_t ret_out[QN_VRF_OUT])
+static void plain_draw(const uint8_t h[32], const uint8_t x[32], const uint8_t k[32],
+                       struct vrf_drawn *ret)
 {
-    uint8_t az[64], h[32], wide[64], k[32], x[32], u[32], v[32], c[32] = { 0 }, s[32];
-    uint8_t *gamma = ret->b;
-    const uint8_t *points[] = { key->pub.b, h, gamma, u, v };
+    QN_ASSERT(crypto_scalarmult_ed25519_noclamp(ret->gamma, x, h) == 0);
+    QN_ASSERT(crypto_scalarmult_ed25519_base_noclamp(ret->u, k) == 0);
+    QN_ASSERT(crypto_scalarmult_ed25519_noclamp(ret->v, k, h) == 0);
+    QN_ASSERT(times_cofactor(ret->gamma, ret->gamma8));
+}
+
+static void prove(const struct qn_key *key, struct qn_span alpha, bool lanes,
+                  struct qn_vrf_proof *ret, uint8_t ret_out[QN_VRF_OUT])
+{
+    uint8_t az[64], h[32], wide[64], k[32], x[32], c[32] = { 0 }, s[32];
+    struct vrf_drawn d;
+    struct vrf_flat flat;
+    const uint8_t *points[] = { key->pub.b, h, d.gamma, d.u, d.v };
     crypto_hash_sha512_state st;
-    crypto_hash_sha512(az, key->seed, 32);
-    memcpy(x, az, 32);
-    x[0] &= 248;
-    x[31] = (uint8_t)((x[31] & 127) | 64);
-    if (vrf_lanes_can()) /* all of this is public */
-        vrf_lanes_curve(&key->pub, alpha, h);
+    if (lanes)
+        vrf_lanes_curve(&key->pub, alpha, h, &flat);
     else
         hash_to_curve(&key->pub, alpha, h);
-    QN_ASSERT(crypto_scalarmult_ed25519_noclamp(gamma, x, h) == 0);
-    crypto_hash_sha512_init(&st); /* 5.4.2.2 */
+    crypto_hash_sha512(az, key->seed, 32);
+    memset(wide, 0, sizeof wide);
+    memcpy(wide, az, 32);
+    wide[0] &= 248;
+    wide[31] = (uint8_t)((wide[31] & 127) | 64);
+    crypto_core_ed25519_scalar_reduce(x, wide); /* of a multiple of H that is all the same */
+    crypto_hash_sha512_init(&st);               /* 5.4.2.2 */
     crypto_hash_sha512_update(&st, az + 32, 32);
     crypto_hash_sha512_update(&st, h, 32);
     crypto_hash_sha512_final(&st, wide);
     crypto_core_ed25519_scalar_reduce(k, wide);
-    QN_ASSERT(crypto_scalarmult_ed25519_base_noclamp(u, k) == 0);
-    QN_ASSERT(crypto_scalarmult_ed25519_noclamp(v, k, h) == 0);
+    if (lanes)
+        vrf_lanes_draw(&flat, x, k, &d);
+    else
+        plain_draw(h, x, k, &d);
     vrf_challenge(points, c);
     crypto_core_ed25519_scalar_mul(s, c, x);
     crypto_core_ed25519_scalar_add(s, s, k);
+    memcpy(ret->b, d.gamma, 32);
     memcpy(ret->b + 32, c, C_LEN);
     memcpy(ret->b + 32 + C_LEN, s, 32);
-    if (ret_out && vrf_lanes_can())
-        vrf_lanes_eight(gamma, h);
-    else if (ret_out)
-        QN_ASSERT(times_cofactor(gamma, h));
-    if (ret_out) output(h, ret_out);
+    if (ret_out) output(d.gamma8, ret_out);
     sodium_memzero(az, sizeof az);
     sodium_memzero(wide, sizeof wide);
     sodium_memzero(k, sizeof k);
     sodium_memzero(x, sizeof x);
+    sodium_memzero(&st, sizeof st);
+}
+
+void vrf_plain_prove(const struct qn_key *key, struct qn_span alpha, struct qn_vrf_proof *ret,
+                     uint8_t ret_out[QN_VRF_OUT])
+{
+    prove(key, alpha, false, ret, ret_out);
+}
+
+void qn_vrf_prove(const struct qn_key *key, struct qn_span alpha, struct qn_vrf_proof *ret,
+                  uint8_t ret_out[QN_VRF_OUT])
+{
+    prove(key, alpha, vrf_lanes_can(), ret, ret_out);
 }
 
 bool vrf_plain_verify(const struct qn_hash *pub, struct qn_span alpha,

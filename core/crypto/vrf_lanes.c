@@ -15,29 +15,25 @@
 #include "core/crypto/sha512x8.h"
 #include "core/crypto/sign_lanes.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #define LANES  GE8_LANES
 #define BATCH  32 /* proofs at a time; more share nothing more */
 #define GROUPS 8  /* that share an inversion */
 
-/* X / Z, Y / Z below p, of a lane. */
-struct flat {
-    uint64_t x[5], y[5];
-};
-
 /* 32 bytes that may be a point. */
 struct opened {
     const uint8_t *bytes;
     bool minus; /* -P and -8P are asked for */
     bool good;  /* canonical, on the curve, and 8 times it is not 0 */
-    struct flat p, p8;
+    struct vrf_flat p, p8;
     uint8_t sum[32]; /* p8's bytes */
 };
 
 /* a P + b Q. */
 struct chain {
-    const struct flat *p, *q;
+    const struct vrf_flat *p, *q;
     const uint8_t *a, *b; /* b NULL: 0 */
     uint8_t sum[32];
     bool zero; /* it is the neutral point */
@@ -49,7 +45,7 @@ struct proof {
     struct opened gamma;
     uint8_t c[32]; /* as a scalar */
     uint8_t h[32];
-    struct flat h_flat;
+    struct vrf_flat h_flat;
     bool fit;     /* nothing was wrong */
     bool has_h;   /* h is found */
     unsigned ctr; /* hashes tried */
@@ -58,14 +54,14 @@ struct proof {
 
 static const uint8_t NEUTRAL[32] = { 1 };
 /* The base point. */
-static const struct flat BASE = {
+static const struct vrf_flat BASE = {
     { 0x62d608f25d51a, 0x609525a7b2c95, 0xdd6dc5c692cc7, 0x53fec0a4e231f, 0x216936d3cd6e },
     { 0x6666666666658, 0x6666666666666, 0x6666666666666, 0x6666666666666, 0x666666666666 },
 };
 
 /* --- between lanes and memory --------------------------------------------------------------------------------------- */
 
-FE8_INLINE void flat_put(struct flat *dst[LANES], const struct fe8 *x, const struct fe8 *y)
+FE8_INLINE void flat_put(struct vrf_flat *dst[LANES], const struct fe8 *x, const struct fe8 *y)
 {
     uint64_t w[2][5][LANES];
     memcpy(w[0], x->v, sizeof w[0]);
@@ -77,7 +73,7 @@ FE8_INLINE void flat_put(struct flat *dst[LANES], const struct fe8 *x, const str
         }
 }
 
-FE8_INLINE void flat_get(struct ge8 *r, const struct flat *const src[LANES])
+FE8_INLINE void flat_get(struct ge8 *r, const struct vrf_flat *const src[LANES])
 {
     uint64_t w[2][5][LANES];
     for (int l = 0; l < LANES; l++)
@@ -92,7 +88,7 @@ FE8_INLINE void flat_get(struct ge8 *r, const struct flat *const src[LANES])
 }
 
 /* RFC 8032, 5.1.2. */
-static void flat_bytes(const struct flat *f, uint8_t ret[32])
+static void flat_bytes(const struct vrf_flat *f, uint8_t ret[32])
 {
     uint64_t w[4] = { f->y[0] | f->y[1] << 52, f->y[1] >> 12 | f->y[2] << 40,
                       f->y[2] >> 24 | f->y[3] << 28, f->y[3] >> 36 | f->y[4] << 16 };
@@ -101,7 +97,7 @@ static void flat_bytes(const struct flat *f, uint8_t ret[32])
 }
 
 /* X / Z and Y / Z of groups of points. One inversion for all: no Z is 0. */
-FE8_CALL void norm(const struct ge8 at[], size_t cnt, struct flat *dst[][LANES])
+FE8_CALL void norm(const struct ge8 at[], size_t cnt, struct vrf_flat *dst[][LANES])
 {
     struct fe8 upto[GROUPS], inv, z, x, y; /* upto[i]: the product of Z of groups 0 to i */
     QN_ASSERT(cnt > 0);
@@ -142,12 +138,12 @@ FE8_CALL void hash_all(struct sha512x8_input in[], size_t cnt, uint8_t ret[][64]
 FE8_CALL void open_some(struct opened *const list[], size_t cnt)
 {
     struct ge8 p8[GROUPS];
-    struct flat *dst[GROUPS][LANES];
+    struct vrf_flat *dst[GROUPS][LANES];
     size_t groups = (cnt + LANES - 1) / LANES;
     QN_ASSERT(groups <= GROUPS);
     for (size_t g = 0; g < groups; g++) {
         const uint8_t *src[LANES];
-        struct flat *p[LANES];
+        struct vrf_flat *p[LANES];
         __mmask8 minus = 0;
         for (size_t l = 0; l < LANES; l++) {
             bool is = g * LANES + l < cnt;
@@ -240,7 +236,7 @@ FE8_CALL void sum_up(struct ge8 *at, const struct chain list[], size_t cnt)
 {
     struct ge8_sum of_p[GE8_TABLE], of_q[GE8_TABLE];
     int8_t a[GE8_TOP + 1][LANES], b[GE8_TOP + 1][LANES];
-    const struct flat *p[LANES], *q[LANES];
+    const struct vrf_flat *p[LANES], *q[LANES];
     struct ge8 point;
     bool two = false;
     memset(a, 0, sizeof a);
@@ -275,7 +271,7 @@ FE8_CALL void sum_up(struct ge8 *at, const struct chain list[], size_t cnt)
 FE8_CALL void run_chains(struct chain list[], size_t cnt)
 {
     struct ge8 at[GROUPS];
-    struct flat flat[GROUPS * LANES], *dst[GROUPS][LANES];
+    struct vrf_flat flat[GROUPS * LANES], *dst[GROUPS][LANES];
     for (size_t from = 0, now; from < cnt; from += now) {
         now = QN_MIN(cnt - from, (size_t)GROUPS * LANES);
         size_t groups = (now + LANES - 1) / LANES;
@@ -407,20 +403,58 @@ void vrf_lanes_verify(const struct qn_vrf_item items[], size_t cnt, bool ret_ok[
         verify(items + i, QN_MIN(cnt - i, (size_t)BATCH), ret_ok + i, ret_out + i);
 }
 
-void vrf_lanes_curve(const struct qn_hash *pub, struct qn_span alpha, uint8_t ret[32])
+void vrf_lanes_curve(const struct qn_hash *pub, struct qn_span alpha, uint8_t ret[32],
+                     struct vrf_flat *ret_flat)
 {
     struct qn_vrf_item item = { pub, NULL, alpha };
     struct proof proof = { .fit = true };
     struct opened *list[BATCH];
     open_points(&proof, &item, 1, list, 0);
     memcpy(ret, proof.h, 32);
+    *ret_flat = proof.h_flat;
 }
 
-void vrf_lanes_eight(const uint8_t p[32], uint8_t ret[32])
+/* All lanes take all steps whatever the digits are. */
+FE8_CALL void draw(struct ge8 at[2], const struct ge8_sum table[GE8_TABLE],
+                   int8_t digits[GE8_TOP + 1][LANES])
 {
-    struct opened o = { .bytes = p }, *list[] = { &o };
-    open_all(list, 1);
-    memcpy(ret, o.sum, 32);
+    ge8_small(&at->x, 0);
+    ge8_small(&at->y, 1);
+    at->z = at->y;
+    at->t = at->x;
+    for (int i = GE8_TOP; i >= 0; i--) {
+        for (int bit = 0; bit < GE8_BITS; bit++)
+            ge8_twice(at, bit + 1 == GE8_BITS);
+        ge8_add_secret(at, table, digits[i], false);
+    }
+    at[1] = at[0];
+    for (int i = 0; i < 3; i++)
+        ge8_twice(&at[1], false);
+}
+
+FE8_CODE void vrf_lanes_draw(const struct vrf_flat *h, const uint8_t x[32], const uint8_t k[32],
+                             struct vrf_drawn *ret)
+{
+    const struct vrf_flat *points[LANES] = { h, &BASE, h, h, h, h, h, h };
+    struct vrf_flat gamma, u, v, gamma8;
+    struct vrf_flat *dst[2][LANES] = { { &gamma, &u, &v }, { &gamma8 } };
+    int8_t digits[GE8_TOP + 1][LANES];
+    struct ge8_sum table[GE8_TABLE];
+    struct ge8 point, at[2];
+    memset(digits, 0, sizeof digits);
+    ge8_cut(digits, 0, x);
+    ge8_cut(digits, 1, k);
+    ge8_cut(digits, 2, k);
+    flat_get(&point, points);
+    ge8_fill(table, &point);
+    draw(at, table, digits);
+    norm(at, 2, dst);
+    flat_bytes(&gamma, ret->gamma);
+    flat_bytes(&u, ret->u);
+    flat_bytes(&v, ret->v);
+    flat_bytes(&gamma8, ret->gamma8);
+    sodium_memzero(digits, sizeof digits);
+    sodium_memzero(at, sizeof at); /* Z tells of the way a point was reached */
 }
 
 bool vrf_lanes_can(void)
@@ -442,15 +476,17 @@ void vrf_lanes_verify(const struct qn_vrf_item items[], size_t cnt, bool ret_ok[
     QN_BUG("no lanes on this processor");
 }
 
-void vrf_lanes_curve(const struct qn_hash *pub, struct qn_span alpha, uint8_t ret[32])
+void vrf_lanes_curve(const struct qn_hash *pub, struct qn_span alpha, uint8_t ret[32],
+                     struct vrf_flat *ret_flat)
 {
-    (void)pub, (void)alpha, (void)ret;
+    (void)pub, (void)alpha, (void)ret, (void)ret_flat;
     QN_BUG("no lanes on this processor");
 }
 
-void vrf_lanes_eight(const uint8_t p[32], uint8_t ret[32])
+void vrf_lanes_draw(const struct vrf_flat *h, const uint8_t x[32], const uint8_t k[32],
+                    struct vrf_drawn *ret)
 {
-    (void)p, (void)ret;
+    (void)h, (void)x, (void)k, (void)ret;
     QN_BUG("no lanes on this processor");
 }
 

@@ -1,4 +1,4 @@
-/* vrf_lanes.h - VRF proofs checked eight at once; what vrf.h uses where the processor can. What is secret does not belong here. */
+/* vrf_lanes.h - VRF proofs checked eight at once; what vrf.h uses where the processor can. Only vrf_lanes_draw may be told secrets. */
 #ifndef QN_CORE_CRYPTO_VRF_LANES_H
 #define QN_CORE_CRYPTO_VRF_LANES_H
 
@@ -9,13 +9,25 @@ QN_CHECK bool vrf_lanes_can(void);
 /* vrf_lanes_verify is qn_vrf_verify_many. One proof takes a third of the time of eight. */
 void vrf_lanes_verify(const struct qn_vrf_item items[], size_t cnt, bool ret_ok[],
                       uint8_t ret_out[][QN_VRF_OUT]);
+/* x and y of a point, as fe8.h has them. */
+struct vrf_flat {
+    uint64_t x[5], y[5];
+};
+
 /* vrf_lanes_curve is what a key and a text are hashed to, on the curve. */
-void vrf_lanes_curve(const struct qn_hash *pub, struct qn_span alpha, uint8_t ret[32]);
-/* vrf_lanes_eight is 8 times a point of the curve. */
-void vrf_lanes_eight(const uint8_t p[32], uint8_t ret[32]);
-/* vrf_plain_verify is qn_vrf_verify on libsodium alone. */
+void vrf_lanes_curve(const struct qn_hash *pub, struct qn_span alpha, uint8_t ret[32],
+                     struct vrf_flat *ret_flat);
+/* vrf_lanes_draw is a prover's part: Gamma = xH, U = kB, V = kH, and 8 Gamma; x and k are below L, and secret. */
+struct vrf_drawn {
+    uint8_t gamma[32], u[32], v[32], gamma8[32];
+};
+void vrf_lanes_draw(const struct vrf_flat *h, const uint8_t x[32], const uint8_t k[32],
+                    struct vrf_drawn *ret);
+/* vrf_plain_verify is qn_vrf_verify on libsodium alone, vrf_plain_prove qn_vrf_prove. */
 QN_CHECK bool vrf_plain_verify(const struct qn_hash *pub, struct qn_span alpha,
                                const struct qn_vrf_proof *proof, uint8_t ret_out[QN_VRF_OUT]);
+void vrf_plain_prove(const struct qn_key *key, struct qn_span alpha, struct qn_vrf_proof *ret,
+                     uint8_t ret_out[QN_VRF_OUT]);
 
 /* What both ways share. RFC 8032, 5.1.3: y below p, and no minus zero. Of RFC 9381 the texts that are hashed: 5.4.1.1, what comes before alpha, and
  * after; 5.4.3, for Y, H, Gamma, U, V; 5.2, for 8 Gamma. */
