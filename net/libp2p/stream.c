@@ -481,6 +481,11 @@ qn_rc qn_host_stream(struct qn_host *h, uint32_t num, const char *proto, enum qn
     struct peer *p = peer_find(h, num);
     if (!p || !p->cur || p->cur->state != CONN_READY || p->cur->hangup) return QN_E_NOTFOUND;
     if (strlen(proto) > QN_IDENTIFY_TEXT) return QN_E_TOOBIG;
+    if (p->cur->y.next_id >=
+        QN_YAMUX_ID_MAX) { /* a peer that resets all we open gets there in months */
+        qn_host_hangup(h, num, "its numbers are used up");
+        return QN_E_LIMIT;
+    }
     if (p->cur->y.out_cnt >= h->limits.peer_streams || p->cur->y.unacked >= h->limits.peer_unacked)
         return QN_E_LIMIT;
     struct qn_stream *s = stream_new(p->cur, proto, class, ops, arg);

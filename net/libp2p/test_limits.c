@@ -786,6 +786,28 @@ static void limit_drain_ms(struct qn_test_state *t)
     left(t, 200, 60000, 1, false);
 }
 
+/* The numbers of streams: used up they end the connection, not the node. */
+static void test_stream_ids(struct qn_test_state *t)
+{
+    struct world w = { .limits = qn_limits_default() };
+    struct qn_stream *s;
+    world_open(t, &w);
+    connect_to(t, &w, 0, 1);
+    UNTIL(&w, w.n[0].up && w.n[1].up);
+    turns_for(w.base, 200);
+    struct conn *c = peer_find(w.n[0].host, w.n[0].last_peer)->cur;
+    while (c->y.next_id < QN_YAMUX_ID_MAX - 4)
+        c->y.next_id += 2;
+    uint32_t taken = open_many(&w, 0, "/test/many/1", 10);
+    CHECK(taken > 0 && taken <= 3);
+    CHECK_RC(
+        qn_host_stream(w.n[0].host, w.n[0].last_peer, "/test/many/1", QN_NET_TX, &OUT, &w.n[0], &s),
+        QN_E_NOTFOUND);
+    UNTIL(&w, w.n[0].down == 1 && w.n[1].down == 1);
+    connect_to(t, &w, 0, 1);
+    world_close(&w);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -793,5 +815,6 @@ int main(void)
 #define LIMIT(name, value, meaning) TEST(limit_##name);
 #include "net/link/limit.def"
 #undef LIMIT
+    TEST(test_stream_ids);
     return TEST_END();
 }

@@ -84,7 +84,7 @@ static void insert(struct qn_yamux *y, struct qn_yamux_stream *s, uint32_t id)
 
 void qn_yamux_open(struct qn_yamux *y, struct qn_yamux_stream *s)
 {
-    QN_ASSERT(y->next_id <= UINT32_MAX - 2); /* 2^31 streams: the owner reconnects long before */
+    QN_ASSERT(y->next_id < QN_YAMUX_ID_MAX); /* the owner looks */
     insert(y, s, y->next_id);
     y->next_id += 2;
     y->unacked++;

@@ -16,6 +16,8 @@
 #define QN_YAMUX_HEAD    12
 #define QN_YAMUX_WINDOW  262144u
 #define QN_YAMUX_CTL_MAX 65536u
+#define QN_YAMUX_ID_MAX                                                                            \
+    0xfffffff0u /* of a stream: there is no wrapping, the owner takes another connection */
 
 struct qn_yamux_stream {
     uint32_t id;
