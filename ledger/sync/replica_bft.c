@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define FILLERS_MAX 256
+#define OWES_MAX    8
 
 struct skip {
     const struct qn_chain *chain;
@@ -315,8 +316,15 @@ static void want(struct qn_replica *r, const struct qn_hash *hash, uint64_t view
         return;
     }
     if (r->peer_cnt == 0) return;
-    r->turn_peer = (r->turn_peer + 1) % r->peer_cnt;
-    qn_replica_send(r, r->peers[r->turn_peer].no, QN_CLASS_VOTE, SAY_WANT, sync_want_record(), &w);
+    struct peer *best = NULL; /* in turn, of those who brought something lately */
+    for (uint32_t k = 0, turn = r->turn_peer; k < r->peer_cnt; k++) {
+        uint32_t i = (turn + 1 + k) % r->peer_cnt;
+        if (best && best->owes <= r->peers[i].owes) continue;
+        best = &r->peers[i];
+        r->turn_peer = i;
+    }
+    best->owes = (uint8_t)QN_MIN(best->owes + 1, OWES_MAX);
+    qn_replica_send(r, best->no, QN_CLASS_VOTE, SAY_WANT, sync_want_record(), &w);
 }
 
 /* A vote may leave. With the one for our own block goes the block: two of one view would be two only if both were synced. */

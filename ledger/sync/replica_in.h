@@ -45,6 +45,7 @@ struct peer {
     struct sync_get gets[SLOTS]; /* questions that wait for that */
     uint8_t get_cnt;
     uint8_t late; /* answers in a row that did not come in time, or had less than was said */
+    uint8_t owes; /* blocks that votes name, asked for since it brought one that was news */
     bool gave;    /* as much as was asked for, once, and nothing since that did not hold */
 };
 

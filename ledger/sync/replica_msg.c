@@ -403,7 +403,12 @@ enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_s
     case SAY_TXS: verdict = on_txs(r, s, &m.txs, why); break;
     case SAY_VOTE: verdict = on_vote(r, &m.vote, why); break;
     case SAY_CERT: verdict = on_cert(r, &m.cert, why); break;
-    case SAY_PROPOSAL: verdict = on_proposal(r, parcel, why); break;
+    case SAY_PROPOSAL: {
+        struct peer *p = qn_replica_peer_find(r, peer);
+        verdict = on_proposal(r, parcel, why);
+        if (p && verdict == QN_ACCEPT) p->owes = 0;
+        break;
+    }
     case SAY_WANT: on_want(r, peer, &m.want); break;
     case SAY_GET: qn_replica_on_get(r, peer, &m.get); break;
     case SAY_BLOCKS: verdict = qn_replica_on_blocks(r, peer, s, &m.blocks, why); break;

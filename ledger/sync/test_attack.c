@@ -218,6 +218,31 @@ static void test_crowd(struct qn_test_state *t)
     end(net);
 }
 
+static void count_want(struct node *n, uint32_t peer, struct qn_span s)
+{
+    (void)peer;
+    *(unsigned *)n->net->hook += s.ptr[0] == SAY_WANT;
+}
+
+/* A block that votes name is asked of who brings blocks, not of a crowd that never does. */
+static void test_wants(struct qn_test_state *t)
+{
+    struct net *net = start(NODES);
+    struct qn_replica *r = net->node[NODES - 1].r;
+    unsigned asked = 0;
+    for (unsigned i = 0; i < CROWD; i++)
+        qn_replica_peer(r, FAR + i, true);
+    net->hook = &asked;
+    net->on_far = count_want;
+    for (unsigned i = 0; i < 5 * CROWD; i++, run(net, 300)) {
+        struct qn_hash x = qn_blake3(&i, sizeof i);
+        CHECK(qn_replica_want(r, &x));
+    }
+    CHECK(asked > 0 && 2 * asked <= 5 * CROWD); /* 20 of 21 are of the crowd */
+    check_equal(t, net);
+    end(net);
+}
+
 /* --- questions -------------------------------------------------------------------------------------------------------------- */
 
 static void count_blocks(struct node *n, uint32_t peer, struct qn_span s)
@@ -334,5 +359,6 @@ int main(void)
     TEST(test_blame);
     TEST(test_drip);
     TEST(test_crowd);
+    TEST(test_wants);
     return TEST_END();
 }
