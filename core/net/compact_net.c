@@ -1,6 +1,7 @@
 /* compact_net.c - the short form of proposals, made and put together; transactions asked for and given. */
 #include "core/net/compact_net.h"
 
+#include "core/net/question.h"
 #include "net/gossip/compact.h"
 
 #include <event2/event.h>
@@ -52,21 +53,13 @@ struct pending {
     struct event *late;
 };
 
-/* A peer's question. */
-struct question {
-    struct qn_compact *of;
-    struct question *next;
-    struct qn_buf in;
-    bool over;
-};
-
 struct qn_compact {
     struct qn_compact_conf conf;
     char proto[64];
     struct kept kept[KEPT];
     uint32_t kept_at, pending_cnt, turn; /* turn: of peers who are asked second */
     struct pending *pending;
-    struct question *questions;
+    struct qn_questions *questions;
     struct qn_compact_stat stat;
 };
 
@@ -496,48 +489,16 @@ enum gossip_verdict qn_compact_take(struct qn_compact *c, uint32_t peer, uint64_
 
 /* --- answering -------------------------------------------------------------------------------------------------------------- */
 
-static void on_open(void *arg, struct qn_stream *s)
+static bool answer(void *arg, struct qn_span in, struct qn_buf *ret)
 {
     struct qn_compact *c = arg;
-    struct question *q = calloc(1, sizeof *q);
-    QN_ASSERT(q != NULL);
-    q->of = c;
-    q->next = c->questions;
-    c->questions = q;
-    qn_stream_set_arg(s, q);
-}
-
-static void on_data(void *arg, struct qn_stream *s, struct qn_span bytes)
-{
-    struct question *q = arg;
-    if (q->over) return;
-    if (bytes.len > ASK_MAX - q->in.len) {
-        q->over = true;
-        qn_stream_reset(s);
-        return;
-    }
-    qn_buf_span(&q->in, bytes);
-}
-
-static void on_finish(void *arg, struct qn_stream *s)
-{
-    struct question *q = arg;
-    struct qn_compact *c = q->of;
-    struct qn_span in = qn_buf_get(&q->in);
     struct qn_hash block = { { 0 } };
+    struct qn_buf body = { 0 };
     uint32_t len, cnt = 0, *idx = calloc(BLOCKTX_MAX, sizeof *idx);
     QN_ASSERT(idx != NULL);
-    if (q->over) goto out;
-    q->over = true;
-    if (!qn_take_u32(&in, &len) || in.len != len ||
-        compact_ask_get(in, COMPACT_TX_MAX, &block, idx, &cnt) != QN_OK) {
-        qn_host_blame(c->conf.host, qn_stream_peer(s), QN_BLAME_OFFENCE,
-                      "a request for transactions that is none");
-        qn_stream_reset(s);
-        goto out;
-    }
-    struct kept *k = find_kept(c, &block);
-    struct qn_buf body = { 0 }, buf = { 0 };
+    bool good = qn_take_u32(&in, &len) && in.len == len &&
+                compact_ask_get(in, COMPACT_TX_MAX, &block, idx, &cnt) == QN_OK;
+    struct kept *k = good ? find_kept(c, &block) : NULL;
     if (k && idx[cnt - 1] < k->tx_cnt) {
         struct qn_span *tx = calloc(cnt, sizeof *tx);
         QN_ASSERT(tx != NULL);
@@ -546,34 +507,13 @@ static void on_finish(void *arg, struct qn_stream *s)
         compact_answer_put(&block, tx, cnt, &body);
         free(tx);
     }
-    qn_buf_u8(&buf, body.len ? 0 : ABSENT);
-    qn_buf_u32(&buf, (uint32_t)body.len);
-    qn_buf_span(&buf, qn_buf_get(&body));
-    qn_stream_set_queue(s, ANSWER_MAX);
-    if (qn_stream_write(s, qn_buf_get(&buf)))
-        qn_stream_reset(s);
-    else
-        qn_stream_finish(s);
+    qn_buf_u8(ret, body.len ? 0 : ABSENT);
+    qn_buf_u32(ret, (uint32_t)body.len);
+    qn_buf_span(ret, qn_buf_get(&body));
     qn_buf_free(&body);
-    qn_buf_free(&buf);
-out:
     free(idx);
+    return good;
 }
-
-static void on_close(void *arg, struct qn_stream *s, enum qn_stream_end end)
-{
-    struct question *q = arg, **at = &q->of->questions;
-    (void)s, (void)end;
-    while (*at != q)
-        at = &(*at)->next;
-    *at = q->next;
-    qn_buf_free(&q->in);
-    free(q);
-}
-
-static const struct qn_stream_ops QUESTION_OPS = {
-    .on_open = on_open, .on_data = on_data, .on_finish = on_finish, .on_close = on_close
-};
 
 /* --- opening ----------------------------------------------------------------------------------------------------------------- */
 
@@ -586,16 +526,20 @@ qn_rc qn_compact_open(const struct qn_compact_conf *conf, struct qn_compact **re
     c->conf = *conf;
     qn_hex(conf->chain.b, 4, hex);
     snprintf(c->proto, sizeof c->proto, "/quoin/%s/blocktx/1", hex);
-    const struct qn_proto proto = { .id = c->proto,
-                                    .ops = &QUESTION_OPS,
-                                    .arg = c,
-                                    .class = QN_NET_BLOCK,
-                                    .in_max = 2,
-                                    .idle_ms = 5000 };
-    qn_rc rc = qn_host_proto(conf->host, &proto);
+    const struct qn_questions_conf questions = { .host = conf->host,
+                                                 .proto = c->proto,
+                                                 .class = QN_NET_BLOCK,
+                                                 .in_max = 2,
+                                                 .idle_ms = 5000,
+                                                 .ask_max = ASK_MAX,
+                                                 .answer_max = ANSWER_MAX,
+                                                 .none = "a request for transactions that is none",
+                                                 .answer = answer,
+                                                 .arg = c };
+    qn_rc rc = qn_questions_open(&questions, &c->questions, why);
     if (rc) {
         free(c);
-        return qn_why(why, rc, "the host takes no more protocols");
+        return rc;
     }
     *ret = c;
     return QN_OK;
@@ -611,7 +555,8 @@ void qn_compact_detach(struct qn_compact *c)
 void qn_compact_close(struct qn_compact *c)
 {
     if (!c) return;
-    QN_ASSERT(c->questions == NULL && c->pending == NULL);
+    QN_ASSERT(c->pending == NULL);
+    qn_questions_close(c->questions);
     for (uint32_t i = 0; i < KEPT; i++) {
         qn_buf_free(&c->kept[i].bytes);
         free(c->kept[i].tx);

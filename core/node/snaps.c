@@ -2,6 +2,7 @@
 #include "core/node/snaps.h"
 
 #include "core/net/blob.h"
+#include "core/net/question.h"
 #include "core/node/join_kept.h"
 #include "core/node/offer.h"
 #include "ledger/sync/snapshot.h"
@@ -19,21 +20,13 @@ struct snap {
     struct qn_hash block, manifest;
 };
 
-/* A peer's question. */
-struct question {
-    struct snaps *of;
-    struct question *next;
-    struct qn_buf in;
-    bool over;
-};
-
 struct snaps {
     struct snaps_conf conf;
-    char home[1025], proto[64];
+    char home[1025];
     struct snap list[SNAPS_MAX]; /* the newest first */
     uint32_t cnt, tried;         /* tried: the last epoch of which one was begun */
     uint64_t ticket;
-    struct question *questions;
+    struct qn_questions *questions; /* NULL: nobody can ask */
 };
 
 /* --- the list --------------------------------------------------------------------------------------------------------- */
@@ -241,9 +234,12 @@ void snaps_turn(struct snaps *s)
 
 /* --- telling ------------------------------------------------------------------------------------------------------------ */
 
-static void answer(struct snaps *s, uint64_t height, struct qn_buf *ret)
+static bool answer(void *arg, struct qn_span in, struct qn_buf *ret)
 {
+    struct snaps *s = arg;
     struct qn_buf pin = { 0 };
+    uint64_t height;
+    if (!qn_take_u64(&in, &height)) return false;
     struct offers o = { .height = qn_chain_header(s->conf.chain)->height,
                         .first = qn_chain_first(s->conf.chain),
                         .cnt = s->cnt };
@@ -254,90 +250,35 @@ static void answer(struct snaps *s, uint64_t height, struct qn_buf *ret)
         o.pin = qn_buf_get(&pin);
     offers_put(&o, ret);
     qn_buf_free(&pin);
+    return true;
 }
-
-static void on_open(void *arg, struct qn_stream *stream)
-{
-    struct snaps *s = arg;
-    struct question *q = calloc(1, sizeof *q);
-    QN_ASSERT(q != NULL);
-    *q = (struct question){ .of = s, .next = s->questions };
-    s->questions = q;
-    qn_stream_set_arg(stream, q);
-}
-
-static void on_data(void *arg, struct qn_stream *stream, struct qn_span bytes)
-{
-    struct question *q = arg;
-    if (q->over) return;
-    if (bytes.len > OFFER_ASK - q->in.len) {
-        q->over = true;
-        qn_stream_reset(stream);
-        return;
-    }
-    qn_buf_span(&q->in, bytes);
-}
-
-static void on_finish(void *arg, struct qn_stream *stream)
-{
-    struct question *q = arg;
-    struct qn_span in = qn_buf_get(&q->in);
-    struct qn_buf buf = { 0 };
-    uint64_t height;
-    if (q->over) return;
-    q->over = true;
-    if (!qn_take_u64(&in, &height)) {
-        qn_host_blame(q->of->conf.host, qn_stream_peer(stream), QN_BLAME_OFFENCE,
-                      "a request for snapshots that is none");
-        qn_stream_reset(stream);
-        return;
-    }
-    answer(q->of, height, &buf);
-    if (qn_stream_write(stream, qn_buf_get(&buf)))
-        qn_stream_reset(stream);
-    else
-        qn_stream_finish(stream);
-    qn_buf_free(&buf);
-}
-
-static void on_close(void *arg, struct qn_stream *stream, enum qn_stream_end end)
-{
-    struct question *q = arg, **at = &q->of->questions;
-    (void)stream, (void)end;
-    while (*at != q)
-        at = &(*at)->next;
-    *at = q->next;
-    qn_buf_free(&q->in);
-    free(q);
-}
-
-static const struct qn_stream_ops QUESTION_OPS = {
-    .on_open = on_open, .on_data = on_data, .on_finish = on_finish, .on_close = on_close
-};
 
 qn_rc snaps_open(const struct snaps_conf *conf, struct snaps **ret, struct qn_why *why)
 {
     struct snaps *s = calloc(1, sizeof *s);
     struct qn_hash chain = qn_chain_id(conf->chain);
-    char hex[9];
+    char hex[9], proto[64];
     QN_ASSERT(s != NULL);
     s->conf = *conf;
     s->conf.keep = QN_MIN(conf->keep, SNAPS_MAX);
     snprintf(s->home, sizeof s->home, "%s", conf->home);
     qn_hex(chain.b, 4, hex);
-    snprintf(s->proto, sizeof s->proto, OFFER_PROTOCOL, hex);
+    snprintf(proto, sizeof proto, OFFER_PROTOCOL, hex);
     read_list(s);
     sweep_join(s);
-    const struct qn_proto proto = { .id = s->proto,
-                                    .ops = &QUESTION_OPS,
-                                    .arg = s,
-                                    .class = QN_NET_REQUEST,
-                                    .in_max = 2,
-                                    .idle_ms = 10000 };
-    qn_rc rc = conf->host ? qn_host_proto(conf->host, &proto) : QN_OK;
+    const struct qn_questions_conf questions = { .host = conf->host,
+                                                 .proto = proto,
+                                                 .class = QN_NET_REQUEST,
+                                                 .in_max = 2,
+                                                 .idle_ms = 10000,
+                                                 .ask_max = OFFER_ASK,
+                                                 .none = "a request for snapshots that is none",
+                                                 .answer = answer,
+                                                 .arg = s };
+    qn_rc rc = conf->host ? qn_questions_open(&questions, &s->questions, why) : QN_OK;
     if (rc) {
         free(s);
-        return qn_why(why, rc, "the host takes no more protocols");
+        return rc;
     }
     *ret = s;
     return QN_OK;
@@ -346,6 +287,6 @@ qn_rc snaps_open(const struct snaps_conf *conf, struct snaps **ret, struct qn_wh
 void snaps_close(struct snaps *s)
 {
     if (!s) return;
-    QN_ASSERT(s->questions == NULL); /* the host has told of the end of each */
+    qn_questions_close(s->questions);
     free(s);
 }
