@@ -90,7 +90,7 @@ void qn_parcel_name(struct qn_parcel *parcel)
     QN_ASSERT(at <= parcel->bytes.ptr + parcel->bytes.len);
 }
 
-bool qn_parcel_whole(struct qn_parcel *parcel)
+static bool find_out(struct qn_parcel *parcel)
 {
     const struct qn_block *b = &parcel->p.block;
     size_t bytes = 0;
@@ -101,4 +101,10 @@ bool qn_parcel_whole(struct qn_parcel *parcel)
     qn_parcel_name(parcel);
     struct qn_hash root = qn_body_root_of(parcel->wholes, b->txs.cnt);
     return qn_hash_eq(&root, &b->header.body_root);
+}
+
+bool qn_parcel_whole(struct qn_parcel *parcel)
+{
+    if (parcel->whole == 0) parcel->whole = find_out(parcel) ? 1 : -1;
+    return parcel->whole > 0;
 }

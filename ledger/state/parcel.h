@@ -14,6 +14,7 @@ struct qn_parcel {
     struct qn_hash *ids;    /* of each transaction, qn_tx_id; NULL before qn_parcel_name */
     struct qn_hash *wholes; /* and qn_tx_whole */
     bool beacon_ok;         /* as drawn by its proposer: qn_chain_beacons */
+    int8_t whole;           /* what qn_parcel_whole found out: 1 yes, -1 no, 0 nobody asked */
     struct qn_arena arena;
 };
 
@@ -28,7 +29,7 @@ void qn_parcel_unref(struct qn_parcel *parcel);
 /* qn_parcel_name works out ids and wholes, if they are not there yet: before, a foreign block costs no hash a transaction. */
 void qn_parcel_name(struct qn_parcel *parcel);
 /* qn_parcel_whole says whether the transactions are those that the block's head names, and not too many, nor of more bytes than a block may hold. Who
- * signed or certified a block did so of its head alone. */
+ * signed or certified a block did so of its head alone. Found out once: who takes a block in asks, and who executes it asks again. */
 QN_CHECK bool qn_parcel_whole(struct qn_parcel *parcel);
 
 #endif

@@ -233,6 +233,7 @@ static void test_size(struct qn_test_state *t)
         block.header.body_root = qn_body_root(txs, block.txs.cnt);
         struct qn_parcel *p = qn_parcel_of(&block);
         CHECK(qn_parcel_whole(p) == (block.txs.cnt < 5));
+        CHECK(qn_parcel_whole(p) == (block.txs.cnt < 5)); /* and the second time */
         qn_parcel_unref(p);
     }
 }
