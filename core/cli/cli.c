@@ -307,7 +307,7 @@ int qn_cli_main(int argc, char **argv)
     if (rc && !asks) return qn_fail(&cli, rc, &why);
     if (version) return qn_version(cli.json, false);
     qn_client_init(&cli.client, cli.home, cli.node);
-    if (cli.timeout_ms) cli.client.timeout_ms = cli.timeout_ms + 2000; /* the node's word first */
+    if (cli.timeout_ms) cli.client.timeout_ms = cli.timeout_ms + QN_CLIENT_MORE_MS;
     if (asks) return qn_complete(&cli, last);
     int status = cli.argc ? dispatch(&cli) : cli.help ? qn_help(&cli, NULL, NULL) : alone(&cli);
     if (status == 0 && cli.no_field) status = qn_err_exit(QN_E_USAGE);

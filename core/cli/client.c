@@ -159,8 +159,12 @@ qn_rc qn_client_tx(const struct qn_client *c, const char *kind_name, const json_
         json_decref(ask);
         json_decref(got);
         got = NULL;
-        ask = json_pack("{s:s}", "id", id_hex);
+        uint64_t wait_ms =
+            c->timeout_ms > QN_CLIENT_MORE_MS ? c->timeout_ms - QN_CLIENT_MORE_MS : c->timeout_ms;
+        ask = json_pack("{s:s, s:I}", "id", id_hex, "timeout_ms", (json_int_t)wait_ms);
         rc = qn_client_call(c, "tx.wait", ask, &got, why);
+        if (rc == QN_E_TIMEOUT) /* so that nobody pays twice */
+            rc = qn_why(why, rc, "it was sent and is not final yet: quoin tx wait %s", id_hex);
         json_int_t code = json_integer_value(json_object_get(got, "rc"));
         if (rc == QN_OK && code > 0 && code < QN_RC_CNT)
             rc = own_words(

@@ -4,6 +4,9 @@
 
 #include "core/node/registry.h"
 
+/* So much longer than a call may take its caller waits: the node's word about it comes first. */
+#define QN_CLIENT_MORE_MS 2000
+
 struct qn_client {
     char home[4000];
     char where[4096]; /* the node's socket or URL */

@@ -29,7 +29,7 @@ int qn_verb_backup_create(struct qn_cli *cli)
     if (rc) return qn_fail(cli, rc, &why);
     if (!realpath(cli->argv[0], dir)) return qn_usage(cli, "there is no such folder");
     if (cli->timeout_ms == 0) cli->timeout_ms = ALL_MS;
-    cli->client.timeout_ms = cli->timeout_ms + 2000;
+    cli->client.timeout_ms = cli->timeout_ms + QN_CLIENT_MORE_MS;
     return qn_call_show(cli, "backup.create", json_pack("{s:s}", "dir", dir));
 }
 

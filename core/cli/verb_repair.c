@@ -32,7 +32,7 @@ int qn_verb_ledger_repair(struct qn_cli *cli)
         (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB))) { /* a node runs: it has all in memory */
         if (lock >= 0) close(lock);
         if (cli->timeout_ms == 0) cli->timeout_ms = ALL_MS;
-        cli->client.timeout_ms = cli->timeout_ms + 2000;
+        cli->client.timeout_ms = cli->timeout_ms + QN_CLIENT_MORE_MS;
         return qn_call_show(cli, "ledger.repair", NULL);
     }
     bool any = false;

@@ -17,6 +17,9 @@ for i in 2 3; do kill -9 "$(jq "select(.event == \"node\" and .idx == $i) | .pid
 for _ in $(seq 200); do [ "$(chain)" = look ] && break; sleep 0.1; done
 check "half of the weight is gone: the doctor" look "$(chain)"
 check "and the status, with what is heard" 1 "$(at 0 status --json | jq -r .sync | grep -cE '^no block for [0-9]+ s \(one should come every 0.2 s\): of the weight 50 % was heard in view [0-9]+, a block needs [6-9][0-9] %$')"
+at 0 --as faucet wallet send @owner 1QN --timeout 1s >"$tmp/out" 2>"$tmp/err"
+check "what was sent meanwhile is told, with its id" 6 $?
+check "it waits" pool "$(at 0 tx get "$(grep -oE 'it was sent and is not final yet: quoin tx wait [0-9a-f]{64}' "$tmp/err" | grep -oE '[0-9a-f]{64}')" --json | jq -r .state)"
 kill -TERM $devnet
 wait $devnet
 devnet=0
