@@ -84,7 +84,9 @@ static qn_rc stop_call(struct qn_call_ctx *ctx, const void *params, json_t **ret
     (void)params;
     (void)why;
     struct qn_hash root = qn_chain_root(qn_node_chain(ctx->node));
-    qn_node_stop(ctx->node); /* no block follows */
+    qn_replica_silence(qn_node_replica(ctx->node),
+                       true); /* no block of ours follows while the answer leaves */
+    qn_node_stop(ctx->node);
     *ret = json_pack("{s:b, s:I, s:o}", "stopping", 1, "height",
                      (json_int_t)qn_view_height(ctx->view), "state_root", hex(&root));
     return QN_OK;
