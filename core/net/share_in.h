@@ -20,9 +20,9 @@
 #define SHARE_AGAIN_MS   2000u /* who had nothing of a blob is asked again: it may be fetching too */
 #define SHARE_LOST_MS    5000u /* nobody has what is missing: so long, newcomers may */
 
-#define SHARE_RUN_GROUPS 8u /* 128 KiB */
+#define SHARE_RUN_GROUPS 4u /* 64 KiB */
 #define SHARE_RUNS_MAX                                                                             \
-    64u /* at once, of all fetches: 8 MiB; further requests write each group by itself */
+    64u /* at once, of all fetches: 4 MiB; further requests write each group by itself */
 #define SHARE_RUN_MS 100u /* of a slow source each group is written as it comes */
 
 struct fetch;
