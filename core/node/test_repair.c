@@ -1,6 +1,7 @@
 /* test_repair.c - a home whose journal begins late: a damaged checkpoint is made again from a snapshot, or left as it was. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
+#include "core/env/still.h"
 #include "core/net/blob.h"
 #include "core/node/proofs.h"
 #include "core/node/registry.h"
@@ -24,22 +25,6 @@ struct world {
     struct qn_why why;
 };
 
-static uint64_t now_ms(void *self)
-{
-    return ((struct world *)self)->now_ms;
-}
-
-static uint64_t mono_us(void *self)
-{
-    return ((struct world *)self)->now_ms * 1000;
-}
-
-static void fill(void *self, void *dst, size_t len)
-{
-    (void)self;
-    memset(dst, 7, len);
-}
-
 static void world_open(struct world *w)
 {
     const struct qn_module *mod;
@@ -50,7 +35,7 @@ static void world_open(struct world *w)
     QN_ASSERT(mkdtemp(w->home) != NULL);
     w->disk.file_bytes = 64 << 10; /* segments that fill up quickly */
     w->disk.grow_bytes = 16 << 10;
-    w->env = (struct qn_env){ w, now_ms, mono_us, fill, &w->disk };
+    w->env = still_env(&w->now_ms, &w->disk);
     qn_key_from_seed(seed.b, &w->validator);
     qn_key_from_seed(rich.b, &w->rich);
     for (size_t i = 0; (mod = qn_module_at(i)) && i < QN_COUNT(w->exec); i++)

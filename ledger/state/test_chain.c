@@ -2,6 +2,7 @@
  * window is taken again, and every one is found where it is; before and after a checkpoint, a crash, a start, and without the checkpoint. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
+#include "core/env/still.h"
 #include "ledger/state/chain.h"
 
 #include <stdlib.h>
@@ -18,22 +19,6 @@ struct world {
     struct qn_buf body;
     struct qn_why why;
 };
-
-static uint64_t now_ms(void *self)
-{
-    return ((struct world *)self)->now_ms;
-}
-
-static uint64_t mono_us(void *self)
-{
-    return ((struct world *)self)->now_ms * 1000;
-}
-
-static void fill(void *self, void *dst, size_t len)
-{
-    (void)self;
-    memset(dst, 7, len);
-}
 
 static void world_init(struct world *w)
 {
@@ -53,7 +38,7 @@ static qn_rc up(struct world *w)
     genesis.validators.cnt = genesis.grants.cnt = 1;
     genesis.validators.ptr = &w->validator.pub;
     genesis.grants.ptr = &grant;
-    w->env = (struct qn_env){ .self = w, .now_ms = now_ms, .mono_us = mono_us, .random = fill };
+    w->env = still_env(&w->now_ms, NULL);
     struct qn_chain_conf conf = {
         .home = w->home, .env = &w->env, .genesis = &genesis, .map_gib = 1, .run_ids = RUN_IDS
     };

@@ -4,6 +4,7 @@
 #define QN_LEDGER_SYNC_CHAIN_WORLD_H
 
 #include "core/base/test.h"
+#include "core/env/still.h"
 #include "ledger/sync/replica.h"
 
 #include <stdio.h>
@@ -21,22 +22,6 @@ struct chain_world {
     struct qn_why why;
 };
 
-static inline uint64_t chain_world_now_ms(void *self)
-{
-    return ((struct chain_world *)self)->now_ms;
-}
-
-static inline uint64_t chain_world_mono_us(void *self)
-{
-    return ((struct chain_world *)self)->now_ms * 1000;
-}
-
-static inline void chain_world_fill(void *self, void *dst, size_t len)
-{
-    (void)self;
-    memset(dst, 7, len);
-}
-
 static inline void chain_world_init(struct chain_world *w)
 {
     struct qn_hash seed = qn_h("test world", "v", 1), rich = qn_h("test world", "r", 1);
@@ -46,8 +31,7 @@ static inline void chain_world_init(struct chain_world *w)
     QN_ASSERT(mkdtemp(w->home) != NULL);
     w->disk.file_bytes = 64 << 10;
     w->disk.grow_bytes = 16 << 10;
-    w->env =
-        (struct qn_env){ w, chain_world_now_ms, chain_world_mono_us, chain_world_fill, &w->disk };
+    w->env = still_env(&w->now_ms, &w->disk);
     qn_key_from_seed(seed.b, &w->validator);
     qn_key_from_seed(rich.b, &w->rich);
 }

@@ -226,7 +226,7 @@ static void go_on(struct qn_test_state *t, const struct chain_world *from, const
     struct chain_world w = *from; /* its keys and time */
     char cmd[200];
     snprintf(w.home, sizeof w.home, "%s", home);
-    w.env.self = &w;
+    w.env.self = &w.now_ms;
     w.env.disk = NULL; /* the machine's own, with LMDB */
     CHECK_RC(chain_world_up(&w, false), QN_OK);
     if (w.why.text[0]) printf("%s\n", w.why.text);

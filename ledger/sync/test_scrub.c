@@ -1,6 +1,7 @@
 /* test_scrub.c - one bit that changes in the checkpoint, in any table, or in memory, is found and said; the file is made again. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
+#include "core/env/still.h"
 #include "ledger/state/scrub.h"
 #include "ledger/store/scan.h"
 #include "ledger/sync/replica.h"
@@ -45,22 +46,6 @@ struct world {
     struct qn_chain *c;
     struct qn_why why;
 };
-
-static uint64_t now_ms(void *self)
-{
-    return ((struct world *)self)->now_ms;
-}
-
-static uint64_t mono_us(void *self)
-{
-    return ((struct world *)self)->now_ms * 1000;
-}
-
-static void fill(void *self, void *dst, size_t len)
-{
-    (void)self;
-    memset(dst, 7, len);
-}
 
 static void up(struct world *w)
 {
@@ -116,7 +101,7 @@ static void world_init(struct world *w)
     *w = (struct world){ .home = "/tmp/quoin-scrub-XXXXXX", .now_ms = 1700000001000 };
     QN_ASSERT(mkdtemp(w->home) != NULL);
     snprintf(w->path, sizeof w->path, "%s/state.mdb", w->home);
-    w->env = (struct qn_env){ .self = w, .now_ms = now_ms, .mono_us = mono_us, .random = fill };
+    w->env = still_env(&w->now_ms, NULL);
     qn_key_from_seed(seed.b, &w->validator);
     qn_key_from_seed(rich.b, &w->rich);
     up(w);

@@ -2,6 +2,7 @@
  * the seed no longer reads, and QUOIN_SEEDS_WRITE=1 build/test_seeds makes it anew, from a chain of its own. */
 #include "core/base/test.h"
 #include "core/crypto/hash.h"
+#include "core/env/still.h"
 #include "ledger/store/journal.h"
 #include "ledger/sync/replica.h"
 #include "ledger/sync/snapshot.h"
@@ -20,28 +21,12 @@ struct world {
     struct qn_buf parts;
 };
 
-static uint64_t now_ms(void *self)
-{
-    return ((struct world *)self)->now_ms;
-}
-
-static uint64_t mono_us(void *self)
-{
-    return ((struct world *)self)->now_ms * 1000;
-}
-
-static void fill(void *self, void *dst, size_t len)
-{
-    (void)self;
-    memset(dst, 7, len);
-}
-
 static void up(struct world *w)
 {
     struct qn_hash seed = qn_h("test seeds", "v", 1), rich = qn_h("test seeds", "r", 1);
     *w = (struct world){ .home = "/tmp/quoin-seeds-XXXXXX", .now_ms = 1700000001000 };
     QN_ASSERT(mkdtemp(w->home) != NULL);
-    w->env = (struct qn_env){ .self = w, .now_ms = now_ms, .mono_us = mono_us, .random = fill };
+    w->env = still_env(&w->now_ms, NULL);
     qn_key_from_seed(seed.b, &w->validator);
     qn_key_from_seed(rich.b, &w->rich);
     struct qn_grant grant = { qn_acct_key(&w->rich.pub), QN_UQN(1000 * QN_UQN_PER_QN) };
