@@ -345,6 +345,8 @@ static void ask_data(void *arg, struct qn_stream *stream, struct qn_span bytes)
         if (rc) break;
     }
     if (!a->fetch || a->ended || rc == QN_OK || rc == QN_E_AGAIN) {
+        /* All is here: who says so only later, or never, holds back nothing by that. */
+        if (a->fetch && a->run.cnt && blob_decode_done(&a->decoder)) (void)flush(a);
         if (a->fetch) share_fetch_kick(a->fetch);
         return;
     }
