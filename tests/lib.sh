@@ -20,6 +20,16 @@ finish() {
     echo "$passed passed, $failed failed"
     [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
 }
+# free_port CNT: the first of CNT ports in a row that nobody listens on, below those that the kernel gives to who asks for any.
+free_port() {
+    local port i
+    while :; do
+        port=$((20000 + RANDOM % 12000))
+        for ((i = 0; i < $1; i++)); do (exec 3<>"/dev/tcp/127.0.0.1/$((port + i))") 2>/dev/null && continue 2; done
+        echo $port
+        return
+    done
+}
 # start [UP-ARG..]: a node on $home; its words in $tmp/up.log and $tmp/up.err. False when it does not come up.
 start() {
     : >"$tmp/up.log"

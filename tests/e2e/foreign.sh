@@ -35,7 +35,7 @@ check "its chain did not change" "$ca" "$(chain d)"
 
 # Whose chain a new home becomes is for the peer that `join` names to say, not for whoever dials it first.
 kill -STOP "${pids[0]}"
-port=$((20000 + RANDOM % 20000))
+port=$(free_port 1)
 up e --listen 127.0.0.1:$port --join "$a" & waiting=$!
 dialled() { at b net dial "/ip4/127.0.0.1/tcp/$port" --json 2>/dev/null | jq -r '.peer // empty' | grep -c .; }
 check "b comes to e first" 1 "$(until_is 1 dialled)"
@@ -46,7 +46,7 @@ check "e is of the chain that it was to join" "$ca" "$(until_is "$ca" chain e)"
 at e down >/dev/null
 
 # Two that begin with nothing and name each other.
-port=$((20000 + RANDOM % 20000))
+port=$(free_port 2)
 for i in 0 1; do
     "$q" up --home "$tmp/new$i" --api 127.0.0.1:0 --listen 127.0.0.1:$((port + i)) --join 127.0.0.1:$((port + 1 - i)) >/dev/null 2>"$tmp/new$i.err" &
     pids+=($!)
