@@ -125,7 +125,8 @@ static void try_first(struct qn_bft *m)
             !qn_bft_well_placed(m, &b->b))
             continue;
         uint64_t t = b->b.t_ms;
-        if (t > m->now_ms + SKEW_MAX_MS || t + SKEW_MAX_MS + 2 * m->delta_ms < m->now_ms) continue;
+        if (t > m->clock_ms + SKEW_MAX_MS || t + SKEW_MAX_MS + 2 * m->delta_ms < m->clock_ms)
+            continue;
         qn_bft_cast(m, v, QN_VOTE_FIRST, &b->b.hash);
         return;
     }
@@ -208,9 +209,10 @@ void qn_bft_restore(struct qn_bft *m, const struct qn_vote *mine)
     (void)fresh; /* weighed at the start */
 }
 
-void qn_bft_start(struct qn_bft *m, uint64_t now_ms)
+void qn_bft_start(struct qn_bft *m, uint64_t now_ms, uint64_t clock_ms)
 {
     m->now_ms = now_ms;
+    m->clock_ms = clock_ms;
     qn_bft_enter(m, m->last.view + 1);
     for (struct view *v = m->views; v && m->conf.self >= 0; v = v->next) {
         if (!v->said) continue;
@@ -283,10 +285,11 @@ static void resend(struct qn_bft *m)
             qn_bft_emit(m, QN_BFT_PROPOSAL)->block = b->b.hash;
 }
 
-void qn_bft_tick(struct qn_bft *m, uint64_t now_ms)
+void qn_bft_tick(struct qn_bft *m, uint64_t now_ms, uint64_t clock_ms)
 {
     qn_bft_prune(m);
     m->now_ms = QN_MAX(m->now_ms, now_ms);
+    m->clock_ms = clock_ms;
     struct view *v = qn_bft_view_make(m, m->view);
     /* Also after EXTRA for nothing: others weigh the FIRST of everybody. */
     if (m->now_ms >= m->deadline_ms && !v->final &&

@@ -96,10 +96,11 @@ void qn_bft_free(struct qn_bft *m);
 
 /* --- before the start: what the journal holds ---------------------------------------------------------------------------- */
 void qn_bft_restore(struct qn_bft *m, const struct qn_vote *mine);
-void qn_bft_start(struct qn_bft *m, uint64_t now_ms);
+/* now_ms only rises, and what is waited for is counted by it; clock_ms, which people set, is what a block's time is held against. */
+void qn_bft_start(struct qn_bft *m, uint64_t now_ms, uint64_t clock_ms);
 
 /* --- inputs --------------------------------------------------------------------------------------------------------------- */
-void qn_bft_tick(struct qn_bft *m, uint64_t now_ms);
+void qn_bft_tick(struct qn_bft *m, uint64_t now_ms, uint64_t clock_ms);
 /* qn_bft_proposal makes a block known; the certificates that came with it were fed before. Blocks fetched because of
  * QN_BFT_WANT come in the same way. */
 void qn_bft_proposal(struct qn_bft *m, const struct qn_bft_block *block);
@@ -128,8 +129,9 @@ QN_CHECK bool qn_bft_awaits(const struct qn_bft *m, const struct qn_bft_block *b
 
 /* --- outputs -------------------------------------------------------------------------------------------------------------- */
 QN_CHECK bool qn_bft_next(struct qn_bft *m, struct qn_bft_action *ret);
-bool qn_bft_pending(const struct qn_bft *m);     /* whether qn_bft_next has one */
-uint64_t qn_bft_wake_ms(const struct qn_bft *m); /* when qn_bft_tick has something to do */
+bool qn_bft_pending(const struct qn_bft *m); /* whether qn_bft_next has one */
+uint64_t
+qn_bft_wake_ms(const struct qn_bft *m); /* the now_ms at which qn_bft_tick has something to do */
 
 uint64_t qn_bft_view(const struct qn_bft *m);
 /* qn_bft_heard says of whom a vote of `view` or of the QN_BFT_HEARD - 1 views before is known here, of whatever kind: bit i for number i. Votes

@@ -59,7 +59,8 @@ struct qn_bft {
     struct qn_bft_block last;
     struct view *views;
     struct block *blocks;
-    uint64_t view, now_ms, deadline_ms, resend_ms, resend_step_ms, ask_ms, delta_ms, token;
+    uint64_t view, now_ms, clock_ms, deadline_ms, resend_ms, resend_step_ms, ask_ms, delta_ms,
+        token;
     bool proposed;
     uint16_t leader; /* of the view: asked for at every input */
     uint64_t *heard; /* of each validator: the highest view that a vote of it is known of */

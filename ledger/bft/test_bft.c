@@ -361,7 +361,7 @@ static void boot(struct world *w, int at)
     n->m = qn_bft_new(&conf, &n->last, n->cert.kind ? &n->cert : NULL);
     for (size_t i = 0; i < n->vote_cnt; i++)
         qn_bft_restore(n->m, &n->votes[i]);
-    qn_bft_start(n->m, w->now_ms);
+    qn_bft_start(n->m, w->now_ms, w->now_ms);
     for (size_t i = 0; i < n->cert_cnt; i++)
         if (n->certs[i].view > qn_bft_last(n->m).view) qn_bft_cert(n->m, &n->certs[i]);
     for (size_t i = 0; i < n->held_cnt; i++)
@@ -503,7 +503,7 @@ static void step(struct world *w, struct event e)
             crash(w, e.node);
         } else {
             if (e.what == WAKE) {
-                qn_bft_tick(n->m, w->now_ms);
+                qn_bft_tick(n->m, w->now_ms, w->now_ms);
                 drain(w, e.node);
             } else if (e.what == MAKE) {
                 make(w, e.node, &e.msg->block);
@@ -674,11 +674,11 @@ static void test_rest(struct qn_test_state *t)
         struct qn_bft_action a;
         unsigned woken = 0;
         uint64_t now_ms = 1000000, end_ms = now_ms + 60000;
-        for (qn_bft_start(m, now_ms); now_ms < end_ms && woken < 1000; woken++) {
+        for (qn_bft_start(m, now_ms, now_ms); now_ms < end_ms && woken < 1000; woken++) {
             while (qn_bft_next(m, &a))
                 if (a.what == QN_BFT_JOURNAL) qn_bft_journalled(m, a.token);
             now_ms = QN_MAX(qn_bft_wake_ms(m), now_ms);
-            qn_bft_tick(m, now_ms);
+            qn_bft_tick(m, now_ms, now_ms);
         }
         CHECK(woken < 200);
         qn_bft_free(m);
@@ -697,7 +697,7 @@ static void test_decides(struct qn_test_state *t)
     const struct qn_bft_block genesis = { .height = 0 };
     struct qn_bft *m = qn_bft_new(&conf, &genesis, NULL);
     struct qn_bft_action a;
-    qn_bft_start(m, 1000000);
+    qn_bft_start(m, 1000000, 1000000);
     for (uint64_t view = 1; view <= 2; view++) {
         const struct qn_hash block = qn_h("test", &view, sizeof view);
         unsigned need = view == 1 ? 3 : 4;

@@ -28,8 +28,9 @@ struct net {
         blocks[BLOCKS]; /* all there are; those of the traitor are fetched from who has them */
     unsigned has[BLOCKS], block_cnt;
     void (*lead)(struct net *net, uint64_t view, const struct qn_bft_block *parent);
-    uint64_t led; /* the view that it was for */
-    bool lured;   /* somebody waits for more than there can be */
+    uint64_t led;     /* the view that it was for */
+    uint64_t leap_ms; /* until then all clocks are an hour ahead */
+    bool lured;       /* somebody waits for more than there can be */
 };
 
 static struct qn_vote sign(void *arg, uint16_t signer, uint8_t kind, uint64_t view,
@@ -162,7 +163,8 @@ static void run(struct net *net, uint64_t ms)
     for (uint64_t until = net->now_ms + ms; net->now_ms < until; net->now_ms += STEP_MS) {
         hear(net);
         for (unsigned i = 0; i < HONEST; i++) {
-            qn_bft_tick(net->m[i], net->now_ms);
+            uint64_t ahead_ms = net->now_ms < net->leap_ms ? 3600000 : 0;
+            qn_bft_tick(net->m[i], net->now_ms, net->now_ms + ahead_ms);
             drain(net, i);
         }
         uint64_t view = qn_bft_view(net->m[0]);
@@ -198,7 +200,7 @@ static bool survives(void (*lead)(struct net *net, uint64_t view, const struct q
         struct qn_bft_conf conf = net->conf;
         conf.self = (int)i;
         net->m[i] = qn_bft_new(&conf, &genesis, NULL);
-        qn_bft_start(net->m[i], net->now_ms);
+        qn_bft_start(net->m[i], net->now_ms, net->now_ms);
     }
     run(net, CALM_MS);
     uint64_t before = net->height[0];
@@ -288,6 +290,18 @@ static void test_endless(struct qn_test_state *t)
     CHECK(survives(endless));
 }
 
+/* A time server sets all clocks wrong, and right again: that is no reason to wait for the hour between. */
+static void leap(struct net *net, uint64_t view, const struct qn_bft_block *last)
+{
+    (void)view, (void)last;
+    net->leap_ms = net->now_ms + 5000;
+}
+
+static void test_leap(struct qn_test_state *t)
+{
+    CHECK(survives(leap));
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -295,5 +309,6 @@ int main(void)
     TEST(test_three);
     TEST(test_many);
     TEST(test_endless);
+    TEST(test_leap);
     return TEST_END();
 }

@@ -292,7 +292,7 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
         if (r->conf.hold) return QN_OK;
         if (!qn_replica_alone(r) && is_due(&r->recast_ms, now, RECAST_MS)) recast(r);
         listen(r, now);
-        qn_bft_tick(r->bft, qn_replica_now_ms(r));
+        qn_bft_tick(r->bft, qn_replica_mono_ms(r), qn_replica_now_ms(r));
         qn_replica_drain(r);
         if (r->asked && now - r->ask_ms >= DRAW_MS)
             qn_chain_draw(r->chain, r->conf.validator, &r->ask.block);
@@ -304,12 +304,12 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
         qn_replica_failed(r, qn_chain_save(r->chain, &said), &said);
     }
     if (r->rc) return qn_why(why, r->rc, "%s", r->why.text);
-    uint64_t wall = qn_replica_now_ms(r), wake = qn_bft_wake_ms(r->bft);
-    *ret_wait_ms = wake > wall ? QN_MIN(wake - wall, (uint64_t)STATUS_MS) : 0;
+    uint64_t mono = qn_replica_mono_ms(r), wake = qn_bft_wake_ms(r->bft);
+    *ret_wait_ms = wake > mono ? QN_MIN(wake - mono, (uint64_t)STATUS_MS) : 0;
     if (r->batch_cnt) *ret_wait_ms = QN_MIN(*ret_wait_ms, (uint64_t)BATCH_MS);
     if (waits) *ret_wait_ms = QN_MIN(*ret_wait_ms, (uint64_t)SERVE_MS);
     if (r->asked) {
-        uint64_t mono = qn_replica_mono_ms(r), passed = mono - r->ask_ms;
+        uint64_t passed = mono - r->ask_ms;
         uint64_t left = mono < r->due_ms ? r->due_ms - mono : 0;
         if (passed < DRAW_MS) left = QN_MIN(left, DRAW_MS - passed);
         *ret_wait_ms = r->fresh && qn_pool_cnt(r->pool) ? 0 : QN_MIN(*ret_wait_ms, left);
@@ -457,7 +457,7 @@ static void open_bft(struct qn_replica *r)
     qn_chain_pledges(r->chain, restore_votes, r);
     qn_replica_note_past(r);
     if (r->listening) qn_bft_mute(r->bft);
-    qn_bft_start(r->bft, qn_replica_now_ms(r));
+    qn_bft_start(r->bft, qn_replica_mono_ms(r), qn_replica_now_ms(r));
     qn_chain_pledges(r->chain, restore_certs, r);
     qn_chain_pledges(r->chain, restore_blocks, r);
 }

@@ -209,7 +209,7 @@ void qn_replica_next_epoch(struct qn_replica *r, const struct qn_cert *cert)
 {
     qn_replica_forget_pledge(r);
     qn_replica_begin_bft(r, cert);
-    qn_bft_start(r->bft, qn_replica_now_ms(r));
+    qn_bft_start(r->bft, qn_replica_mono_ms(r), qn_replica_now_ms(r));
 }
 
 /* The headers of the fillers from block up to the one that cert is for, in the order of the chain; 0 when it is the block's own, or when one
