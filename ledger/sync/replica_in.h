@@ -18,7 +18,9 @@ enum kind {
     SAY_BLOCKS,
 };
 
-#define SLOTS 4 /* requests for final blocks on their way */
+#define SLOTS     4          /* requests for final blocks on their way */
+#define GET_MAX   128        /* blocks of one, */
+#define GET_BYTES (6u << 20) /* and bytes */
 /* The last; one of a signer and epoch is enough to bar it, and so nobody fills them alone. */
 #define EVIDENCE_MAX 256
 #define PLEDGE_MAX                                                                                 \
@@ -42,8 +44,9 @@ struct peer {
         lied; /* blocks that it gave did not hold, and were looked at when another's came: its next status tells */
     uint64_t height, oldest; /* oldest: the first block that it still has */
     uint64_t spent_ms; /* monotonic: until here its questions have used up what it may cost us */
-    struct sync_get gets[SLOTS]; /* questions that wait for that */
-    uint8_t get_cnt;
+    struct sync_want wants[SLOTS]; /* questions that wait for that */
+    struct sync_get gets[SLOTS];
+    uint8_t want_cnt, get_cnt;
     uint8_t late; /* answers in a row that did not come in time, or had less than was said */
     uint8_t owes; /* blocks that votes name, asked for since it brought one that was news */
     bool gave;    /* as much as was asked for, once, and nothing since that did not hold */
@@ -171,9 +174,8 @@ enum qn_verdict qn_replica_on_status(struct qn_replica *r, uint32_t from,
 void qn_replica_on_get(struct qn_replica *r, uint32_t from, const struct sync_get *get);
 /* Puts a transaction among those that are cast next. */
 void qn_replica_batch(struct qn_replica *r, struct qn_span tx);
-/* Whether this peer's questions may cost more just now; and what one did cost. */
-bool qn_replica_may_ask(const struct qn_replica *r, const struct peer *p);
-void qn_replica_charge(struct qn_replica *r, struct peer *p, size_t bytes, uint32_t blocks);
+/* The same for what is not final yet: a proposal, or certificates. */
+void qn_replica_on_want(struct qn_replica *r, uint32_t from, const struct sync_want *want);
 /* Answers what waits and may be answered now; true: some wait on. */
 bool qn_replica_serve(struct qn_replica *r);
 enum qn_verdict qn_replica_on_blocks(struct qn_replica *r, uint32_t from, struct qn_span payload,

@@ -9,8 +9,7 @@
 #define BODIES_VIEW 4 /* of one view: an honest leader makes one */
 #define VIEWS_AHEAD 8
 #define CHECK_TXS   64 /* transactions, or votes, whose signatures are checked side by side */
-#define WANT_VIEWS  64
-#define LANES       8 /* of qn_verify_many */
+#define LANES       8  /* of qn_verify_many */
 
 /* A transaction on its way into the pool. */
 struct newcomer {
@@ -330,26 +329,6 @@ static enum qn_verdict on_proposal(struct qn_replica *r, struct qn_parcel *parce
     return QN_ACCEPT;
 }
 
-static void on_want(struct qn_replica *r, uint32_t from, const struct sync_want *w)
-{
-    const struct body *b = qn_replica_body_find(r, &w->block);
-    struct peer *p = qn_replica_peer_find(r, from);
-    size_t bytes = 0;
-    if (!p || !qn_replica_may_ask(r, p)) return; /* it asks others, too */
-    if (qn_hash_is_zero(&w->block) && w->epoch == r->set.epoch) {
-        uint64_t last = QN_MIN(qn_bft_view(r->bft), w->view + WANT_VIEWS);
-        for (uint64_t v = QN_MAX(w->view, qn_bft_last(r->bft).view + 1); v < last; v++) {
-            const struct qn_cert *cert = qn_bft_cert_of(r->bft, v, true);
-            if (!cert) cert = qn_bft_cert_of(r->bft, v, false);
-            if (cert) qn_replica_send(r, from, QN_CLASS_VOTE, SAY_CERT, qn_cert_record(), cert);
-            if (cert) bytes += qn_cert_cnt(cert) * sizeof *cert->votes.ptr;
-        }
-    }
-    qn_replica_charge(r, p, bytes + (b ? b->parcel->message.len : 0), 0);
-    if (b && !qn_replica_alone(r))
-        r->conf.wire.send(r->conf.wire.self, from, QN_CLASS_BLOCK, b->parcel->message);
-}
-
 enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_span message,
                                 struct qn_why *why)
 {
@@ -409,7 +388,7 @@ enum qn_verdict qn_replica_recv(struct qn_replica *r, uint32_t peer, struct qn_s
         if (p && verdict == QN_ACCEPT) p->owes = 0;
         break;
     }
-    case SAY_WANT: on_want(r, peer, &m.want); break;
+    case SAY_WANT: qn_replica_on_want(r, peer, &m.want); break;
     case SAY_GET: qn_replica_on_get(r, peer, &m.get); break;
     case SAY_BLOCKS: verdict = qn_replica_on_blocks(r, peer, s, &m.blocks, why); break;
     }

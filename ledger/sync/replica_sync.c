@@ -1,18 +1,14 @@
-/* replica_sync.c - stretches of final blocks: asked for, judged, given. */
+/* replica_sync.c - stretches of final blocks: asked for and judged. */
 #include "ledger/sync/replica_in.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define GET_MAX     128
-#define GET_BYTES   (6u << 20)
 #define SLOT_MS     1000 /* at first; each answer that comes late doubles it, */
 #define SLOT_BLOCKS 64   /* and halves this */
 #define LATE_MAX    5
-/* What questions may cost us: a peer 16 MB a second, all together 32, which is a quarter of a core's time; and so much ahead. */
-#define SPEND_MS   2000
-#define LATE_BOAST 2 /* from here on a peer's height is only its word */
+#define LATE_BOAST  2 /* from here on a peer's height is only its word */
 
 /* --- catching up ------------------------------------------------------------------------------------------------------------------- */
 
@@ -392,79 +388,6 @@ void qn_replica_find_gives(struct qn_replica *r)
         qn_arena_free(&arena);
     }
     qn_arena_free(&arena);
-}
-
-static void answer(struct qn_replica *r, struct peer *p, const struct sync_get *get)
-{
-    struct sync_block *list = calloc(GET_MAX, sizeof *list);
-    struct sync_blocks m = { .blocks = { 0, list } };
-    struct qn_arena arena = { .max = DECODE_MAX };
-    struct qn_frame f;
-    struct qn_why why;
-    size_t bytes = 0;
-    uint32_t cnt = 0, epoch = 0;
-    QN_ASSERT(list != NULL);
-    uint64_t begin = get->from >= qn_replica_gives(r) ? get->from : 0;
-    for (uint64_t h = begin; h && cnt < GET_MAX && bytes < GET_BYTES; h++) {
-        struct qn_buf one = { 0 };
-        if (qn_chain_frame(r->chain, h, &arena, &f, &why)) break;
-        list[cnt] = (struct sync_block){ .block = f.block, .cert = f.cert };
-        list[cnt].fillers.cnt = f.fillers.cnt;
-        list[cnt++].fillers.ptr = f.fillers.ptr;
-        qn_encode(sync_block_record(), &list[cnt - 1], &one);
-        bytes += one.len;
-        qn_buf_free(&one);
-        if (bytes > QN_MESSAGE_MAX - 1024) break;
-        /* Who is in the epoch of the first block after a certificate knows the voters of that one and of the next. A certificate further on is
-         * of use only to who was here before: one that was to come with a later block may have been lost with a full disk. */
-        if (m.blocks.cnt + 1 == cnt) epoch = f.block.header.epoch;
-        if (f.cert.kind && f.cert.epoch > epoch + 1) break;
-        if (f.cert.kind) m.blocks.cnt = cnt;
-        if (m.blocks.cnt >= get->cnt) break;
-    }
-    qn_replica_charge(r, p, bytes, cnt);
-    qn_replica_send(r, p->no, QN_CLASS_REQUEST, SAY_BLOCKS, sync_blocks_record(), &m);
-    qn_arena_free(&arena);
-    free(list);
-}
-
-bool qn_replica_may_ask(const struct qn_replica *r, const struct peer *p)
-{
-    uint64_t most = qn_replica_mono_ms(r) + SPEND_MS;
-    return p->spent_ms <= most && r->spent_ms <= most;
-}
-
-void qn_replica_charge(struct qn_replica *r, struct peer *p, size_t bytes, uint32_t blocks)
-{
-    uint64_t now = qn_replica_mono_ms(r);
-    p->spent_ms = QN_MAX(p->spent_ms, now) + 1 + bytes / (16u << 10) + blocks / 8;
-    r->spent_ms = QN_MAX(r->spent_ms, now) + 1 + bytes / (32u << 10) + blocks / 16;
-}
-
-bool qn_replica_serve(struct qn_replica *r)
-{
-    bool some = false;
-    for (uint32_t k = 0; k < r->peer_cnt;
-         k++) { /* each has its turn: one may not take what all may cost */
-        struct peer *p = &r->peers[r->serve_peer++ % r->peer_cnt];
-        if (p->get_cnt && qn_replica_may_ask(r, p)) {
-            struct sync_get get = p->gets[0];
-            memmove(p->gets, p->gets + 1, --p->get_cnt * sizeof *p->gets);
-            answer(r, p, &get);
-        }
-        some = some || p->get_cnt;
-    }
-    return some;
-}
-
-void qn_replica_on_get(struct qn_replica *r, uint32_t from, const struct sync_get *get)
-{
-    struct peer *p = qn_replica_peer_find(r, from);
-    if (!p) return;
-    if (p->get_cnt == 0 && qn_replica_may_ask(r, p))
-        answer(r, p, get);
-    else if (p->get_cnt < SLOTS) /* nobody honest has more on their way */
-        p->gets[p->get_cnt++] = *get;
 }
 
 enum qn_verdict qn_replica_on_blocks(struct qn_replica *r, uint32_t from, struct qn_span payload,

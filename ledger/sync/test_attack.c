@@ -3,7 +3,7 @@
 #include "ledger/sync/far.h"
 
 enum lie { LIE_NONE, LIE_BODY, LIE_CERT, LIE_PAD };
-enum { GOOD = 64, BIGS = 1600, DRIPS = 9, ASKED = 100, CROWD = 60 };
+enum { GOOD = 64, BIGS = 1600, DRIPS = 9, ASKED = 100, CROWD = 60, GREEDY = 3 };
 
 /* Who hears a proposal before the others do, and tells those in `victims` another with the same head and signature. */
 struct liar {
@@ -287,6 +287,44 @@ static void test_questions(struct qn_test_state *t)
     end(net);
 }
 
+static void ask(struct net *net, uint32_t peer, const struct qn_hash *block)
+{
+    struct sync_want want = { *block, 0, 0 };
+    struct qn_buf message = { 0 };
+    struct qn_why why;
+    qn_buf_u8(&message, SAY_WANT);
+    qn_encode(sync_want_record(), &want, &message);
+    QN_ASSERT(qn_replica_recv(net->node[0].r, peer, qn_buf_get(&message), &why) == QN_IGNORE);
+    qn_buf_free(&message);
+}
+
+static void count_proposals(struct node *n, uint32_t peer, struct qn_span s)
+{
+    *(unsigned *)n->net->hook += peer == FAR + GREEDY && s.ptr[0] == SAY_PROPOSAL;
+}
+
+/* Some ask for what nobody has, as often as they can, which uses up what all questions may cost; who asks for a proposal once gets it. */
+static void test_greedy(struct qn_test_state *t)
+{
+    struct net *net = start(NODES);
+    unsigned gave = 0;
+    for (uint32_t i = 0; i <= GREEDY; i++)
+        qn_replica_peer(net->node[0].r, FAR + i, true);
+    net->hook = &gave;
+    net->on_far = count_proposals;
+    for (unsigned k = 0; k < 20; k++, run(net, 50)) {
+        for (unsigned i = 0; i < ASKED * GREEDY * (k ? 1 : 30); i++) {
+            struct qn_hash none = qn_blake3(&i, sizeof i);
+            ask(net, FAR + i % GREEDY, &none);
+        }
+        struct qn_hash head = qn_chain_head(qn_replica_chain(net->node[0].r));
+        if (k % 4 == 1) ask(net, FAR + GREEDY, &head);
+    }
+    CHECK(gave == 5);
+    check_equal(t, net);
+    end(net);
+}
+
 /* --- blame ------------------------------------------------------------------------------------------------------------------ */
 
 /* What node 0 casts of transactions: node 1 hears it at once. */
@@ -356,6 +394,7 @@ int main(void)
     TEST(test_cert_proposal);
     TEST(test_padded_proposal);
     TEST(test_questions);
+    TEST(test_greedy);
     TEST(test_blame);
     TEST(test_drip);
     TEST(test_crowd);
