@@ -78,7 +78,8 @@ struct qn_net {
     char *book;
     struct qn_compact *compact;
     uint32_t topics[TOPIC_CNT];
-    uint64_t coded_view; /* of the last proposal that went out in pieces */
+    uint32_t coded_epoch; /* of the last proposal that went out in pieces, and.. */
+    uint64_t coded_view;
     struct qn_replica *replica;
     char proto[64], chain[QN_CHAIN_HEX];
     uint32_t foreign;        /* peers of other chains that were turned away */
@@ -409,11 +410,13 @@ static bool cast_coded(struct qn_net *net, enum qn_class class, struct qn_span m
         !qn_take_u32(&in, &epoch) || !qn_take_u64(&in, &height) || !qn_take_u64(&in, &view))
         return false;
     /* Others' proposals, said again for who missed them, have no signature of ours to go in pieces under. */
-    if (view == net->coded_view || !qn_replica_leader(net->replica, epoch, view, &leader) ||
+    if ((epoch == net->coded_epoch && view == net->coded_view) ||
+        !qn_replica_leader(net->replica, epoch, view, &leader) ||
         !qn_hash_eq(&leader, &net->conf.validator->pub) ||
         qn_replica_info(net->replica).validators > qn_coded_peer_cnt(net->coded) + 1)
         return false;
     if (!qn_coded_cast(net->coded, epoch, view, message)) return false;
+    net->coded_epoch = epoch;
     net->coded_view = view;
     return true;
 }

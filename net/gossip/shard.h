@@ -4,7 +4,8 @@
  *     u8 1 | u32 epoch | u64 view | u16 idx | u8 k | u32 body_len | root[32] | u8 depth | path[32 depth] | sig[64] | u32 len | piece
  *     leaf H(00 | idx | piece), node H(01 | left | right), missing leaves zero; sig over shard_message
  *
- * Nothing is kept before its path and its proposer's signature hold, and then at most one body a view in SHARD_VIEWS views. */
+ * Nothing is kept before its path and its proposer's signature hold, and then at most one body a view in SHARD_VIEWS views. An epoch takes up views
+ * that the one before had, too: a piece of a later epoch puts that of an earlier one out of its view. */
 #ifndef QN_NET_GOSSIP_SHARD_H
 #define QN_NET_GOSSIP_SHARD_H
 

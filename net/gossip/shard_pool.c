@@ -95,12 +95,16 @@ qn_rc shard_pool_recv(struct shard_pool *pool, struct qn_span message, struct sh
     if (head->view < pool->view || head->view - pool->view >= SHARD_VIEWS) return QN_E_EXPIRED;
     struct slot *slot = &pool->slot[head->view % SHARD_VIEWS];
     unsigned idx = ev.shard.idx;
+    /* An epoch begins with views that the one before spent on fillers. */
+    if (slot->used && head->epoch < slot->head.epoch) return QN_E_EXPIRED;
     bool known = slot->used && same_head(head, &slot->head);
+    bool newer = slot->used && head->epoch > slot->head.epoch;
     if (known && slot->seen[idx / 64] >> idx % 64 & 1) {
         *ret = ev; /* a copy, or a forgery that costs nothing to drop */
         return QN_OK;
     }
-    if (slot->used && !known && slot->twin) { /* what two heads prove a third does not add to */
+    if (slot->used && !known && !newer &&
+        slot->twin) { /* what two heads prove a third does not add to */
         *ret = ev;
         return QN_OK;
     }
@@ -112,6 +116,7 @@ qn_rc shard_pool_recv(struct shard_pool *pool, struct qn_span message, struct sh
             return QN_E_SIGNATURE;
     }
     if (!known) {
+        if (newer) slot_clear(slot);
         if (slot->used) {
             slot->twin = true;
             ev.twin = &slot->head;

@@ -7,6 +7,7 @@
 struct world {
     struct qn_hash chain;
     struct qn_key key, other;
+    uint32_t epoch;
     uint64_t asked; /* signatures checked */
 };
 
@@ -16,7 +17,7 @@ static bool signed_by(void *self, uint32_t epoch, uint64_t view, const struct qn
     struct world *w = self;
     (void)view;
     w->asked++;
-    return epoch == 3 && qn_verify(&w->key.pub, QN_SPAN(message->b, 32), sig);
+    return epoch == w->epoch && qn_verify(&w->key.pub, QN_SPAN(message->b, 32), sig);
 }
 
 static void world_init(struct world *w)
@@ -25,6 +26,7 @@ static void world_init(struct world *w)
     QN_ASSERT(qn_crypto_init() == QN_OK);
     memset(w, 0, sizeof *w);
     w->chain.b[5] = 9;
+    w->epoch = 3;
     qn_key_from_seed(A, &w->key);
     qn_key_from_seed(B, &w->other);
 }
@@ -200,6 +202,43 @@ static void test_twin(struct qn_test_state *t)
         drop(body[i]);
 }
 
+/* Views that an epoch spent on fillers come again in the next: what its leader said in them is no twin, and holds nobody up. */
+static void test_epochs(struct qn_test_state *t)
+{
+    struct world w;
+    struct shard_event ev;
+    world_init(&w);
+    struct shard_set old[2], next;
+    struct qn_span body[3] = { body_of(66000, 1), body_of(66000, 2), body_of(67000, 3) };
+    struct shard_pool *pool = shard_pool_new(&w.chain, (struct shard_trust){ &w, signed_by });
+    shard_pool_turn(pool, 8);
+    for (unsigned i = 0; i < 2; i++) {
+        shard_split(&old[i], 3, 9, body[i]);
+        sign_set(&w, &w.key, &old[i]);
+        CHECK_RC(give(pool, &old[i], i, &ev), QN_OK);
+    }
+    CHECK(ev.twin != NULL);
+    w.epoch = 4;
+    shard_pool_turn(pool, 7);
+    shard_split(&next, 4, 9, body[2]);
+    sign_set(&w, &w.other, &next);
+    CHECK_RC(give(pool, &next, 0, &ev), QN_E_SIGNATURE);
+    sign_set(&w, &w.key, &next);
+    for (unsigned i = 0; i < next.head.k; i++) {
+        CHECK_RC(give(pool, &next, i, &ev), QN_OK);
+        CHECK(ev.fresh && !ev.twin);
+        CHECK_RC(give(pool, &old[0], 5, &ev), QN_E_EXPIRED);
+    }
+    CHECK_RC(give(pool, &next, next.head.k, &ev), QN_OK);
+    CHECK(ev.fresh && ev.body.len == 0); /* it was there with the one before */
+    shard_pool_free(pool);
+    shard_set_free(&next);
+    for (int i = 0; i < 2; i++)
+        shard_set_free(&old[i]);
+    for (int i = 0; i < 3; i++)
+        drop(body[i]);
+}
+
 /* A proposer that signs a tree over pieces which are no code word: k of them give one body, another k another. All who rebuild see it. */
 static void test_split(struct qn_test_state *t)
 {
@@ -294,6 +333,7 @@ int main(void)
     TEST(test_views);
     TEST(test_forged);
     TEST(test_twin);
+    TEST(test_epochs);
     TEST(test_split);
     TEST(test_relays);
     return TEST_END();
