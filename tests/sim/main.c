@@ -177,6 +177,8 @@ static int say_roots(const struct sim_opts *o, uint64_t from, uint64_t to)
     return t.bad ? 1 : 0;
 }
 
+#define LONG_FAULTS (SIM_BIT(SIM_badclock) | SIM_BIT(SIM_step) | SIM_BIT(SIM_join))
+
 /* Worlds that showed what no other of thousands did. */
 static const struct sim_opts PAST[] = {
     { .seed = 20273 },
@@ -189,6 +191,9 @@ static const struct sim_opts PAST[] = {
     /* So long that transactions leave the window in which they could come again. */
     { .seed = 1, .nodes = 4, .minutes = 12, .without = SIM_BIT(SIM_flood) | SIM_BIT(SIM_fork) },
     { .seed = 3, .nodes = 4, .minutes = 12, .without = SIM_BIT(SIM_flood) | SIM_BIT(SIM_fork) },
+    /* So long, and hosts that join with clocks that are set: ids of a snapshot's blocks, and of blocks that nobody remembers. */
+    { .seed = 13, .nodes = 4, .minutes = 12, .with = LONG_FAULTS },
+    { .seed = 14, .nodes = 4, .minutes = 12, .with = LONG_FAULTS },
 };
 
 /* Seeds as they come, then some that all have the faults which few come to; together they must come everywhere. */
@@ -322,6 +327,10 @@ static int suite(void)
         slack = 1999;
     }
     worlds(from, seeds) ? passed++ : failed++;
+    if (full) {
+        struct sim_opts longer = { .nodes = 4, .minutes = 12, .with = LONG_FAULTS };
+        run_seeds(&longer, from, from + 59, false, true) == 0 ? passed++ : failed++;
+    }
     twice(full ? from : 3) ? passed++ : failed++;
     for (size_t i = 0; i < bugs; i++) {
         uint64_t first = full ? from : KNOWN[i].seed;
