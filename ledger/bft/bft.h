@@ -105,6 +105,8 @@ void qn_bft_tick(struct qn_bft *m, uint64_t now_ms, uint64_t clock_ms);
  * QN_BFT_WANT come in the same way. */
 void qn_bft_proposal(struct qn_bft *m, const struct qn_bft_block *block);
 void qn_bft_valid(struct qn_bft *m, const struct qn_hash *block, bool valid);
+/* qn_bft_lost answers QN_BFT_EXECUTE when the block's body is not here any more: the block is unknown again, and fetched where it is missed. */
+void qn_bft_lost(struct qn_bft *m, const struct qn_hash *block);
 void qn_bft_vote(struct qn_bft *m, const struct qn_vote *vote);
 void qn_bft_cert(struct qn_bft *m, const struct qn_cert *cert);
 void qn_bft_journalled(struct qn_bft *m, uint64_t token);

@@ -139,6 +139,17 @@ void qn_bft_proposal(struct qn_bft *m, const struct qn_bft_block *block)
     qn_bft_react(m);
 }
 
+void qn_bft_lost(struct qn_bft *m, const struct qn_hash *block)
+{
+    for (struct block **at = &m->blocks; *at; at = &(*at)->next) {
+        struct block *b = *at;
+        if (b->judged || !qn_bft_same(&b->b.hash, block)) continue;
+        *at = b->next;
+        free(b);
+        return;
+    }
+}
+
 void qn_bft_valid(struct qn_bft *m, const struct qn_hash *block, bool valid)
 {
     qn_bft_prune(m);

@@ -30,6 +30,7 @@ struct net {
     void (*lead)(struct net *net, uint64_t view, const struct qn_bft_block *parent);
     uint64_t led;     /* the view that it was for */
     uint64_t leap_ms; /* until then all clocks are an hour ahead */
+    bool loses;       /* the first one has no body any more, once, of what it was to execute */
     bool lured;       /* somebody waits for more than there can be */
 };
 
@@ -120,7 +121,13 @@ static void drain(struct net *net, unsigned by)
         unsigned at = find(net, &a.block);
         switch (a.what) {
         case QN_BFT_PROPOSE: propose(net, by, &a); break;
-        case QN_BFT_EXECUTE: qn_bft_valid(net->m[by], &a.block, true); break;
+        case QN_BFT_EXECUTE:
+            if (by == 0 && net->loses)
+                qn_bft_lost(net->m[by], &a.block);
+            else
+                qn_bft_valid(net->m[by], &a.block, true);
+            net->loses = net->loses && by != 0;
+            break;
         case QN_BFT_JOURNAL: qn_bft_journalled(net->m[by], a.token); break;
         case QN_BFT_VOTE:
             for (unsigned to = 0; to < HONEST; to++)
@@ -302,6 +309,18 @@ static void test_leap(struct qn_test_state *t)
     CHECK(survives(leap));
 }
 
+/* A body that went before it was executed: without it one of three does not vote, and with the traitor away there is no certificate. */
+static void lose(struct net *net, uint64_t view, const struct qn_bft_block *last)
+{
+    (void)view, (void)last;
+    net->loses = true;
+}
+
+static void test_lost(struct qn_test_state *t)
+{
+    CHECK(survives(lose));
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -310,5 +329,6 @@ int main(void)
     TEST(test_many);
     TEST(test_endless);
     TEST(test_leap);
+    TEST(test_lost);
     return TEST_END();
 }

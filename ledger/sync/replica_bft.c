@@ -55,7 +55,10 @@ static void execute(struct qn_replica *r, const struct qn_hash *hash)
         qn_bft_valid(r->bft, hash, true);
         return;
     }
-    if (!b) return; /* forgotten under pressure: it will be wanted again */
+    if (!b) { /* let go among too many before its turn came */
+        qn_bft_lost(r->bft, hash);
+        return;
+    }
     qn_rc rc = qn_replica_check_txs(r, &b->parcel, 1, &good, &why);
     if (rc == QN_OK) rc = qn_chain_take(r->chain, b->parcel, &why);
     if (rc != QN_E_NOTFOUND) qn_bft_valid(r->bft, hash, rc == QN_OK);
