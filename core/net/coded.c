@@ -76,6 +76,15 @@ void qn_coded_roots(const struct qn_coded *c,
         visit(arg, &c->roots[i]);
 }
 
+/* Whether we know who leads there: an epoch begins, and ends, not for all at once. */
+static bool has_leader(const struct qn_coded *c, struct qn_span piece)
+{
+    struct shard s;
+    struct qn_hash key;
+    return shard_get(piece, &s) == QN_OK &&
+           c->conf.leader(c->conf.arg, s.head.epoch, s.head.view, &key);
+}
+
 static void on_piece(void *arg, uint32_t peer, struct qn_span bytes)
 {
     struct qn_coded *c = arg;
@@ -85,9 +94,9 @@ static void on_piece(void *arg, uint32_t peer, struct qn_span bytes)
     shard_pool_turn(c->pool, c->conf.view(c->conf.arg));
     qn_rc rc =
         !qn_take_u8(&piece, &way) || way > 1 ? QN_E_FORMAT : shard_pool_recv(c->pool, piece, &ev);
-    if (rc == QN_E_EXPIRED) return; /* slow, or ahead of us: nobody's fault */
+    /* Slow, or ahead of us: nobody's fault. */
+    if (rc == QN_E_EXPIRED || (rc == QN_E_SIGNATURE && !has_leader(c, piece))) return;
     if (rc) {
-        /* A signature that does not hold may be of a set that we do not have yet. */
         qn_host_blame(c->conf.host, peer, rc == QN_E_SIGNATURE ? QN_BLAME_SLIP : QN_BLAME_OFFENCE,
                       "a piece of a proposal that does not hold");
         return;

@@ -181,11 +181,19 @@ static void test_cast(struct qn_test_state *t)
     CHECK(seen.cnt == 1 && seen.good);
     CHECK(count(n, SILENT + 1) == HOSTS - SILENT - 1);
 
+    /* Who is in the next epoch already is not blamed by those who are not, and its pieces of this one are taken. */
+    for (uint64_t view = 5; view < 5 + SHARD_VIEWS; view++)
+        CHECK(qn_coded_cast(n[0].coded, 5, view, n[0].want));
+    CHECK(qn_coded_cast(n[0].coded, 4, 6, n[0].want));
+    UNTIL_ON(base, count(n, SILENT + 1) == 2 * (HOSTS - SILENT - 1));
+    for (uint32_t i = 0; i < HOSTS; i++)
+        CHECK(n[i].blames == 0);
+
     /* Who does not lead sends: nothing is passed on, nothing comes of it, and it is noted. */
-    CHECK(qn_coded_cast(n[HOSTS - 1].coded, 4, 6, n[0].want));
+    CHECK(qn_coded_cast(n[HOSTS - 1].coded, 4, 7, n[0].want));
     UNTIL_ON(base, n[5].blames > 0 && n[0].blames > 0);
-    CHECK(count(n, SILENT + 1) == HOSTS - SILENT - 1);
-    CHECK(qn_coded_stat(n[5].coded).rebuilt == 1);
+    CHECK(count(n, SILENT + 1) == 2 * (HOSTS - SILENT - 1));
+    CHECK(qn_coded_stat(n[5].coded).rebuilt == 2);
     for (uint32_t i = 0; i < HOSTS; i++) {
         qn_coded_close(n[i].coded);
         if (i > 0 && i <= SILENT) qn_frames_close(mute[i - 1]);
