@@ -294,7 +294,7 @@ qn_rc qn_replica_turn(struct qn_replica *r, uint64_t *ret_wait_ms, struct qn_why
         listen(r, now);
         qn_bft_tick(r->bft, qn_replica_mono_ms(r), qn_replica_now_ms(r));
         qn_replica_drain(r);
-        if (r->asked && now - r->ask_ms >= DRAW_MS)
+        if (r->asked && qn_replica_mono_ms(r) - r->ask_ms >= DRAW_MS) /* now may be before it */
             qn_chain_draw(r->chain, r->conf.validator, &r->ask.block);
         if (r->batch_cnt && qn_replica_mono_ms(r) - r->batch_ms >= BATCH_MS) flush_batch(r);
         waits = qn_replica_serve(r);
