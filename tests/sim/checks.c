@@ -431,7 +431,7 @@ void sim_check_slow(struct sim_world *w)
         check_head(h);
         check_due(h);
         if (w->now_us / 1000000 % 16 == i) sim_load_look(h);
-        if (!sim_honest(h)) continue;
+        if (!h->r || !sim_honest(h)) continue; /* a look may have hit a disk's end */
         qn_replica_evidence(h->r, on_evidence, h);
         qn_replica_twins(h->r, on_twins, h);
         if (w->now_us / 1000000 % 5 == 0) sim_load_accuse(h);

@@ -540,7 +540,7 @@ void sim_load_look(struct sim_host *h)
     sim_end(h);
     h->free_us = free_us; /* a look of ours takes no time */
     if (found && old) sim_saw(w, SEEN_old_tx);
-    if (h->disk.dead || h->disk.rotten_rows || h->disk.rotten_journal) return;
+    if (!h->r || h->disk.rotten_rows || h->disk.rotten_journal) return; /* it lost power over it */
     if (!found || height != s->height)
         sim_wrong(w, "host %d finds a transaction of block %" PRIu64 " in block %" PRIu64, h->idx,
                   s->height, height);
