@@ -454,9 +454,12 @@ static void on_goaway(void *arg, uint32_t code)
     conn_dirty(c);
 }
 
+/* Wide windows are for speed alone, and as wide as a peer has us think its way is long: they are of a quarter of the node's memory, so that a few large
+ * fetches do not leave only the least share to whoever sends a block. */
 static bool on_grow(void *arg, struct qn_yamux_stream *y, uint32_t bytes)
 {
-    (void)arg;
+    const struct qn_budget *all = &((const struct conn *)arg)->host->memory;
+    if (all->used + bytes > all->max / 4) return false;
     if (!qn_budget_take(&of(y)->peer->memory, bytes)) return false;
     of(y)->grown += bytes;
     return true;

@@ -312,6 +312,30 @@ static void test_memory(struct qn_test_state *t)
     world_close(&w);
 }
 
+/* Windows: all send so much that theirs would grow, which is not what makes memory scarce. */
+static void test_windows(struct qn_test_state *t)
+{
+    static const uint8_t ZEROS[65536];
+    struct world w = { .limits = qn_limits_default() };
+    struct qn_stream *out[CROWD * 4];
+    w.limits.in_max = CROWD + 2;
+    w.limits.memory_max = 16u << 20;
+    gather(t, &w);
+    for (size_t i = 0; i < QN_COUNT(out); i++) {
+        struct node *n = &w.n[2 + i % CROWD];
+        CHECK_RC(qn_host_stream(n->host, n->peer, "/test/heard/1", QN_NET_TX, &OUT, n, &out[i]),
+                 QN_OK);
+    }
+    for (int k = 0; k < 40; k++, run(&w, 5))
+        for (size_t i = 0; i < QN_COUNT(out); i++)
+            while (qn_stream_write(out[i], QN_SPAN_OF(ZEROS)) == QN_OK)
+                ;
+    CHECK(w.heard > 16u << 20);
+    size_t high = qn_host_stat(w.n[0].host).memory_high;
+    CHECK(high > w.limits.memory_max / 8 && high < w.limits.memory_max / 8 * 3);
+    world_close(&w);
+}
+
 /* Time: all send what is dear to handle, as fast as they can, or each just less than what is heavy by itself; the honest one says a word. Counted in the
  * victim's own time: a turn of its loop takes no longer than a slice and one read beyond, and the word is heard in the next. */
 static void dear(struct qn_test_state *t, bool modest)
@@ -371,6 +395,7 @@ int main(void)
     TEST(test_places);
     TEST(test_streams);
     TEST(test_memory);
+    TEST(test_windows);
     TEST(test_time);
     return TEST_END();
 }
