@@ -310,6 +310,23 @@ void qn_replica_on_evidence(struct qn_replica *r, const struct qn_vote *a, const
     r->evidence[r->evidence_cnt++ % EVIDENCE_MAX] = (struct evidence){ *a, *b };
 }
 
+/* Whom to ask: in turn, of those who brought something lately. That may be one who brings blocks of his own making and never what is asked for, while
+ * others owe what nobody has: so in every third second it is by the clock and the hash, which nobody else moves, and each has his time. */
+static struct peer *whom(struct qn_replica *r, const struct qn_hash *hash)
+{
+    struct peer *best = NULL;
+    uint64_t draw, s = qn_replica_mono_ms(r) / 1000;
+    memcpy(&draw, hash->b, sizeof draw);
+    if (s % 3 == 0) return &r->peers[(draw % r->peer_cnt + s / 3) % r->peer_cnt];
+    for (uint32_t k = 0, turn = r->turn_peer; k < r->peer_cnt; k++) {
+        uint32_t i = (turn + 1 + k) % r->peer_cnt;
+        if (best && best->owes <= r->peers[i].owes) continue;
+        best = &r->peers[i];
+        r->turn_peer = i;
+    }
+    return best;
+}
+
 static void want(struct qn_replica *r, const struct qn_hash *hash, uint64_t view)
 {
     struct sync_want w = { *hash, r->set.epoch, view };
@@ -319,13 +336,7 @@ static void want(struct qn_replica *r, const struct qn_hash *hash, uint64_t view
         return;
     }
     if (r->peer_cnt == 0) return;
-    struct peer *best = NULL; /* in turn, of those who brought something lately */
-    for (uint32_t k = 0, turn = r->turn_peer; k < r->peer_cnt; k++) {
-        uint32_t i = (turn + 1 + k) % r->peer_cnt;
-        if (best && best->owes <= r->peers[i].owes) continue;
-        best = &r->peers[i];
-        r->turn_peer = i;
-    }
+    struct peer *best = whom(r, hash);
     best->owes = (uint8_t)QN_MIN(best->owes + 1, OWES_MAX);
     qn_replica_send(r, best->no, QN_CLASS_VOTE, SAY_WANT, sync_want_record(), &w);
 }

@@ -224,7 +224,7 @@ static void count_want(struct node *n, uint32_t peer, struct qn_span s)
     *(unsigned *)n->net->hook += s.ptr[0] == SAY_WANT;
 }
 
-/* A block that votes name is asked of who brings blocks, not of a crowd that never does. */
+/* A block that votes name is asked of who brings blocks, not of a crowd that never does; in two of three seconds (test_pressure.c says why). */
 static void test_wants(struct qn_test_state *t)
 {
     struct net *net = start(NODES);
@@ -238,7 +238,7 @@ static void test_wants(struct qn_test_state *t)
         struct qn_hash x = qn_blake3(&i, sizeof i);
         CHECK(qn_replica_want(r, &x));
     }
-    CHECK(asked > 0 && 2 * asked <= 5 * CROWD); /* 20 of 21 are of the crowd */
+    CHECK(asked > 0 && 3 * asked <= 2 * 5 * CROWD); /* 20 of 21 are of the crowd */
     check_equal(t, net);
     end(net);
 }

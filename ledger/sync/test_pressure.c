@@ -1,5 +1,5 @@
 /* test_pressure.c - more proposals than are kept: one that waited for its parent, and whose body had to make room for others, comes back and is voted
- * for. */
+ * for; and who is asked for one that is missed, where somebody brings only others. */
 #include "ledger/sync/far.h"
 
 enum { AHEAD = 8, LAST = NODES - 1 };
@@ -91,10 +91,11 @@ static enum qn_verdict vote(struct net *net, unsigned i, uint64_t view, const st
     return tell(net, LAST, SAY_VOTE, qn_vote_record(), &v, &why);
 }
 
-static bool is_wanted(const struct net *net, const struct qn_hash *block)
+static bool is_wanted(const struct net *net, const struct qn_hash *block, uint32_t below)
 {
     for (const struct message *m = net->first; m; m = m->next)
-        if (m->from == LAST && m->bytes[0] == SAY_WANT && memcmp(m->bytes + 1, block->b, 32) == 0)
+        if (m->from == LAST && m->to < below && m->bytes[0] == SAY_WANT &&
+            memcmp(m->bytes + 1, block->b, 32) == 0)
             return true;
     return false;
 }
@@ -129,16 +130,51 @@ static void test_pressure(struct qn_test_state *t)
     CHECK(qn_bft_view(r->bft) == view + 1 && seen.votes == 0);
     net->now_us += 1001000;
     CHECK_RC(qn_replica_turn(r, &wait, &why), QN_OK);
-    CHECK(is_wanted(net, &above));
+    CHECK(is_wanted(net, &above, UINT32_MAX));
     CHECK(propose(net, &child, &above) == QN_ACCEPT);
     CHECK_RC(qn_replica_turn(r, &wait, &why), QN_OK);
     CHECK(seen.votes == 1);
     end(net);
 }
 
+/* One who leads brings blocks whose parents nobody has, one a second, and never what is asked for: the others owe those parents all the same. What is
+ * needed now is asked of others, too. */
+static void test_debtor(struct qn_test_state *t)
+{
+    struct net *net = start(NODES);
+    struct qn_replica *r = net->node[LAST].r;
+    const struct qn_header *head = qn_chain_header(qn_replica_chain(r));
+    struct qn_hash missed = qn_h("test debtor", "x", 1), hash;
+    struct qn_why why;
+    unsigned asked_s = 0;
+    uint64_t wait;
+    while (qn_bft_last(r->bft).view + 1 != qn_bft_view(r->bft))
+        run(net, 5);
+    uint64_t view = qn_bft_view(r->bft);
+    qn_replica_peer(r, FAR, true);
+    for (unsigned i = 0; i < 4 * AHEAD && !asked_s; i++) {
+        struct qn_block b = { .header = *head };
+        b.header.view = view + 1 + i / 4;
+        b.header.height = head->height + 3;
+        b.header.parent = qn_h("test debtor", &i, sizeof i);
+        b.header.proposer = leader(net, b.header.view)->pub;
+        b.header.body_root = qn_body_root(NULL, 0);
+        CHECK(propose(net, &b, &hash) == QN_ACCEPT);
+        if (i == 12)
+            for (unsigned k = 0; k < 2; k++)
+                CHECK(vote(net, k, view, &missed) == QN_ACCEPT);
+        net->now_us += 1001000;
+        CHECK_RC(qn_replica_turn(r, &wait, &why), QN_OK);
+        if (is_wanted(net, &missed, NODES)) asked_s = i;
+    }
+    CHECK(asked_s > 0 && asked_s < 12 + 10);
+    end(net);
+}
+
 int main(void)
 {
     TEST_BEGIN();
+    TEST(test_debtor);
     TEST(test_pressure);
     return TEST_END();
 }
