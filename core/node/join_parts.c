@@ -22,10 +22,11 @@
 #define SLOW_MS   60000 /* in so long.. */
 #define SLOW_BYTES                                                                                 \
     983040 /* ..less than 16 KiB a second is too slow, where others offer another snapshot */
-#define SLOWER_MS 600000          /* and not taken again for so long */
-#define LIST_MS   UINT64_C(20000) /* so long a manifest may take, where there are others.. */
+#define SLOWER_MS 600000         /* and not taken again for so long */
+#define LIST_MS   UINT64_C(5000) /* so long a manifest may take at first, where there are others.. */
+#define LISTER_MS 60000          /* ..and its next try comes so much later */
 #define ALL_MINS                                                                                   \
-    120 /* ..and all parts, by what came in SLOW_MS; each twice as long for each time that it was too long */
+    120 /* and all parts, by what came in SLOW_MS; each twice as long for each time that it was too long */
 #define FULL_MS  UINT64_C(5000)       /* then twice as long, five times */
 #define ROOM_MIN (UINT64_C(64) << 20) /* a segment of the journal */
 
@@ -120,7 +121,9 @@ static bool too_slow(struct join *j)
                 join_others(j);
     j->window_ms = now;
     j->window_bytes = bytes;
-    if (slow) join_put_off(j, SLOWER_MS, true, "it comes too slowly, and there are others");
+    if (slow)
+        join_put_off(j, j->stage == JOIN_MANIFEST ? LISTER_MS : SLOWER_MS, true,
+                     "it comes too slowly, and there are others");
     return slow;
 }
 

@@ -1,5 +1,6 @@
 /* test_join_lies.c - snapshots that are none: each is found by the first part that says so, costs who offers it his name, and the joiner nothing. */
 #include "core/node/join_world.h"
+#include "net/blob/wire.h"
 
 enum lying { NAMES_MINE, MANIFEST_MINE, TWICE, TOO_MANY, LONG_PART, MUCH, EMPTY, HALF, LYINGS };
 
@@ -233,6 +234,7 @@ static void test_many_parts(struct qn_test_state *t)
 
 #define CROWD       70
 #define EMPTY_HANDS 5 /* of OFFER_MAX offers each */
+#define STALLS      8 /* of one offer each */
 
 /* Each offers a snapshot of its own, newer than the honest one, which is a few bytes of anything; all give each other's blobs. */
 struct crowd {
@@ -244,6 +246,8 @@ struct crowd {
     struct qn_proto proto[CROWD];
     char home[64], name[64];
     uint32_t asked;
+    bool mute; /* they have what they offer, and give none of it */
+    struct qn_proto has[CROWD], none[CROWD];
 };
 
 struct one {
@@ -262,6 +266,26 @@ static void crowd_ask(void *arg, struct qn_stream *s)
     qn_buf_free(&buf);
 }
 
+static void say_has(void *arg, struct qn_stream *s, struct qn_span bytes)
+{
+    const struct one *one = arg;
+    const struct offer *o = &one->of->offers[one->i].list[0];
+    const uint8_t bits = 1;
+    struct qn_hash id;
+    struct qn_buf have = { 0 }, buf = { 0 };
+    bool mine = blob_have_ask_get(bytes, &id) == QN_OK && qn_hash_eq(&id, &o->manifest);
+    if (mine) blob_have_put(o->bytes, &bits, &have);
+    blob_frame_put(mine ? BLOB_OK : BLOB_ABSENT, qn_buf_get(&have), &buf);
+    if (qn_stream_write(s, qn_buf_get(&buf))) qn_stream_reset(s);
+    qn_buf_free(&have);
+    qn_buf_free(&buf);
+}
+
+static void say_nothing(void *arg, struct qn_stream *s, struct qn_span bytes)
+{
+    (void)arg, (void)s, (void)bytes;
+}
+
 static void crowd_open(struct qn_test_state *t, struct join_world *w, struct crowd *c)
 {
     char hex[9];
@@ -277,6 +301,8 @@ static void crowd_open(struct qn_test_state *t, struct join_world *w, struct cro
 static void crowd_join(struct qn_test_state *t, struct crowd *c, struct one *one, uint32_t i)
 {
     static const struct qn_stream_ops OPS = { .on_finish = crowd_ask };
+    static const struct qn_stream_ops HAS = { .on_data = say_has },
+                                      NONE = { .on_data = say_nothing };
     struct join_world *w = c->w;
     struct node *joiner = &w->n[JOINER];
     char addr[64];
@@ -289,7 +315,12 @@ static void crowd_join(struct qn_test_state *t, struct crowd *c, struct one *one
     const struct share_conf share = {
         .base = w->base, .env = qn_env_real(), .host = c->host[i], .home = c->home
     };
-    CHECK_RC(share_open(&share, &c->share[i], NULL), QN_OK);
+    c->has[i] = (struct qn_proto){ .id = BLOB_HAVE, .ops = &HAS, .arg = one };
+    c->none[i] = (struct qn_proto){ .id = BLOB_PROTOCOL, .ops = &NONE };
+    if (!c->mute)
+        CHECK_RC(share_open(&share, &c->share[i], NULL), QN_OK);
+    else
+        CHECK(!qn_host_proto(c->host[i], &c->has[i]) && !qn_host_proto(c->host[i], &c->none[i]));
     *one = (struct one){ c, i };
     c->proto[i] = (struct qn_proto){ .id = c->name, .ops = &OPS, .arg = one };
     CHECK_RC(qn_host_proto(c->host[i], &c->proto[i]), QN_OK);
@@ -399,6 +430,38 @@ static void test_empty_hands(struct qn_test_state *t)
     world_close(&w);
 }
 
+/* Some liars have what each of them offers, they say, and give none of it: each is waited for, in the beginning not for long. */
+static void test_stalls(struct qn_test_state *t)
+{
+    static struct join_world w;
+    static struct crowd c;
+    static struct one one[STALLS];
+    world_open(t, &w, 60);
+    crowd_open(t, &w, &c);
+    node_open(t, &w, HONEST, true);
+    node_open(t, &w, JOINER, true);
+    c.mute = true;
+    for (uint32_t i = 0; i < STALLS; i++) {
+        struct qn_hash of = qn_blake3(&i, sizeof i);
+        c.offers[i].list[0] = (struct offer){ 1000 + i, of, of, 100 };
+        c.offers[i].cnt = 1;
+        crowd_join(t, &c, &one[i], i);
+    }
+    offer_snaps(t, &w.n[HONEST]);
+    json_t *said = make_snapshot(t, &w, &w.n[HONEST]);
+    snaps_add(w.n[HONEST].snaps, said);
+    json_decref(said);
+    meet(t, &w, JOINER, HONEST);
+    join_begin(t, &w, NULL, 0, true);
+    UNTIL_AHEAD(&w, 100, w.ended);
+    CHECK(w.how == JOIN_RESTORED && join_info(w.n[JOINER].join).put_off == STALLS);
+    CHECK(w.ahead_ms < STALLS * UINT64_C(15000));
+    check_home(t, &w);
+    node_close(&w.n[JOINER]);
+    crowd_close(&c, STALLS);
+    world_close(&w);
+}
+
 /* A liar offers the honest one's manifest as what it is not: newer, of another block, of another length. Only the liar is to blame, and the honest
  * offer of the same manifest is taken. */
 static void test_false_names(struct qn_test_state *t)
@@ -447,6 +510,7 @@ int main(void)
     TEST(test_many_parts);
     TEST(test_crowd);
     TEST(test_empty_hands);
+    TEST(test_stalls);
     TEST(test_false_names);
     return TEST_END();
 }
