@@ -40,7 +40,8 @@ enum {
         4096, /* less credit is not used while more waits: a peer that drips it gets no small frames */
     PROTO_MAX = 64,
     BAN_MAX = 4096,
-    TICK_MS = 100
+    TICK_MS = 100,
+    STUCK_US = 5000000 /* streams that are stuck together */
 };
 
 enum conn_state { CONN_DIAL, CONN_SHAKE, CONN_MUXER, CONN_READY, CONN_DEAD };
@@ -109,8 +110,8 @@ struct peer {
     struct qn_budget memory;
     uint32_t blob_streams;
     struct qn_bucket resets;
-    uint32_t blamed; /* slips not forgotten yet */
-    uint64_t blamed_us;
+    uint32_t blamed;              /* slips not forgotten yet */
+    uint64_t blamed_us, stuck_us; /* stuck: when it was blamed for a stream that it does not read */
     uint64_t up_us, in_bytes, out_bytes, class_bytes[QN_NET_CLASS_CNT];
     uint32_t rtt_us;
     size_t queued;

@@ -582,7 +582,11 @@ void stream_tick(struct qn_stream *s, uint64_t now)
     bool stuck = s->blocked_us && now - s->blocked_us > l->stream_stuck_ms * 1000ull;
     bool idle = s->row && s->row->idle_ms && now - s->last_us > s->row->idle_ms * 1000ull;
     bool over = s->deadline_us && now >= s->deadline_us;
-    if (stuck) qn_host_blame(s->host, s->peer_num, QN_BLAME_SLIP, "does not read a stream");
+    if (stuck && (!s->peer->stuck_us ||
+                  now - s->peer->stuck_us >= STUCK_US)) { /* one stall of a link is one slip */
+        s->peer->stuck_us = now;
+        qn_host_blame(s->host, s->peer_num, QN_BLAME_SLIP, "does not read a stream");
+    }
     if (s->dead) return;
     if (late || stuck || idle || over) stream_end(s, QN_STREAM_LIMIT);
 }
