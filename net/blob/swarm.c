@@ -12,6 +12,7 @@ struct source {
     bool used, bad, gave, slow;
     uint8_t strikes, asked;
     uint64_t size, wait_ms; /* not before */
+    uint64_t stall_ms;      /* when it was late last */
     uint8_t *bits;
 };
 
@@ -382,6 +383,14 @@ static bool drips(const struct swarm *s, const struct req *r)
     return false;
 }
 
+/* All requests that were late together are one silence. */
+static void stalled(struct swarm *s, struct source *src)
+{
+    if (s->now_ms - src->stall_ms < SWARM_SILENT_MS) return;
+    src->stall_ms = s->now_ms;
+    if (++src->strikes >= 2) source_bad(s, src);
+}
+
 static void give_up(struct swarm *s)
 {
     for (uint32_t i = 0; i < REQ_MAX; i++) {
@@ -399,7 +408,7 @@ static void give_up(struct swarm *s)
         if (!late && !vain && !src->bad) continue;
         s->ops.cancel(s->ops.self, src->peer, r->id);
         req_drop(s, r);
-        if (late && !src->bad && ++src->strikes >= 2) source_bad(s, src);
+        if (late && !src->bad) stalled(s, src);
     }
     for (uint32_t i = 0; i < SWARM_KNOWN; i++) /* who became bad on the way */
         if (s->source[i].used && s->source[i].bad && s->source[i].asked)

@@ -201,6 +201,35 @@ static void test_failures(struct qn_test_state *t)
     swarm_free(s);
 }
 
+/* A way that is silent for once makes all requests late that are on it: the only source keeps its place. Silent twice, it does not. */
+static void test_stall(struct qn_test_state *t)
+{
+    const uint64_t size = 8 * (uint64_t)BLOB_PIECE;
+    const uint8_t all = 0xff;
+    for (int twice = 0; twice < 2; twice++) {
+        struct hand h;
+        struct swarm *s = by_hand(&h);
+        uint64_t now = 2 * SWARM_SILENT_MS;
+        swarm_source(s, 1, size, &all);
+        swarm_turn(s, now);
+        swarm_group(s, h.ask[0].req, 511, size);
+        swarm_end(s, h.ask[0].req, SWARM_OK);
+        swarm_turn(s, now);
+        CHECK(h.asks == 1 + SWARM_DEPTH);
+        for (uint32_t i = 0; i < SWARM_DEPTH; i++) { /* each heard of a little later */
+            swarm_turn(s, now + i);
+            swarm_group(s, h.ask[1 + i].req, h.ask[1 + i].range[0].first, size);
+        }
+        for (uint64_t ms = 0; ms < 10; ms++)
+            swarm_turn(s, now + SWARM_SILENT_MS + ms);
+        CHECK(h.cancels == SWARM_DEPTH && h.asks == 1 + 2 * SWARM_DEPTH && !swarm_dropped(s, 1));
+        if (!twice) swarm_group(s, h.ask[h.asks - 1].req, h.ask[h.asks - 1].range[0].first, size);
+        swarm_turn(s, now + 2 * SWARM_SILENT_MS + 10);
+        CHECK(swarm_dropped(s, 1) == twice);
+        swarm_free(s);
+    }
+}
+
 /* All places are taken by those who lie or are always busy: an honest one that comes later gets one. */
 static void test_full(struct qn_test_state *t)
 {
@@ -256,6 +285,7 @@ int main(void)
     TEST(test_size);
     TEST(test_failures);
     TEST(test_drips);
+    TEST(test_stall);
     TEST(test_full);
     TEST(test_empty);
     return TEST_END();
