@@ -109,6 +109,12 @@ static void test_forged(struct qn_test_state *t)
     CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_SIGNATURE);
     c = sign(&w, 4, QN_VOTE_FINAL, 127);
     CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_PROOF);
+    /* All say FIRST for nothing where a leader is silent: it ends a view, and is no block. */
+    memset(&w.block, 0, sizeof w.block);
+    c = sign(&w, QN_CERT_VIEW, QN_VOTE_FIRST, 127);
+    CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_OK);
+    c->kind = QN_CERT_FAST;
+    CHECK_RC(qn_cert_valid(c, &w.chain, &w.set, NULL), QN_E_PROOF);
 }
 
 static bool knows(const void *arg, const struct qn_vote *vote)

@@ -152,6 +152,8 @@ qn_rc qn_cert_valid_but(const struct qn_cert *cert, const struct qn_hash *chain,
                       cert->epoch, set->epoch);
     if (cert->extras.cnt && cert->kind != QN_CERT_VIEW)
         return qn_why(why, QN_E_PROOF, "votes of a kind that makes nothing final");
+    if (cert->kind != QN_CERT_VIEW && qn_hash_is_zero(&cert->block))
+        return qn_why(why, QN_E_PROOF, "nothing is no block that could be final");
     int last = -1;
     for (uint32_t i = 0; i < qn_cert_cnt(cert); i++) {
         uint16_t who = qn_cert_at(cert, i)->signer;

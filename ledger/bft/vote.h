@@ -36,7 +36,7 @@ struct qn_vote qn_cert_vote_whole(const struct qn_cert *cert, uint32_t i);
 struct qn_cert *qn_cert_copy(const struct qn_cert *cert) QN_GIVES;
 
 /* qn_cert_valid says whether a certificate is what it claims to be, by the weights, epoch and fast_ppm of set: VIEW when FIRST or EXTRA for
- * its block (zero: nothing) weigh Q, FAST when FIRST weigh all but P, SLOW when FINAL weigh Q. Every signer once, in rising order, every
+ * its block (zero: nothing) weigh Q, FAST when FIRST weigh all but P, SLOW when FINAL weigh Q; these two are for a block. Every signer once, in rising order, every
  * signature good. What a node asks of each certificate it hears, and a light client of the one it is shown. QN_E_PROOF, QN_E_SIGNATURE;
  * set must be one of qn_set_genesis, qn_stake_set or of a root that was proved. */
 QN_CHECK qn_rc qn_cert_valid(const struct qn_cert *cert, const struct qn_hash *chain,

@@ -223,6 +223,39 @@ static void test_snapshot(struct qn_test_state *t)
     qn_arena_free(&arena);
 }
 
+/* A view without a block, in which all said FIRST for nothing: that is no other block beside the final ones. */
+static void test_nothing(struct qn_test_state *t)
+{
+    struct net *net = start(NODES);
+    struct qn_replica *r = net->node[0].r;
+    const struct qn_set *set = qn_chain_set(qn_replica_chain(r));
+    struct qn_hash chain = qn_chain_id(qn_replica_chain(r)), none = { { 0 } };
+    struct qn_cert_vote votes[NODES];
+    struct qn_cert c = { .kind = QN_CERT_FAST, .epoch = set->epoch, .votes.ptr = votes };
+    struct qn_why why;
+    net->node[NODES - 1].mute = true; /* the views that it leads */
+    run(net, 10000);
+    net->node[NODES - 1].mute = false;
+    run(net, 3000);
+    for (uint64_t i = r->past.cnt - QN_MIN(r->past.cnt, (uint64_t)QN_PAST_MAX) + 1; i < r->past.cnt;
+         i++) {
+        uint64_t before = r->past.at[(i - 1) % QN_PAST_MAX].view;
+        if (before + 1 < r->past.at[i % QN_PAST_MAX].view) c.view = before + 1;
+    }
+    QN_ASSERT(c.view != 0);
+    for (uint16_t k = 0; k < set->cnt; k++)
+        for (unsigned i = 0; i < NODES; i++) {
+            if (!qn_hash_eq(&set->keys[k], &net->node[i].key.pub)) continue;
+            struct qn_vote v =
+                qn_vote_make(&net->node[i].key, k, &chain, QN_VOTE_FIRST, c.epoch, c.view, &none);
+            qn_cert_add(&c, &v);
+        }
+    qn_replica_peer(r, FAR, true);
+    CHECK(tell(net, 0, SAY_CERT, qn_cert_record(), &c, &why) == QN_REJECT);
+    CHECK(qn_replica_fork(r) == NULL);
+    end(net);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -232,5 +265,6 @@ int main(void)
     TEST(test_filler);
     TEST(test_other_chain);
     TEST(test_snapshot);
+    TEST(test_nothing);
     return TEST_END();
 }
