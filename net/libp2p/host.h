@@ -210,7 +210,8 @@ void qn_host_blame(struct qn_host *host, uint32_t peer, enum qn_blame how, const
 
 /* qn_host_reserve books memory held for a peer (a message being put together) on its budget; false: over it, refuse. */
 QN_CHECK bool qn_host_reserve(struct qn_host *host, uint32_t peer, size_t bytes);
-/* qn_host_short blames a peer for what could not be booked, if its own memory was too small for it: where the node's is, others took that. */
+/* qn_host_short blames a peer for what could not be booked, if its own memory was too small for it: where the node's is, others took that, and what waits to
+ * be sent to it is our doing. */
 void qn_host_short(struct qn_host *host, uint32_t peer, size_t bytes, const char *what);
 void qn_host_release(struct qn_host *host, uint32_t peer, size_t bytes);
 

@@ -363,7 +363,9 @@ bool qn_host_reserve(struct qn_host *h, uint32_t num, size_t bytes)
 void qn_host_short(struct qn_host *h, uint32_t num, size_t bytes, const char *what)
 {
     const struct peer *p = peer_find(h, num);
-    if (p && bytes > p->memory.max - QN_MIN(p->memory.used, p->memory.max))
+    if (!p) return;
+    size_t its = p->memory.used - p->queued; /* what waits for it, we put there */
+    if (bytes > p->memory.max - QN_MIN(its, p->memory.max))
         qn_host_blame(h, num, QN_BLAME_SLIP, what);
 }
 

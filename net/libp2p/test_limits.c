@@ -458,6 +458,33 @@ static size_t fill(struct qn_test_state *t, struct world *w, const char *proto)
     return high;
 }
 
+/* What waits for a peer leaves it less room, and is not its fault. */
+static void memory_that_waits(struct qn_test_state *t)
+{
+    static const uint8_t ZEROS[16000];
+    struct world w = { .limits = qn_limits_default() };
+    struct qn_stream *s;
+    w.limits.peer_memory = 500000;
+    world_open(t, &w);
+    connect_to(t, &w, 1, 0);
+    UNTIL(&w, w.n[0].up && w.n[1].up);
+    turns_for(w.base, 200);
+    CHECK_RC(
+        qn_host_stream(w.n[0].host, w.n[0].last_peer, "/test/many/1", QN_NET_TX, &OUT, &w.n[0], &s),
+        QN_OK);
+    for (int k = 0; k < 40; k++, turns_for(w.base, 5)) /* a window, and what it leaves */
+        if (qn_stream_queued(s) < 350000) CHECK_RC(qn_stream_write(s, QN_SPAN_OF(ZEROS)), QN_OK);
+    CHECK(qn_stream_queued(s) > 300000);
+    CHECK_RC(
+        qn_host_stream(w.n[1].host, w.n[1].last_peer, "/test/many/1", QN_NET_TX, &OUT, &w.n[1], &s),
+        QN_OK);
+    for (int k = 0; k < 15; k++)
+        CHECK_RC(qn_stream_write(s, QN_SPAN_OF(ZEROS)), QN_OK);
+    UNTIL(&w, w.n[1].closed == 1);
+    CHECK(w.n[0].blames == 0 && w.n[0].down == 0);
+    world_close(&w);
+}
+
 static void limit_peer_memory(struct qn_test_state *t)
 {
     struct world w = { .limits = qn_limits_default() };
@@ -465,6 +492,7 @@ static void limit_peer_memory(struct qn_test_state *t)
     size_t high = fill(t, &w, "/test/many/1"); /* 1.4 MB */
     CHECK(high > 300000 && high <= 500000);
     CHECK(w.n[0].blames > 0);
+    memory_that_waits(t);
 }
 
 static void limit_peer_memory_blob(struct qn_test_state *t)
