@@ -175,6 +175,12 @@ static struct qn_span behind(struct qn_span key)
     return key.len ? QN_SPAN(key.ptr + 1, key.len - 1) : key;
 }
 
+bool qn_proof_maybe_filler(const struct qn_proof *p)
+{
+    struct qn_hash none = qn_body_root(NULL, 0);
+    return qn_hash_is_zero(&p->header.signers) && qn_hash_eq(&p->header.body_root, &none);
+}
+
 json_t *qn_proof_json(const struct qn_proof *p)
 {
     struct qn_span rows = p->rows, key, val = { NULL, 0 };
@@ -184,6 +190,7 @@ json_t *qn_proof_json(const struct qn_proof *p)
                   "height", (json_int_t)p->header.height, "t_ms", (json_int_t)p->header.t_ms,
                   "state_root", hex_of(QN_SPAN_OF(p->header.state_root)), "validators",
                   (int)p->validators, "steps", (int)p->steps);
+    if (qn_proof_maybe_filler(p)) json_object_set_new(ret, "maybe_filler", json_true());
     if (p->from.len) json_object_set_new(ret, "table", json_integer(p->from.ptr[0]));
     bool one = p->from.len > 1 && p->to.len == p->from.len + 1 && p->to.ptr[p->from.len] == 0 &&
                qn_span_starts(p->to, p->from);

@@ -50,6 +50,10 @@ QN_CHECK qn_rc qn_proof_front_by(struct qn_span *s, const struct qn_hash *trust,
 QN_CHECK qn_rc qn_proof_check(struct qn_span file, const struct qn_hash *trust,
                               struct qn_proof *ret, struct qn_why *why);
 
+/* qn_proof_maybe_filler says whether the block may be one that stands above an epoch's last (ledger/state/stake.h): the rows hold all the same; height, time
+ * and hash may be of no block that stays. An empty block that names no signers looks the same. */
+QN_CHECK bool qn_proof_maybe_filler(const struct qn_proof *proof);
+
 /* qn_proof_json tells a checked proof to people: a range [key, key 00) as one row or its absence, any other as a list. */
 json_t *qn_proof_json(const struct qn_proof *proof);
 

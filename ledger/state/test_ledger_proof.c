@@ -22,6 +22,8 @@ struct world {
     struct qn_buf genesis;
     struct qn_hash chain, block[STEP_MAX];
     struct qn_hash validators[SET_MAX];
+    bool empty; /* blocks have the root of an empty body */
+    uint8_t signers;
 };
 
 static void key_of(unsigned i, struct qn_key *ret)
@@ -106,7 +108,9 @@ static void put_step(struct world *w, unsigned height, const struct by *by, stru
                            .view = height,
                            .t_ms = height,
                            .state_root = qn_trie_root(w->trie),
-                           .set_root = qn_set_hash(&set) };
+                           .set_root = qn_set_hash(&set),
+                           .signers = { { w->signers } } };
+    if (w->empty) h.body_root = qn_body_root(NULL, 0);
     struct qn_hash hash = qn_header_hash(&h);
     struct qn_cert cert = { .kind = by->kind, .epoch = height, .view = height, .block = hash };
     cert.votes.ptr = votes;
@@ -169,6 +173,29 @@ static void test_rows(struct qn_test_state *t)
         CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why), QN_OK);
         json_t *said = qn_proof_json(&p);
         CHECK(json_integer_value(json_object_get(said, "cnt")) == 20);
+        json_decref(said);
+        qn_buf_free(&file);
+        world_fini(&w);
+    }
+}
+
+/* A header that may be of a filler is named: empty, and nobody in it who was heard. */
+static void test_filler(struct qn_test_state *t)
+{
+    static const struct by ONE = { 0, 1, 1, QN_CERT_FAST, { 0, 0 } };
+    struct qn_why why = { "" };
+    for (unsigned n = 0; n < 4; n++) {
+        struct world w;
+        struct qn_buf file = { 0 };
+        struct qn_proof p;
+        world_init(&w, 0, 1);
+        w.empty = n & 1;
+        w.signers = (n >> 1) & 1;
+        put_file(&w, &ONE, 1, QN_SPAN("\1", 1), QN_SPAN("\2", 1), &file);
+        CHECK_RC(qn_proof_check(qn_buf_get(&file), &w.chain, &p, &why), QN_OK);
+        json_t *said = qn_proof_json(&p);
+        CHECK(qn_proof_maybe_filler(&p) == (n == 1));
+        CHECK(json_is_true(json_object_get(said, "maybe_filler")) == (n == 1));
         json_decref(said);
         qn_buf_free(&file);
         world_fini(&w);
@@ -330,12 +357,14 @@ int main(int argc, char **argv)
         struct qn_buf file = { 0 };
         world_init(&w, 0, 4);
         bool handed = strcmp(argv[1], "handed") == 0;
+        w.empty = handed;
         put_file(&w, handed ? HANDED : OVERLAP, 2, QN_SPAN("\1\6", 2), QN_SPAN("\1\36", 2), &file);
         FILE *f = fopen(argv[2], "w");
         QN_ASSERT(f && fwrite(file.ptr, 1, file.len, f) == file.len && fclose(f) == 0);
         return 0;
     }
     TEST(test_rows);
+    TEST(test_filler);
     TEST(test_sets);
     TEST(test_forged);
     TEST(test_altered);

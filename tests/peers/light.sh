@@ -42,6 +42,9 @@ for sets in overlap handed; do # made by hand, of validators that change
     "${BUILD:-build}/test_ledger_proof" "$sets" "$tmp/$sets.qp"
     pin=$("$q" ledger verify "$tmp/$sets.qp" --json | jq -r .chain)
     check "$sets: the same block" "$("$q" ledger verify "$tmp/$sets.qp" "$pin" --json | jq -r .block)" "$(light "$tmp/$sets.qp" "$pin" | jq -r .block)"
+    [ $sets = handed ] && empty=true || empty=null # and names nobody
+    check "$sets: may it be a filler" "$empty $empty" \
+        "$("$q" ledger verify "$tmp/$sets.qp" --json | jq .maybe_filler) $(light "$tmp/$sets.qp" "$pin" | jq .maybe_filler)"
     light fuzz "$tmp/$sets.qp" "$pin" >/dev/null
     check "$sets: no altered byte is believed" 0 $?
 done
