@@ -191,9 +191,11 @@ static const struct sim_opts PAST[] = {
     /* So long that transactions leave the window in which they could come again. */
     { .seed = 1, .nodes = 4, .minutes = 12, .without = SIM_BIT(SIM_flood) | SIM_BIT(SIM_fork) },
     { .seed = 3, .nodes = 4, .minutes = 12, .without = SIM_BIT(SIM_flood) | SIM_BIT(SIM_fork) },
+#ifndef QN_SANITIZED
     /* So long, and hosts that join with clocks that are set: ids of a snapshot's blocks, and of blocks that nobody remembers. */
     { .seed = 13, .nodes = 4, .minutes = 12, .with = LONG_FAULTS },
     { .seed = 14, .nodes = 4, .minutes = 12, .with = LONG_FAULTS },
+#endif
 };
 
 /* Seeds as they come, then some that all have the faults which few come to; together they must come everywhere. */
