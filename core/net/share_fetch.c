@@ -365,8 +365,8 @@ static void ask_finish(void *arg, struct qn_stream *stream)
 static void ask_close(void *arg, struct qn_stream *stream, enum qn_stream_end end)
 {
     struct ask *a = arg;
-    (void)stream, (void)end;
-    if (a->fetch) ask_end(a, SWARM_LOST);
+    (void)stream;
+    if (a->fetch) ask_end(a, end == QN_STREAM_REFUSED ? SWARM_BUSY : SWARM_LOST);
     if (a->fetch) { /* its last bytes may have ended the fetch: a full disk */
         struct ask **at = &a->fetch->asks;
         while (*at != a)
@@ -380,6 +380,15 @@ static void ask_close(void *arg, struct qn_stream *stream, enum qn_stream_end en
 static const struct qn_stream_ops ASK_OPS = { .on_data = ask_data,
                                               .on_finish = ask_finish,
                                               .on_close = ask_close };
+
+static uint32_t asked_of(const struct share *s, uint32_t peer)
+{
+    uint32_t cnt = 0;
+    for (const struct fetch *f = s->fetches; f; f = f->next)
+        for (const struct ask *a = f->asks; a; a = a->next)
+            cnt += a->peer == peer;
+    return cnt;
+}
 
 static void swarm_ask(void *self, uint32_t peer, uint32_t req, const struct blob_range *range,
                       uint32_t cnt)
@@ -399,7 +408,8 @@ static void swarm_ask(void *self, uint32_t peer, uint32_t req, const struct blob
     blob_ask_put(ask, &buf);
     blob_decode_init(&a->decoder, &f->id, BLOB_SIZE_MAX, range, cnt);
     free(ask);
-    if (qn_host_stream(f->share->conf.host, peer, BLOB_PROTOCOL, QN_NET_BLOB, &ASK_OPS, a,
+    if (asked_of(f->share, peer) >= SHARE_ASKS_MAX ||
+        qn_host_stream(f->share->conf.host, peer, BLOB_PROTOCOL, QN_NET_BLOB, &ASK_OPS, a,
                        &a->stream)) {
         swarm_end(f->swarm, req, SWARM_BUSY); /* over a limit, for now */
         free(a);

@@ -7,6 +7,7 @@
 #include "net/blob/swarm.h"
 
 #define SHARE_FETCH_MAX 16u
+#define SHARE_ASKS_MAX  6u /* requests of one peer at another, of all its fetches: it refuses more */
 #define SHARE_SERVE_MAX 128u
 #define SHARE_SHELF_MAX 16u
 #define SHARE_ASKED_MAX                                                                            \

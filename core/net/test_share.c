@@ -399,6 +399,31 @@ static void test_hoard(struct qn_test_state *t)
     hoard(t, true); /* opens, and never says what it wants */
 }
 
+/* More at once than a source has places for one peer: none fails of it, and nobody is to blame. */
+static void test_side_by_side(struct qn_test_state *t)
+{
+    enum { BLOBS = 10 };
+    struct world w;
+    struct qn_hash id[BLOBS];
+    json_t *said;
+    open_world(t, &w, 2, 0);
+    for (uint32_t i = 0; i < BLOBS; i++) {
+        struct qn_buf want = content((3 << 20) + i, 40 + i);
+        CHECK_RC(blob_put(w.n[0].home, qn_buf_get(&want), &id[i], NULL), QN_OK);
+        qn_buf_free(&want);
+    }
+    join_world(t, &w);
+    for (uint32_t i = 0; i < BLOBS; i++)
+        CHECK_RC(share_fetch(w.n[1].share, &id[i], &said, NULL), QN_E_AGAIN);
+    for (uint32_t i = 0; i < BLOBS; i++) {
+        said = NULL;
+        CHECK_RC(fetched(&w, &w.n[1], &id[i], &said), QN_OK);
+        json_decref(said);
+    }
+    CHECK(w.n[0].blames == 0 && w.n[1].blames == 0);
+    close_world(&w);
+}
+
 /* Cut off in the middle, by the node's end or by a peer's: the next fetch takes what is missing, and no damaged byte with it. */
 static void test_resume(struct qn_test_state *t)
 {
@@ -458,6 +483,7 @@ int main(void)
     TEST(test_rot);
     TEST(test_liar);
     TEST(test_hoard);
+    TEST(test_side_by_side);
     TEST(test_resume);
     return TEST_END();
 }

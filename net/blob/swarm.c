@@ -438,6 +438,14 @@ static bool ask_one(struct swarm *s)
     return false;
 }
 
+/* Who is busy, with other fetches of ours perhaps, is asked again. */
+static bool some_rest(const struct swarm *s)
+{
+    for (uint32_t i = 0; i < SWARM_KNOWN; i++)
+        if (s->source[i].used && !s->source[i].bad && s->source[i].wait_ms > s->now_ms) return true;
+    return false;
+}
+
 uint64_t swarm_turn(struct swarm *s, uint64_t now_ms)
 {
     s->now_ms = QN_MAX(s->now_ms, now_ms);
@@ -451,7 +459,7 @@ uint64_t swarm_turn(struct swarm *s, uint64_t now_ms)
     for (uint32_t i = 0; i < SWARM_KNOWN; i++)
         if (s->source[i].used && s->source[i].wait_ms > s->now_ms)
             next = QN_MIN(next, s->source[i].wait_ms);
-    s->info.stuck = !swarm_done(s) && s->info.asked == 0;
+    s->info.stuck = !swarm_done(s) && s->info.asked == 0 && !some_rest(s);
     return next;
 }
 

@@ -70,7 +70,7 @@ struct swarm_info {
     uint32_t sources, used;    /* known now; that gave at least one group, ever */
     uint32_t dropped;          /* for what they sent, or did not */
     uint32_t asked;            /* requests under way */
-    bool stuck;                /* no source has what is missing, and none is being asked */
+    bool stuck;                /* no source has what is missing: none is being asked, or rests */
 };
 struct swarm_info swarm_info(const struct swarm *s);
 /* swarm_dropped says whether peer is one of those. */
