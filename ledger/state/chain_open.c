@@ -25,10 +25,10 @@ static qn_rc open_genesis(struct qn_chain *c, struct qn_span payload, struct qn_
     qn_buf_clear(&c->genesis);
     qn_buf_span(&c->genesis, payload);
     c->header = (struct qn_header){ .t_ms = g.t_ms, .beacon = c->id };
-    if (c->saved.height || !qn_hash_is_zero(&c->saved.chain)) {
-        if (!qn_hash_eq(&c->saved.chain, &c->id))
-            return qn_why(why, QN_E_FOREIGN, "state.mdb belongs to another chain than the journal");
-    } else {
+    if ((c->saved.height || !qn_hash_is_zero(&c->saved.chain)) &&
+        !qn_hash_eq(&c->saved.chain, &c->id))
+        return qn_why(why, QN_E_FOREIGN, "state.mdb belongs to another chain than the journal");
+    if (c->saved.height == 0) {
         qn_state_genesis(c->st, &g, &c->id);
         qn_state_accept(c->st, qn_chain_note_dirty, c);
     }
@@ -308,6 +308,10 @@ qn_rc qn_chain_open(const struct qn_chain_conf *conf, struct qn_chain **ret, str
         rc = qn_store_open_on(conf->env->disk, path, conf->map_gib ? conf->map_gib : 64, &c->store,
                               &c->saved, why);
         if (rc == QN_OK) rc = qn_store_load(c->store, on_row, c, why);
+        if (rc == QN_OK && c->saved.height == 0 && qn_trie_cnt(qn_state_trie(c->st)))
+            rc = qn_why(why, QN_E_CORRUPT,
+                        "state.mdb has rows and names no block that they come after: quoin ledger "
+                        "repair makes it again");
         if (rc == QN_OK) rc = qn_annals_top(c->store, &c->noted, why);
     }
     snprintf(path, sizeof path, "%s/journal", conf->home);

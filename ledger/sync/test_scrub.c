@@ -47,7 +47,7 @@ struct world {
     struct qn_why why;
 };
 
-static void up(struct world *w)
+static qn_rc open_replica(struct world *w)
 {
     struct qn_grant grant = { qn_acct_key(&w->rich.pub), QN_UQN(1000 * QN_UQN_PER_QN) };
     struct qn_genesis g = { .name = QN_SPAN_STR("test"), .t_ms = 1700000000000, .dev = true };
@@ -62,7 +62,12 @@ static void up(struct world *w)
                                                .modules = &MODULE,
                                                .module_cnt = 1 },
                                     .validator = &w->validator };
-    qn_rc rc = qn_replica_open(&conf, &w->r, &w->why);
+    return qn_replica_open(&conf, &w->r, &w->why);
+}
+
+static void up(struct world *w)
+{
+    qn_rc rc = open_replica(w);
     if (rc) printf("%s\n", w->why.text);
     QN_ASSERT(rc == QN_OK);
     w->c = qn_replica_chain(w->r);
@@ -380,6 +385,29 @@ static void test_again(struct qn_test_state *t)
     world_fini(&w);
 }
 
+/* The row that says of which block the others are is one that rots like them: without it, or at block 0, nothing may be executed on the rest. */
+static void test_head(struct qn_test_state *t)
+{
+    struct world w;
+    struct qn_store_meta meta;
+    struct qn_store *st;
+    world_init(&w);
+    qn_replica_close(w.r);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_RC(qn_store_open(w.path, 1, &st, &meta, &w.why), QN_OK);
+        if (i) memset(&meta, 0, sizeof meta);
+        meta.height = 0;
+        CHECK_RC(qn_store_begin(st, &w.why), QN_OK);
+        CHECK_RC(qn_store_commit(st, &meta, &w.why), QN_OK);
+        qn_store_close(st);
+        CHECK_RC(open_replica(&w), QN_E_CORRUPT);
+        CHECK(strstr(w.why.text, "names no block") != NULL);
+    }
+    unlink(w.path);
+    up(&w);
+    world_fini(&w);
+}
+
 int main(void)
 {
     TEST_BEGIN();
@@ -390,5 +418,6 @@ int main(void)
     TEST(test_past);
     TEST(test_memory);
     TEST(test_again);
+    TEST(test_head);
     return TEST_END();
 }
