@@ -108,7 +108,10 @@ static bool lock_in(void)
               !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 #ifndef QN_SANITIZED /* their shadow is larger than any memory, and they read /proc */
     const struct rlimit memory = { MEMORY, MEMORY };
-    ok = ok && !setrlimit(RLIMIT_AS, &memory);
+    int nowhere = open("/dev/null", O_WRONLY); /* miniupnpc has words for people */
+    ok = ok && !setrlimit(RLIMIT_AS, &memory) && nowhere >= 0 &&
+         dup2(nowhere, STDERR_FILENO) == STDERR_FILENO &&
+         dup2(nowhere, STDOUT_FILENO) == STDOUT_FILENO && !close(nowhere);
     ctx = seccomp_init(SCMP_ACT_ERRNO(EACCES));
     ok = ok && ctx && allow(ctx) && !seccomp_load(ctx);
 #else
@@ -148,6 +151,7 @@ int qn_nat_main(void)
         return 1;
     signal(SIGINT, SIG_IGN);  /* a Ctrl-C is for the node, whose end we see */
     signal(SIGTERM, SIG_IGN); /* and so is a stop of the service */
+    signal(SIGXFSZ, SIG_IGN); /* what would grow a file does not, and ends nothing */
     struct net_ip gateway;
     if (net_ip_eq(&conf.gateway, &NONE) && net_nat_gateway(&gateway)) conf.gateway = gateway;
     if (!lock_in()) return 1;
