@@ -137,7 +137,9 @@ void qn_replica_prune_bodies(struct qn_replica *r)
     unsigned cnt = 0;
     for (struct body **at = &r->bodies; *at;) { /* the newest first */
         struct body *b = *at;
-        if (b->b.height + BODIES_KEPT > head && ++cnt <= BODIES_MAX) {
+        /* One that was executed is held by the chain until another is final in its place: who lacks it must find it here, however long that takes. */
+        bool stays = b->b.height > head && qn_chain_block(r->chain, &b->hash);
+        if (stays || (b->b.height + BODIES_KEPT > head && ++cnt <= BODIES_MAX)) {
             at = &b->next;
             continue;
         }
